@@ -1,0 +1,4 @@
+export * from "./address.ts";
+export * from "./mac.ts";
+export * from "./port.ts";
+export * from "./prefix.ts";

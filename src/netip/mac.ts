@@ -1,0 +1,28 @@
+// Pure values: Ethernet (EUI-48) addresses.
+
+import { randomBytes } from "node:crypto";
+
+/** Six bytes as lower-case text, `02:42:ac:11:00:02`. Made only by `parseMac`, `macFromBytes` and `randomMac`. */
+export type Mac = string & { readonly __mac: never };
+
+/** Parses `aa:bb:cc:dd:ee:ff` or `aa-bb-…`; undefined when it is not one. */
+export function parseMac(text: string): Mac | undefined {
+  if (!/^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/.test(text)) return undefined;
+  return text.toLowerCase().replaceAll("-", ":") as Mac;
+}
+
+export function macFromBytes(bytes: Uint8Array): Mac {
+  if (bytes.length !== 6) throw new RangeError(`a MAC has 6 bytes, not ${bytes.length}`);
+  return Buffer.from(bytes).toString("hex").match(/../g)?.join(":") as Mac;
+}
+
+export function macBytes(mac: Mac): Uint8Array {
+  return Buffer.from(mac.replaceAll(":", ""), "hex");
+}
+
+/** A random unicast, locally administered MAC (IEEE 802: bit 0 clear, bit 1 set in the first octet). */
+export function randomMac(): Mac {
+  const bytes = randomBytes(6);
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return macFromBytes(bytes);
+}

@@ -1,0 +1,30 @@
+import { defineConfig } from "vitest/config";
+
+// Two projects: `unit` is pure logic in parallel, `lab` touches a real kernel, containerd and runc and runs one file at a time.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
+        },
+      },
+      {
+        test: {
+          name: "lab",
+          include: [
+            "test/lab/**/*.test.ts",
+            "test/conformance/**/*.test.ts",
+            "test/e2e/**/*.test.ts",
+            "test/compat/**/*.test.ts",
+          ],
+          pool: "forks",
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
