@@ -1,0 +1,115 @@
+// NetworkDriver: Docker's remote-plugin protocol, typed, plus optional richer answers. Drivers return values; they never
+// call the controller back and never see its objects. Requests are the driver's to read and nobody's to change.
+
+import type { Address } from "../netip/index.ts";
+import type {
+  EndpointInterface,
+  EndpointOptions,
+  ExposedPort,
+  NetworkOptions,
+  PoolData,
+  PortBinding,
+  PublishedPort,
+  Scope,
+  StaticRoute,
+} from "./values.ts";
+
+export interface Capabilities {
+  /** Where networks of this driver exist. */
+  readonly scope: Scope;
+  /** Where its endpoints can be reached. */
+  readonly connectivityScope: Scope;
+  /** After a daemon start the controller repeats createNetwork and createEndpoint for all that is stored. */
+  readonly replay: boolean;
+  /** Only these networks exist and users cannot make more of them (host, null). */
+  readonly predefinedOnly?: boolean;
+}
+
+export interface CreateNetworkRequest {
+  readonly networkId: string;
+  /** For names of kernel objects and messages; never an identity. */
+  readonly networkName: string;
+  readonly options: NetworkOptions;
+  readonly ipv4Data: readonly PoolData[];
+  readonly ipv6Data: readonly PoolData[];
+}
+
+export interface CreateEndpointRequest {
+  readonly networkId: string;
+  readonly endpointId: string;
+  readonly interface: EndpointInterface;
+  readonly options: EndpointOptions;
+}
+
+export interface EndpointRef {
+  readonly networkId: string;
+  readonly endpointId: string;
+}
+
+export interface JoinRequest extends EndpointRef {
+  /** Path of the sandbox's netns; it exists and is pinned. */
+  readonly sandboxKey: string;
+  /** An interface index that is free in the sandbox: a link made straight into it should take it. */
+  readonly freeIndex: number;
+  /** Name that the link will have in the sandbox unless the answer says otherwise, e.g. `eth0`. */
+  readonly suggestedName: string;
+}
+
+export interface JoinResponse {
+  /**
+   * The link that becomes the container's. `srcName` is its name now: in the host's netns (the controller moves it), or,
+   * with `indexInSandbox`, in the sandbox already. Absent: the driver gives the sandbox no link (host, none).
+   */
+  readonly link?: {
+    readonly srcName: string;
+    /** `eth` becomes the first free of eth0, eth1…; ignored when `dstName` is given. */
+    readonly dstPrefix: string;
+    readonly dstName?: string;
+    readonly indexInSandbox?: number;
+  };
+  readonly gateway?: Address;
+  readonly gatewayIpv6?: Address;
+  readonly staticRoutes: readonly StaticRoute[];
+  /** The endpoint needs no way out of the network besides its own. */
+  readonly disableGatewayService: boolean;
+  /** Sysctls of the link, `IFNAME` standing for its final name: `net.ipv6.conf.IFNAME.disable_ipv6`. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+/** The endpoint became the sandbox's way out for these families: publish its ports. */
+export interface ExternalConnectivityRequest extends EndpointRef {
+  readonly gateways: { readonly ipv4: boolean; readonly ipv6: boolean };
+  readonly portBindings: readonly PortBinding[];
+  readonly exposedPorts: readonly ExposedPort[];
+}
+
+/**
+ * A network driver. Every call may be repeated: making what is there and deleting what is gone succeed. A call that
+ * throws has left nothing behind. Error kinds: `invalid` and `forbidden` reach the user as they are.
+ */
+export interface NetworkDriver {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+
+  /** Which gateway addresses the network will not need, asked before IPAM. Absent: all are needed. */
+  checkGateway?(options: NetworkOptions): Promise<{ skipIpv4: boolean; skipIpv6: boolean }>;
+
+  createNetwork(request: CreateNetworkRequest): Promise<void>;
+  deleteNetwork(request: { networkId: string }): Promise<void>;
+
+  /** May fill in only what the request's interface left empty. */
+  createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface>;
+  deleteEndpoint(request: EndpointRef): Promise<void>;
+
+  join(request: JoinRequest): Promise<JoinResponse>;
+  leave(request: EndpointRef): Promise<void>;
+
+  programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
+  revokeExternalConnectivity?(request: EndpointRef): Promise<void>;
+
+  /** Kernel objects behind a network, for `network inspect -v`. */
+  describeNetwork?(request: { networkId: string }): Promise<Readonly<Record<string, string>>>;
+}
+
+/** A driver package's default export: builds the driver on the host it is handed. */
+export type NetworkDriverFactory = (host: import("./host.ts").Host) => NetworkDriver;

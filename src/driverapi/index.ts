@@ -1,0 +1,6 @@
+// The public contract of drivers, exported as `tsdocker/driverapi`: types and their documentation only.
+
+export * from "./driver.ts";
+export * from "./host.ts";
+export * from "./ipam.ts";
+export * from "./values.ts";

@@ -1,0 +1,65 @@
+// IpamDriver: Docker's IPAM plugin protocol, typed.
+
+import type { Address, Family, Mac, Prefix } from "../netip/index.ts";
+
+export interface IpamCapabilities {
+  readonly requiresMacAddress: boolean;
+  /** After a daemon start the controller repeats every pool and address it has on record. */
+  readonly requiresRequestReplay: boolean;
+}
+
+export interface PoolRequest {
+  readonly addressSpace: string;
+  readonly family: Family;
+  /** Absent: the driver chooses a pool that overlaps nothing in `exclude`. */
+  readonly pool?: Prefix;
+  /** Dynamic addresses come from here (Docker's ip-range). */
+  readonly subPool?: Prefix;
+  readonly options: Readonly<Record<string, string>>;
+  /** What a chosen pool must not overlap: the host's routes and resolvers. */
+  readonly exclude: readonly Prefix[];
+}
+
+export interface PoolLease {
+  readonly poolId: string;
+  readonly pool: Prefix;
+  /** A gateway that came with the pool; used as it is. */
+  readonly gateway?: Prefix;
+}
+
+export interface AddressRequest {
+  readonly poolId: string;
+  /** Absent: any free address. */
+  readonly address?: Address;
+  readonly purpose: "gateway" | "auxiliary" | "endpoint";
+  readonly endpointName?: string;
+  readonly macAddress?: Mac;
+}
+
+/** Usage of a pool for inspect. */
+export interface PoolUsage {
+  readonly inUse: bigint;
+  /** Free addresses that a request without an address can get. */
+  readonly available: bigint;
+}
+
+/**
+ * An IPAM driver. Errors: `invalid` for malformed or out-of-range requests, `forbidden` for an overlap or an address
+ * in use, `unavailable` when a pool is exhausted. Releasing what is not leased succeeds.
+ */
+export interface IpamDriver {
+  readonly name: string;
+  readonly capabilities: IpamCapabilities;
+  defaultAddressSpaces(): Promise<{ local: string; global: string }>;
+  requestPool(request: PoolRequest): Promise<PoolLease>;
+  releasePool(poolId: string): Promise<void>;
+  /** The address with its pool's length. */
+  requestAddress(request: AddressRequest): Promise<Prefix>;
+  releaseAddress(poolId: string, address: Address): Promise<void>;
+  usage?(poolId: string): Promise<PoolUsage>;
+}
+
+export type IpamDriverFactory = (options: {
+  /** Pools to choose from when none is asked for; `size` is the length of what is handed out of `base`. */
+  readonly defaultPools: readonly { readonly base: Prefix; readonly size: number }[];
+}) => IpamDriver;

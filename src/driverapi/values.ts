@@ -1,0 +1,71 @@
+// The values that requests and responses are made of.
+
+import type { Address, Mac, PortRange, Prefix, Protocol } from "../netip/index.ts";
+
+/** `local`: means something on this host only; `global`: on every host of the cluster. */
+export type Scope = "local" | "global";
+
+/** One subnet of a network, with what IPAM reserved in it. */
+export interface PoolData {
+  readonly addressSpace: string;
+  readonly pool: Prefix;
+  /** Gateway address with the pool's length; absent when none was reserved. */
+  readonly gateway?: Prefix;
+  readonly auxAddresses: Readonly<Record<string, Prefix>>;
+}
+
+/** What the user and the controller say of a network. */
+export interface NetworkOptions {
+  readonly enableIpv4: boolean;
+  readonly enableIpv6: boolean;
+  readonly internal: boolean;
+  /** The user's `-o key=value`, untouched. */
+  readonly generic: Readonly<Record<string, string>>;
+}
+
+export interface ExposedPort {
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+
+/** A wish to publish container ports. */
+export interface PortBinding {
+  readonly protocol: Protocol;
+  readonly containerPort: number;
+  /** Where to listen; undefined: the driver's default (every address of the host, both families). */
+  readonly hostAddress?: Address;
+  /** Any one free port of this range; undefined: any free port of the ephemeral range. */
+  readonly hostPorts?: PortRange;
+}
+
+/** A port that is published: the wish with the address and port that it got. */
+export interface PublishedPort {
+  readonly protocol: Protocol;
+  readonly containerPort: number;
+  readonly hostAddress: Address;
+  readonly hostPort: number;
+}
+
+/** Options of one endpoint. */
+export interface EndpointOptions {
+  readonly exposedPorts: readonly ExposedPort[];
+  readonly portBindings: readonly PortBinding[];
+  readonly dnsServers: readonly Address[];
+  /** Set only when the user asked for this MAC. */
+  readonly macAddress?: Mac;
+  /** The user's `--driver-opt key=value` for this endpoint, untouched. */
+  readonly driverOpts: Readonly<Record<string, string>>;
+}
+
+/** Addresses of an endpoint's interface. */
+export interface EndpointInterface {
+  readonly address?: Prefix;
+  readonly addressIpv6?: Prefix;
+  readonly macAddress?: Mac;
+}
+
+/** A route in the sandbox besides the default ones. Without `nextHop` it is a route via the endpoint's own link. */
+export interface StaticRoute {
+  readonly destination: Prefix;
+  readonly nextHop?: Address;
+}

@@ -1,0 +1,3 @@
+// Host ports: chosen and reserved by bound sockets, so that a taken port is an error and stays one.
+
+export type { PortLease, PortRequest, Ports } from "./types.ts";

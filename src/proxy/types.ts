@@ -1,0 +1,63 @@
+// Desired state that the daemon hands to tsdocker-proxy: connections to forward, resolvers to run, names to answer.
+
+import type { Address, Protocol } from "../netip/index.ts";
+
+/** Forwards what arrives at a host address to a container, in user space (splice for tcp). */
+export interface Forward {
+  readonly protocol: Protocol;
+  readonly listen: Address;
+  readonly listenPort: number;
+  /** A socket bound to `listen`; it is passed on by descriptor, the caller keeps its own. */
+  readonly socket: number;
+  readonly target: Address;
+  readonly targetPort: number;
+}
+
+export interface Forwarder {
+  /** Makes `forwards` the owner's whole wish; `[]` ends them, connections included. Resolves when they are served. */
+  setForwards(owner: string, forwards: readonly Forward[]): Promise<void>;
+}
+
+/** A name server to ask, and from where. */
+export interface Upstream {
+  readonly address: Address;
+  readonly port?: number;
+  /** `host`: asked from the host's netns; `sandbox`: from the container's. */
+  readonly from: "host" | "sandbox";
+}
+
+/** The resolver of one sandbox. */
+export interface ResolverConfig {
+  /** Path of the sandbox's netns. */
+  readonly netns: string;
+  /** Networks whose names it may answer, in the order in which they win. */
+  readonly networks: readonly string[];
+  /** Names only this sandbox knows (legacy links): name to endpoint ids. */
+  readonly privateNames: Readonly<Record<string, readonly string[]>>;
+  readonly upstreams: readonly Upstream[];
+  /** False: the sandbox has no way outside and no question leaves it. */
+  readonly forwards: boolean;
+}
+
+/** Where the resolver of a sandbox listens on 127.0.0.11 inside it; port 53 is redirected there. */
+export interface ResolverPorts {
+  readonly udp: number;
+  readonly tcp: number;
+}
+
+/** One endpoint's names on its network. */
+export interface ZoneRecord {
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly endpointId: string;
+  /** The first is the one that reverse look-ups give. */
+  readonly names: readonly string[];
+  readonly addresses: readonly Address[];
+}
+
+export interface Resolvers {
+  /** Starts, changes or (undefined) ends the resolver of a sandbox. Resolves when it answers. */
+  setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined>;
+  /** Sets or (undefined) removes the names of one endpoint. Resolves when they are served. */
+  setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void>;
+}
