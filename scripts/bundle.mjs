@@ -1,0 +1,34 @@
+// Bundles the three programs into dist/: starting from one file each halves their start-up time.
+// Loaded at run time from node_modules: lmdb (has a native part).
+
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+const programs = [
+  { entry: "src/main.ts", out: "dist/tsdockerd.mjs" },
+  { entry: "src/cli/main.ts", out: "dist/tsdocker.mjs" },
+  { entry: "src/proxy/main.ts", out: "dist/tsdocker-proxy.mjs" },
+];
+
+for (const { entry, out } of programs.filter(({ entry }) => existsSync(`${root}${entry}`))) {
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile: out,
+    bundle: true,
+    platform: "node",
+    target: "node22",
+    format: "esm",
+    external: ["lmdb"],
+    sourcemap: "linked",
+    logLevel: "warning",
+    legalComments: "none",
+    // packages written for CommonJS ask for `require`
+    banner: {
+      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
+    },
+  });
+}
