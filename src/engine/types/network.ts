@@ -1,0 +1,133 @@
+// Networks and a container's endpoints on them.
+
+import type { Address, Mac, Prefix } from "../../netip/index.ts";
+import type { Filters, Labels } from "./stream.ts";
+
+export interface NetworkSpec {
+  readonly name: string;
+  readonly driver: string;
+  /** "local", "swarm" or absent. */
+  readonly scope?: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly ingress: boolean;
+  readonly configOnly: boolean;
+  /** Name of the configuration-only network to take the options from. */
+  readonly configFrom?: string;
+  /** Absent: the daemon's default (IPv4 yes, IPv6 no). */
+  readonly enableIpv4?: boolean;
+  readonly enableIpv6?: boolean;
+  readonly ipam: IpamSpec;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Labels;
+}
+
+export interface IpamSpec {
+  readonly driver: string;
+  /** Absent when the client sent null or nothing: shown as null again. */
+  readonly options?: Readonly<Record<string, string>>;
+  readonly pools: readonly PoolSpec[];
+}
+
+export interface PoolSpec {
+  /** Absent: the IPAM driver chooses. */
+  readonly subnet?: Prefix;
+  readonly range?: Prefix;
+  readonly gateway?: Address;
+  /** Addresses never handed out, by name. */
+  readonly auxiliaryAddresses: Readonly<Record<string, Address>>;
+}
+
+export interface NetworkView {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly driver: string;
+  readonly scope: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly ingress: boolean;
+  readonly configOnly: boolean;
+  readonly configFrom?: string;
+  readonly enableIpv4: boolean;
+  readonly enableIpv6: boolean;
+  /** As asked for, with chosen subnets and gateways filled in. */
+  readonly ipam: IpamSpec;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Labels;
+  /** bridge, host, none: made by the daemon. */
+  readonly predefined: boolean;
+  /** The endpoints of running containers. Lists need them for the dangling filter. */
+  readonly members: readonly NetworkMember[];
+  readonly pools: readonly PoolUse[];
+}
+
+export interface NetworkMember {
+  /** Absent: an endpoint that belongs to no container of ours. */
+  readonly containerId?: string;
+  readonly endpointId: string;
+  /** The container's name, without slash. */
+  readonly name: string;
+  readonly mac?: Mac;
+  readonly ipv4?: Prefix;
+  readonly ipv6?: Prefix;
+}
+
+export interface PoolUse {
+  readonly subnet: Prefix;
+  readonly inUse: bigint;
+  readonly available: bigint;
+}
+
+/** What an endpoint shall be like. */
+export interface EndpointSpec {
+  /** Name or id of the network. */
+  readonly network: string;
+  readonly ipv4?: Address;
+  readonly ipv6?: Address;
+  readonly linkLocal: readonly Address[];
+  readonly mac?: Mac;
+  readonly aliases: readonly string[];
+  /** Names that this container alone may use for another one. */
+  readonly links: readonly Link[];
+  readonly driverOptions: Readonly<Record<string, string>>;
+  /** The endpoint with the highest one gives the default gateway. */
+  readonly gatewayPriority: number;
+}
+
+export interface Link {
+  readonly container: string;
+  readonly alias: string;
+}
+
+/** An endpoint as it is; without addresses while the container does not run. */
+export interface EndpointView {
+  readonly spec: EndpointSpec;
+  readonly networkName: string;
+  readonly networkId: string;
+  /** Empty while the container does not run. */
+  readonly endpointId: string;
+  readonly mac?: Mac;
+  readonly ipv4?: Prefix;
+  readonly ipv6?: Prefix;
+  readonly gatewayIpv4?: Address;
+  readonly gatewayIpv6?: Address;
+  /** Every name by which others on this network find it. */
+  readonly dnsNames: readonly string[];
+}
+
+export interface NetworkOperations {
+  /** Newest last. `matchesNetwork` in src/engine/filters.ts tells whether a view passes. */
+  list(filters: Filters): Promise<readonly NetworkView[]>;
+  /** Exact id, then exact name, then id prefix. Errors: not-found `network x not found`, invalid when ambiguous. */
+  inspect(ref: string, options?: { readonly scope?: string }): Promise<NetworkView>;
+  /** Errors: conflict `network with name x already exists`, forbidden on overlap or a predefined name, not-found for a driver. */
+  create(spec: NetworkSpec): Promise<{ readonly id: string; readonly warning: string }>;
+  /** `endpoint.network` is `ref`. */
+  connect(ref: string, containerRef: string, endpoint: EndpointSpec): Promise<void>;
+  disconnect(ref: string, containerRef: string, options: { readonly force: boolean }): Promise<void>;
+  /** Errors: forbidden when predefined or with active endpoints. */
+  remove(ref: string): Promise<void>;
+  /** Names of what went. */
+  prune(filters: Filters): Promise<readonly string[]>;
+}
