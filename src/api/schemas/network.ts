@@ -1,0 +1,91 @@
+// Networks on the wire.
+
+import { boolean, list, map, object, type Static, string } from "./decode.ts";
+
+const ipamConfig = object("IPAMConfig", {
+  Subnet: string,
+  IPRange: string,
+  Gateway: string,
+  AuxiliaryAddresses: map(string),
+  AuxAddress: map(string),
+});
+export type IpamConfigInput = Static<typeof ipamConfig>;
+
+export const createNetworkRequest = object("NetworkCreateRequest", {
+  Name: string,
+  CheckDuplicate: boolean,
+  Driver: string,
+  Scope: string,
+  EnableIPv4: boolean,
+  EnableIPv6: boolean,
+  IPAM: object("IPAM", { Driver: string, Options: map(string), Config: list(ipamConfig) }),
+  Internal: boolean,
+  Attachable: boolean,
+  Ingress: boolean,
+  ConfigOnly: boolean,
+  ConfigFrom: object("ConfigReference", { Network: string }),
+  Options: map(string),
+  Labels: map(string),
+});
+export type CreateNetworkRequest = Static<typeof createNetworkRequest>;
+
+export interface CreateNetworkResponse {
+  readonly Id: string;
+  readonly Warning: string;
+}
+
+export interface IpamPool {
+  readonly Subnet?: string;
+  readonly IPRange?: string;
+  readonly Gateway?: string;
+  readonly AuxiliaryAddresses?: Readonly<Record<string, string>>;
+}
+
+/** One of GET /networks; GET /networks/{id} adds what NetworkInspect has. */
+export interface NetworkSummary {
+  readonly Name: string;
+  readonly Id: string;
+  readonly Created: string;
+  readonly Scope: string;
+  readonly Driver: string;
+  readonly EnableIPv4: boolean;
+  readonly EnableIPv6: boolean;
+  readonly IPAM: {
+    readonly Driver: string;
+    readonly Options: Readonly<Record<string, string>> | null;
+    readonly Config: readonly IpamPool[];
+  };
+  readonly Internal: boolean;
+  readonly Attachable: boolean;
+  readonly Ingress: boolean;
+  readonly ConfigFrom: { readonly Network: string };
+  readonly ConfigOnly: boolean;
+  readonly Containers?: Readonly<Record<string, NetworkContainer>>;
+  readonly Options: Readonly<Record<string, string>>;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+/** By container id, or `ep-<endpoint id>`. */
+export interface NetworkContainer {
+  readonly Name: string;
+  readonly EndpointID: string;
+  readonly MacAddress: string;
+  /** With prefix length. */
+  readonly IPv4Address: string;
+  readonly IPv6Address: string;
+}
+
+export interface NetworkInspect extends NetworkSummary {
+  readonly Containers: Readonly<Record<string, NetworkContainer>>;
+  /** Since API 1.52. */
+  readonly Status?: { readonly IPAM: { readonly Subnets: Readonly<Record<string, SubnetStatus>> } };
+}
+
+export interface SubnetStatus {
+  readonly IPsInUse: number;
+  readonly DynamicIPsAvailable: number;
+}
+
+export interface NetworksPruneResponse {
+  readonly NetworksDeleted: readonly string[];
+}
