@@ -6,7 +6,7 @@ import type { Recipe } from "./archive.ts";
 import { Rootfs } from "./rootfs.ts";
 
 const wanted = [
-  "nginx bash coreutils curl findutils grep sed mawk hostname procps",
+  "nginx bash dash coreutils curl findutils grep sed mawk hostname procps",
   "base-files base-passwd libc-bin ncurses-base iproute2 iputils-ping",
 ]
   .join(" ")

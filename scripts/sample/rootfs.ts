@@ -5,10 +5,11 @@ import { spawn } from "node:child_process";
 import { posix } from "node:path";
 import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { extract, type Headers, pack } from "tar-stream";
+import { type Header, pack } from "tar-stream";
+import { tarEntries } from "../../src/image/tar.ts";
 
 interface Entry {
-  readonly header: Headers;
+  readonly header: Partial<Header> & Pick<Header, "name">;
   readonly body: Buffer | undefined;
 }
 
@@ -63,15 +64,16 @@ export class Rootfs {
     // A hard link may only follow its target.
     const links = entries.filter(([, entry]) => entry.header.type === "link");
     for (const [, entry] of [...entries.filter(([, e]) => e.header.type !== "link"), ...links]) {
-      out.entry(entry.header, entry.body);
+      if (entry.body) out.entry(entry.header, entry.body);
+      else out.entry(entry.header).end(null);
     }
     out.finalize();
     return bytes;
   }
 
   async #addTar(tar: Readable, keep: (path: string) => boolean): Promise<void> {
-    for await (const entry of tar.pipe(extract())) {
-      const body = await buffer(entry);
+    for await (const entry of tarEntries(tar)) {
+      const body = await buffer(entry.body);
       const path = mergeUsr(clean(entry.header.name));
       if (path === "" || !keep(path)) continue;
       if (entry.header.type === "directory" && this.#entries.has(path)) continue;
@@ -86,7 +88,7 @@ export class Rootfs {
     }
   }
 
-  #put(name: string, fields: Partial<Headers>, body?: Buffer): void {
+  #put(name: string, fields: Partial<Header>, body?: Buffer): void {
     const path = clean(name);
     const parent = posix.dirname(path);
     if (parent !== "." && !this.#entries.has(parent)) this.dir(parent);
