@@ -1,0 +1,313 @@
+// The daemon's configuration: flags and file merged, text parsed into values once, contradictions refused.
+
+import { dirname, isAbsolute, join } from "node:path";
+import {
+  type Address,
+  type Family,
+  hasHostBits,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixFamily,
+} from "../netip/index.ts";
+import { invalid } from "../util/errors.ts";
+import { readConfigFile } from "./config-file.ts";
+import type { GivenFlags } from "./flags.ts";
+import { type OptionValue, optionRows } from "./options.ts";
+
+export type ListenAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+export interface AddressPool {
+  readonly base: Prefix;
+  /** Length of the subnets that are handed out of `base`. */
+  readonly size: number;
+}
+
+export interface Config {
+  readonly hosts: readonly ListenAddress[];
+  readonly group: string;
+  readonly tls:
+    | { readonly verify: boolean; readonly ca: string; readonly cert: string; readonly key: string }
+    | undefined;
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly pidFile: string;
+  /** Address of a containerd; undefined: the system's if it answers, else one of our own. */
+  readonly containerd: string | undefined;
+  readonly containerdNamespace: string;
+  readonly debug: boolean;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "fatal";
+  readonly labels: readonly string[];
+  readonly shutdownTimeoutS: number;
+  readonly network: NetworkConfig;
+  readonly images: ImageConfig;
+  readonly containers: ContainerConfig;
+}
+
+export interface NetworkConfig {
+  /** Name of the default bridge's device; `none`: there is no default bridge. */
+  readonly bridge: string | undefined;
+  readonly bip: Prefix | undefined;
+  readonly fixedCidr: Prefix | undefined;
+  readonly defaultGateway: Address | undefined;
+  /** Undefined: the uplink's. */
+  readonly mtu: number | undefined;
+  readonly icc: boolean;
+  readonly ipMasq: boolean;
+  readonly ipForward: boolean;
+  /** Where published ports of the default bridge listen. */
+  readonly hostBinding: Address;
+  readonly addressPools: readonly AddressPool[];
+  readonly firewall: {
+    readonly backend: "nftables" | "iptables" | "none" | undefined;
+    readonly ipv6: boolean;
+  };
+  readonly userlandProxy: boolean;
+  readonly dns: readonly Address[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+}
+
+export interface ImageConfig {
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly maxConcurrentDownloads: number;
+}
+
+export interface ContainerConfig {
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
+  readonly shmSize: number;
+  /** A file's path, `unconfined`, or undefined for the packaged profile. */
+  readonly seccompProfile: string | undefined;
+}
+
+/** Flags and daemon.json as one configuration. @throws invalid with what is wrong and where */
+export function loadConfig(flags: GivenFlags): Config {
+  const path = flags.get("config-file");
+  const file = readConfigFile(typeof path === "string" ? path : "/etc/docker/daemon.json", flags);
+  const settings = new Settings(flags, file);
+  const execRoot = settings.path("exec-root");
+  return {
+    hosts: parseHosts(settings),
+    group: settings.text("group"),
+    tls: parseTls(settings),
+    dataRoot: settings.path("data-root"),
+    execRoot,
+    pidFile: settings.text("pidfile") || join(dirname(execRoot), "tsdocker.pid"),
+    containerd: settings.text("containerd").replace(/^unix:\/\//, "") || undefined,
+    containerdNamespace: settings.text("containerd-namespace"),
+    debug: settings.flag("debug"),
+    logLevel: parseLogLevel(settings),
+    labels: settings.list("label").map(checkLabel),
+    shutdownTimeoutS: settings.number("shutdown-timeout"),
+    network: parseNetwork(settings),
+    images: {
+      insecureRegistries: settings.list("insecure-registry"),
+      registryMirrors: settings.list("registry-mirror"),
+      maxConcurrentDownloads: settings.number("max-concurrent-downloads"),
+    },
+    containers: {
+      logDriver: parseLogDriver(settings.text("log-driver")),
+      logOptions: settings.map("log-opt"),
+      shmSize: parseSize("default-shm-size", settings.text("default-shm-size")),
+      seccompProfile: settings.text("seccomp-profile") || undefined,
+    },
+  };
+}
+
+/** Looks settings up: the flag, else the file, else the default. */
+class Settings {
+  readonly #layers: readonly ReadonlyMap<string, OptionValue>[];
+
+  constructor(...layers: readonly ReadonlyMap<string, OptionValue>[]) {
+    this.#layers = [...layers, new Map(optionRows.map((row) => [row.flag, row.fallback]))];
+  }
+
+  #value(flag: string): OptionValue {
+    for (const layer of this.#layers) {
+      const value = layer.get(flag);
+      if (value !== undefined) return value;
+    }
+    throw new Error(`there is no option --${flag}`);
+  }
+
+  text(flag: string): string {
+    return String(this.#value(flag));
+  }
+
+  flag(flag: string): boolean {
+    return this.#value(flag) === true;
+  }
+
+  number(flag: string): number {
+    const value = Number(this.#value(flag));
+    if (value < 0) throw invalid(`--${flag}: ${value} is below zero`);
+    return value;
+  }
+
+  list(flag: string): readonly string[] {
+    return this.#value(flag) as readonly string[];
+  }
+
+  map(flag: string): Readonly<Record<string, string>> {
+    return this.#value(flag) as Readonly<Record<string, string>>;
+  }
+
+  path(flag: string): string {
+    const path = this.text(flag);
+    if (!isAbsolute(path)) throw invalid(`--${flag}: ${path} is not an absolute path`);
+    return path;
+  }
+
+  address(flag: string): Address | undefined {
+    const text = this.text(flag);
+    return text === "" ? undefined : checkAddress(flag, text);
+  }
+
+  prefix(flag: string, family: Family): Prefix | undefined {
+    const text = this.text(flag);
+    if (text === "") return undefined;
+    const prefix = parsePrefix(text);
+    if (!prefix || prefixFamily(prefix) !== family) throw invalid(`--${flag}: invalid CIDR address: ${text}`);
+    return prefix;
+  }
+}
+
+function parseHosts(settings: Settings): ListenAddress[] {
+  const given = settings.list("host");
+  const wantsTls = settings.flag("tls") || settings.flag("tlsverify");
+  const hosts = (given.length > 0 ? given : ["unix:///var/run/docker.sock"]).map((text) =>
+    parseHost(text, wantsTls),
+  );
+  for (const host of hosts) {
+    if (host.kind === "tcp" && !wantsTls && !isLoopbackName(host.host)) {
+      throw invalid(
+        `-H tcp://${host.host}:${host.port}: plain TCP would hand root on this machine to the network: listen on ` +
+          "127.0.0.1, or use --tlsverify with --tlscacert, --tlscert and --tlskey",
+      );
+    }
+  }
+  return hosts;
+}
+
+function isLoopbackName(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}
+
+function parseHost(text: string, wantsTls: boolean): ListenAddress {
+  if (text.startsWith("unix://")) {
+    const path = text.slice("unix://".length) || "/var/run/docker.sock";
+    if (!isAbsolute(path)) throw invalid(`-H ${text}: the socket's path must be absolute`);
+    return { kind: "unix", path };
+  }
+  const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:]*))(?::([0-9]+))?\/?$/.exec(text);
+  if (!tcp) throw invalid(`invalid bind address (${text}): unix:///path or tcp://host:port is wanted`);
+  const port = Number(tcp[3] ?? (wantsTls ? 2376 : 2375));
+  if (port < 1 || port > 65535) throw invalid(`invalid bind address (${text}): port ${port} is out of range`);
+  return { kind: "tcp", host: tcp[1] ?? (tcp[2] || "127.0.0.1"), port };
+}
+
+function parseTls(settings: Settings): Config["tls"] {
+  const verify = settings.flag("tlsverify");
+  if (!verify && !settings.flag("tls")) return undefined;
+  const [ca, cert, key] = ["tlscacert", "tlscert", "tlskey"].map((flag) => settings.text(flag));
+  if (!cert || !key) throw invalid("TLS needs --tlscert and --tlskey");
+  if (verify && !ca) throw invalid("--tlsverify needs --tlscacert");
+  return { verify, ca: ca ?? "", cert, key };
+}
+
+function parseLogLevel(settings: Settings): Config["logLevel"] {
+  const level = settings.text("log-level");
+  switch (level) {
+    case "debug":
+    case "info":
+    case "warn":
+    case "error":
+    case "fatal":
+      return settings.flag("debug") ? "debug" : level;
+    default:
+      throw invalid(`invalid logging level: ${level}`);
+  }
+}
+
+function parseLogDriver(name: string): string {
+  if (name === "json-file" || name === "none") return name;
+  throw invalid(`logger: no log driver named '${name}' is registered (there are json-file and none)`);
+}
+
+function checkLabel(label: string): string {
+  if (!label.includes("=")) throw invalid(`bad attribute format: ${label}: key=value is wanted`);
+  return label;
+}
+
+function parseNetwork(settings: Settings): NetworkConfig {
+  const bridge = settings.text("bridge") || undefined;
+  const bip = settings.prefix("bip", 4);
+  if (bridge && bip)
+    throw invalid("you specified -b & --bip, mutually exclusive options. Please specify only one");
+  const fixedCidr = settings.prefix("fixed-cidr", 4);
+  if (fixedCidr && hasHostBits(fixedCidr))
+    throw invalid(`--fixed-cidr: ${settings.text("fixed-cidr")} has host bits set`);
+  return {
+    bridge,
+    bip,
+    fixedCidr,
+    defaultGateway: settings.address("default-gateway"),
+    mtu: parseMtu(settings.number("mtu")),
+    icc: settings.flag("icc"),
+    ipMasq: settings.flag("ip-masq"),
+    ipForward: settings.flag("ip-forward"),
+    hostBinding: settings.address("ip") ?? { family: 4, value: 0n },
+    addressPools: settings.list("default-address-pool").map(parsePool),
+    firewall: { backend: parseBackend(settings), ipv6: settings.flag("ip6tables") },
+    userlandProxy: settings.flag("userland-proxy"),
+    dns: settings.list("dns").map((text) => checkAddress("dns", text)),
+    dnsOptions: settings.list("dns-opt"),
+    dnsSearch: settings.list("dns-search"),
+  };
+}
+
+function parseMtu(mtu: number): number | undefined {
+  if (mtu === 0) return undefined;
+  if (mtu < 68 || mtu > 65535) throw invalid(`--mtu: ${mtu} is not between 68 and 65535`);
+  return mtu;
+}
+
+function parseBackend(settings: Settings): NetworkConfig["firewall"]["backend"] {
+  const name = settings.text("firewall-backend");
+  if (name !== "" && name !== "nftables" && name !== "iptables") {
+    throw invalid(`invalid firewall-backend "${name}": nftables or iptables is wanted`);
+  }
+  if (!settings.flag("iptables")) return "none";
+  return name || undefined;
+}
+
+function checkAddress(flag: string, text: string): Address {
+  const address = parseAddress(text);
+  if (!address) throw invalid(`--${flag}: ${text} is not an ip address`);
+  return address;
+}
+
+/** `base=10.0.0.0/8,size=24` */
+function parsePool(text: string): AddressPool {
+  const fields = new Map(text.split(",").map((part) => part.split("=", 2) as [string, string]));
+  const base = parsePrefix(fields.get("base") ?? "");
+  const size = Number(fields.get("size"));
+  if (!base || hasHostBits(base))
+    throw invalid(`invalid default address pool "${text}": base=CIDR,size=N is wanted`);
+  if (!Number.isInteger(size) || size < base.length || size > (prefixFamily(base) === 4 ? 32 : 128)) {
+    throw invalid(`invalid default address pool "${text}": the size is not within the base`);
+  }
+  return { base, size };
+}
+
+/** `64M` in bytes. */
+function parseSize(flag: string, text: string): number {
+  const parts = /^([0-9]+)([bkmg]?)b?$/i.exec(text);
+  if (!parts) throw invalid(`--${flag}: invalid size: '${text}'`);
+  const unit = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(parts[2] || "b").toLowerCase()] ?? 1;
+  return Number(parts[1]) * unit;
+}

@@ -1,0 +1,76 @@
+// The command line of tsdockerd: flags by commander, in dockerd's words.
+
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type OptionRow, type OptionValue, optionRows } from "./options.ts";
+
+/** Flags that were given, by flag name. */
+export type GivenFlags = ReadonlyMap<string, OptionValue>;
+
+export interface ParsedFlags {
+  readonly given: GivenFlags;
+  /** Set by `npm start`: print what to type next. */
+  readonly hint: boolean;
+}
+
+/**
+ * Parses the words after `tsdockerd`. Prints help and version itself.
+ * @throws CommanderError with an exit code, after its message was printed
+ */
+export function parseFlags(words: readonly string[], version: string): ParsedFlags {
+  const program = new Command("tsdockerd")
+    .usage("[OPTIONS]")
+    .description("A self-sufficient runtime for containers, with the network at its heart.")
+    .version(`tsdockerd version ${version}`, "-v, --version", "Print version information and quit")
+    .helpOption("--help", "Print usage")
+    .allowExcessArguments(false)
+    .exitOverride();
+  for (const row of optionRows) program.addOption(toOption(row));
+  program.addOption(new Option("--hint", "Print what to type next").hideHelp());
+  program.parse(words, { from: "user" });
+  const values = program.opts<Record<string, unknown>>();
+  const given = new Map<string, OptionValue>();
+  for (const row of optionRows) {
+    const attribute = toOption(row).attributeName();
+    if (program.getOptionValueSource(attribute) === "cli")
+      given.set(row.flag, values[attribute] as OptionValue);
+  }
+  return { given, hint: values.hint === true };
+}
+
+function toOption(row: OptionRow): Option {
+  const names = `${row.short ? `-${row.short}, ` : ""}--${row.flag}`;
+  if (row.kind === "boolean") {
+    const option = new Option(`${names} [bool]`, row.help).preset("true").argParser(parseBoolean);
+    return row.fallback ? option.default(undefined, "true") : option;
+  }
+  const option = new Option(`${names} <${row.kind}>`, row.help);
+  if (row.kind === "integer") option.argParser(parseInteger);
+  if (row.kind === "list") option.argParser(collect);
+  if (row.kind === "map") option.argParser(collectPair);
+  const shown = typeof row.fallback === "object" ? "" : String(row.fallback);
+  return shown && shown !== "0" ? option.default(undefined, shown) : option;
+}
+
+function parseBoolean(text: string): boolean {
+  if (/^(true|1|t)$/i.test(text)) return true;
+  if (/^(false|0|f)$/i.test(text)) return false;
+  throw new InvalidArgumentError(`"${text}" is not true or false.`);
+}
+
+function parseInteger(text: string): number {
+  if (!/^-?[0-9]+$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a number.`);
+  return Number(text);
+}
+
+function collect(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}
+
+function collectPair(
+  text: string,
+  before: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new InvalidArgumentError(`"${text}" is not key=value.`);
+  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
+}

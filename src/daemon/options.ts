@@ -1,0 +1,87 @@
+// The daemon's options as a table: one row is a flag, its key in daemon.json, its kind and its default. Names are
+// dockerd's; list flags are singular and their keys plural, as there.
+
+export type OptionKind = "boolean" | "string" | "integer" | "list" | "map";
+export type OptionValue = boolean | string | number | readonly string[] | Readonly<Record<string, string>>;
+
+export interface OptionRow {
+  readonly flag: string;
+  readonly short?: string;
+  /** Key in daemon.json; undefined: only a flag. */
+  readonly key?: string;
+  readonly kind: OptionKind;
+  readonly fallback: OptionValue;
+  readonly help: string;
+}
+
+const row = (
+  flag: string,
+  kind: OptionKind,
+  fallback: OptionValue,
+  help: string,
+  more: { short?: string; key?: string | null } = {},
+): OptionRow => {
+  const key = more.key === null ? undefined : (more.key ?? flag);
+  return { flag, kind, fallback, help, ...(more.short && { short: more.short }), ...(key && { key }) };
+};
+
+export const optionRows: readonly OptionRow[] = [
+  row("bip", "string", "", "IPv4 address and subnet of the default bridge, e.g. 192.168.1.5/24"),
+  row("bridge", "string", "", "Attach containers to this existing bridge, or 'none'", { short: "b" }),
+  row("config-file", "string", "/etc/docker/daemon.json", "Daemon configuration file", { key: null }),
+  row("containerd", "string", "", "containerd gRPC address (default: the system's, or one of our own)"),
+  row("containerd-namespace", "string", "moby", "Containerd namespace to use"),
+  row("data-root", "string", "/var/lib/tsdocker", "Root directory of persistent state"),
+  row("debug", "boolean", false, "Enable debug mode", { short: "D" }),
+  row("default-address-pool", "list", [], "Default address pools, base=CIDR,size=N", {
+    key: "default-address-pools",
+  }),
+  row("default-gateway", "string", "", "Default gateway IPv4 address of the default bridge"),
+  row("default-shm-size", "string", "64M", "Default size of /dev/shm"),
+  row("dns", "list", [], "DNS servers for containers"),
+  row("dns-opt", "list", [], "DNS options for containers", { key: "dns-opts" }),
+  row("dns-search", "list", [], "DNS search domains for containers"),
+  row("exec-root", "string", "/var/run/tsdocker", "Root directory of run-time state"),
+  row(
+    "firewall-backend",
+    "string",
+    "",
+    "Firewall back end: nftables or iptables (default: nftables where it works)",
+  ),
+  row("fixed-cidr", "string", "", "IPv4 range for containers on the default bridge"),
+  row("group", "string", "docker", "Group of the unix socket", { short: "G" }),
+  row("host", "list", [], "Daemon sockets to listen on", { short: "H", key: "hosts" }),
+  row("icc", "boolean", true, "Containers on the default bridge may reach each other"),
+  row("insecure-registry", "list", [], "Registries to reach without TLS verification", {
+    key: "insecure-registries",
+  }),
+  row("ip", "string", "0.0.0.0", "Default address for published ports of the default bridge"),
+  row("ip-forward", "boolean", true, "Enable IP forwarding on the host"),
+  row("ip-masq", "boolean", true, "Masquerade what leaves the default bridge"),
+  row("ip6tables", "boolean", true, "Add firewall rules for IPv6"),
+  row("iptables", "boolean", true, "Add firewall rules, whatever the back end"),
+  row("label", "list", [], "key=value labels of the daemon", { key: "labels" }),
+  row("log-driver", "string", "json-file", "Default log driver of containers: json-file or none"),
+  row("log-level", "string", "info", "Logging level: debug, info, warn, error, fatal", { short: "l" }),
+  row("log-opt", "map", {}, "Default log options of containers", { key: "log-opts" }),
+  row("max-concurrent-downloads", "integer", 3, "Concurrent downloads of a pull"),
+  row("mtu", "integer", 0, "MTU of the default bridge (default: the uplink's)"),
+  row("pidfile", "string", "", "Path of the PID file (default: tsdocker.pid in the exec-root's parent)", {
+    short: "p",
+  }),
+  row("registry-mirror", "list", [], "Mirrors of Docker Hub", { key: "registry-mirrors" }),
+  row(
+    "seccomp-profile",
+    "string",
+    "",
+    "Path of a seccomp profile, or 'unconfined' (default: the packaged one)",
+  ),
+  row("shutdown-timeout", "integer", 15, "Seconds to wait for containers at shutdown"),
+  row("tls", "boolean", false, "Use TLS; implied by --tlsverify"),
+  row("tlscacert", "string", "", "Trust certificates signed by this CA"),
+  row("tlscert", "string", "", "Path of the TLS certificate"),
+  row("tlskey", "string", "", "Path of the TLS key"),
+  row("tlsverify", "boolean", false, "Use TLS and verify the client"),
+  row("userland-proxy", "boolean", false, "Forward every published port in user space"),
+  row("validate", "boolean", false, "Validate the configuration and end", { key: null }),
+];
