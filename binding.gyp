@@ -1,0 +1,22 @@
+{
+  "targets": [
+    {
+      "target_name": "tsdocker",
+      "sources": [
+        "native/addon.cc",
+        "native/worker.cc",
+        "native/netlink.cc",
+        "native/netns.cc",
+        "native/socket.cc",
+        "native/fds.cc",
+        "native/poll.cc",
+        "native/process.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "cflags_cc": ["-std=c++20", "-fexceptions", "-O2", "-Wall", "-Wextra", "-Wno-cast-function-type"]
+    }
+  ]
+}
