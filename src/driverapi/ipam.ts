@@ -60,6 +60,11 @@ export interface IpamDriver {
 }
 
 export type IpamDriverFactory = (options: {
-  /** Pools to choose from when none is asked for; `size` is the length of what is handed out of `base`. */
+  /**
+   * Pools to choose from when none is asked for; `size` is the length of what is handed out of `base`. A family that
+   * has none here keeps the driver's own.
+   */
   readonly defaultPools: readonly { readonly base: Prefix; readonly size: number }[];
+  /** What tells this host from others, for prefixes that should differ between hosts (IPv6 ULA). */
+  readonly hostId?: string;
 }) => IpamDriver;
