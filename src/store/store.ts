@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
+import { decodeRecord, encodeRecord } from "./codec.ts";
 import { upgradeSchema } from "./schema.ts";
 import type { Collection, Store, Transaction } from "./types.ts";
 
@@ -16,16 +17,16 @@ type Write = {
 /** Opens (or makes) the store at `path`. @throws when the file belongs to a newer schema */
 export function openStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const database: RootDatabase<unknown, Key> = open({ path, encoding: "json", noSubdir: true });
+  const database: RootDatabase<string, Key> = open({ path, encoding: "string", noSubdir: true });
   upgradeSchema(database);
   return new LmdbStore(database);
 }
 
 class LmdbStore implements Store {
-  readonly #database: RootDatabase<unknown, Key>;
+  readonly #database: RootDatabase<string, Key>;
   readonly #collections = new Map<string, MemoryCollection<unknown>>();
 
-  constructor(database: RootDatabase<unknown, Key>) {
+  constructor(database: RootDatabase<string, Key>) {
     this.#database = database;
   }
 
@@ -48,8 +49,8 @@ class LmdbStore implements Store {
     for (const write of writes) write.collection.apply(write.key, write.record);
     await this.#database.batch(() => {
       for (const { collection, key, record } of writes) {
-        if (record === undefined) this.#database.remove([collection.name, key]);
-        else this.#database.put([collection.name, key], record);
+        if (record === undefined) void this.#database.remove([collection.name, key]);
+        else void this.#database.put([collection.name, key], encodeRecord(record));
       }
     });
     await this.#database.flushed;
@@ -61,7 +62,7 @@ class LmdbStore implements Store {
 
   #load(name: string): Map<string, unknown> {
     const range = this.#database.getRange({ start: [name, ""], end: [name, "\uffff"] });
-    return new Map([...range].map(({ key, value }) => [key[1], value]));
+    return new Map([...range].map(({ key, value }) => [key[1], decodeRecord(value)]));
   }
 }
 

@@ -63,3 +63,13 @@ test("records are visible as soon as the commit was asked for", async () => {
   expect(things.has("one")).toBe(false);
   await store.close();
 });
+
+test("big integers and dates come back as what they were", async () => {
+  const store = open();
+  const record = { address: { family: 6, value: 0xfd00n << 112n }, at: new Date(1234), none: 0n };
+  await store.collection("things").put("one", record);
+  await store.close();
+  const again = open();
+  expect(again.collection("things").get("one")).toEqual(record);
+  await again.close();
+});

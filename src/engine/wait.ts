@@ -1,0 +1,28 @@
+// Waiting for a container: to be not running, to exit the next time, to be removed.
+
+import type { Container } from "./container.ts";
+import type { ContainerExit, PendingExit, WaitCondition } from "./types.ts";
+
+/** Registers a waiter at once; its `exit` settles when the condition is met or rejects when the signal fires. */
+export function waitFor(container: Container, condition: WaitCondition, signal: AbortSignal): PendingExit {
+  const lastExit = (): ContainerExit => ({ statusCode: container.record.state.exitCode });
+  if (condition === "not-running" && !container.isRunning && !container.isRestarting) {
+    return { exit: Promise.resolve(lastExit()) };
+  }
+  const exit = new Promise<ContainerExit>((resolve, reject) => {
+    const take = condition === "removed" ? container.onRemoval(resolve) : container.onExit(resolve);
+    const release =
+      condition === "removed" ? () => undefined : container.onRemoval(() => resolve(lastExit()));
+    signal.addEventListener(
+      "abort",
+      () => {
+        take();
+        release();
+        reject(signal.reason);
+      },
+      { once: true },
+    );
+  });
+  exit.catch(() => undefined);
+  return { exit };
+}
