@@ -1,0 +1,220 @@
+// Containers and their tasks: records in containerd, processes in shims.
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Undo } from "../util/undo.ts";
+import { anyMessage, anySpec } from "./any.ts";
+import type { Containerd } from "./containerd.ts";
+import type { Container } from "./gen/containers_pb.ts";
+import type { Process } from "./gen/process_pb.ts";
+import { OptionsSchema } from "./gen/runc-options_pb.ts";
+import { orAbsent } from "./grpc-error.ts";
+import type { OciSpec } from "./oci.ts";
+import { startFailure } from "./start-failure.ts";
+import {
+  type MakeFifo,
+  makeFifos,
+  noStdioPaths,
+  type OpenStdio,
+  openStdio,
+  type StdioPaths,
+  type StreamsPlace,
+  stdioPaths,
+} from "./stdio.ts";
+import { type StreamOptions, Task } from "./task.ts";
+import { type Labels, type Mount, toDate, toWireMount } from "./values.ts";
+
+export interface RuntimeOptions {
+  /** Where runc keeps its state: a tmpfs, one folder per daemon. */
+  readonly runcRoot: string;
+  /** Where the FIFOs live, one folder per container: a tmpfs. */
+  readonly streamsRoot: string;
+  readonly makeFifo: MakeFifo;
+  /** runc or what behaves like it; default `runc` from PATH. */
+  readonly runcBinary?: string;
+  readonly systemdCgroup?: boolean;
+  /** The shim; default `io.containerd.runc.v2`. */
+  readonly shim?: string;
+}
+
+export interface ContainerSpec {
+  readonly id: string;
+  /** The image's name, for the record. */
+  readonly image: string;
+  /** The snapshot that is the root file system; the record keeps it from the garbage collector. */
+  readonly snapshotKey: string;
+  readonly spec: OciSpec;
+  readonly labels?: Labels;
+}
+
+export interface ContainerRecord {
+  readonly id: string;
+  readonly image: string;
+  readonly snapshotKey: string;
+  readonly labels: Labels;
+  readonly createdAt: Date;
+}
+
+export type TaskState = "created" | "running" | "stopped" | "paused" | "unknown";
+
+export interface TaskStatus {
+  readonly containerId: string;
+  readonly pid: number;
+  readonly state: TaskState;
+  /** Of a stopped task. */
+  readonly exit?: { readonly code: number; readonly at: Date };
+}
+
+export interface LoadedTask {
+  readonly task: Task;
+  readonly status: TaskStatus;
+}
+
+export interface Runtime {
+  /** Writes the container's record; throws conflict when the id is taken. Starts nothing. */
+  create(container: ContainerSpec): Promise<void>;
+  /** Removes the record; one that is gone is success, one with a task is a conflict. */
+  delete(id: string): Promise<void>;
+  list(): Promise<readonly ContainerRecord[]>;
+  /**
+   * Makes the container's first process, not yet running the command, with `rootfs` mounted by the shim. Without mounts
+   * the spec's root path must be absolute. Throws with Docker's text; nothing is left behind then.
+   */
+  createTask(id: string, options: StreamOptions & { readonly rootfs: readonly Mount[] }): Promise<Task>;
+  /** The task of a container that has one, its streams opened again: for a daemon that restarted. */
+  load(id: string): Promise<LoadedTask | undefined>;
+  tasks(): Promise<readonly TaskStatus[]>;
+  /** Removes the folder of a container's FIFOs. */
+  forgetStreams(id: string): Promise<void>;
+}
+
+/** The containers of containerd's namespace, run by runc under one root. */
+export function createRuntime(containerd: Containerd, options: RuntimeOptions): Runtime {
+  return new ContainerdRuntime(containerd, options);
+}
+
+class ContainerdRuntime implements Runtime {
+  readonly #containerd: Containerd;
+  readonly #options: RuntimeOptions;
+  readonly #runc: { readonly typeUrl: string; readonly value: Uint8Array };
+
+  constructor(containerd: Containerd, options: RuntimeOptions) {
+    this.#containerd = containerd;
+    this.#options = options;
+    this.#runc = anyMessage(OptionsSchema, {
+      binaryName: options.runcBinary ?? "",
+      root: options.runcRoot,
+      systemdCgroup: options.systemdCgroup ?? false,
+    });
+  }
+
+  async create({ id, image, snapshotKey, spec, labels = {} }: ContainerSpec): Promise<void> {
+    await this.#services.containers.create({
+      container: {
+        id,
+        image,
+        labels: { ...labels },
+        runtime: { name: this.#options.shim ?? "io.containerd.runc.v2", options: this.#runc },
+        spec: anySpec(spec),
+        snapshotter: this.#containerd.snapshots.snapshotter,
+        snapshotKey,
+      },
+    });
+  }
+
+  async delete(id: string): Promise<void> {
+    await orAbsent(this.#services.containers.delete({ id }));
+  }
+
+  async list(): Promise<readonly ContainerRecord[]> {
+    return (await this.#services.containers.list({})).containers.map(toRecord);
+  }
+
+  async createTask(
+    id: string,
+    options: StreamOptions & { readonly rootfs: readonly Mount[] },
+  ): Promise<Task> {
+    await using undo = new Undo(this.#containerd.log);
+    const place = this.#placeOf(id);
+    const paths = options.discard ? noStdioPaths : stdioPaths(place.folder, id, options);
+    if (!options.discard) await makeFifos(paths, place);
+    undo.defer("remove standard streams", () => this.forgetStreams(id));
+    const stdio = await this.#open(id, paths);
+    undo.defer("close standard streams", () => stdio?.close());
+    const pid = await this.#createProcess(id, paths, options);
+    undo.forget();
+    return new Task(this.#containerd, place, { containerId: id, pid, stdio });
+  }
+
+  async load(id: string): Promise<LoadedTask | undefined> {
+    const response = await orAbsent(this.#services.tasks.get({ containerId: id }));
+    if (!response?.process) return undefined;
+    const status = toTaskStatus(response.process);
+    const { pid, stdin, stdout, stderr } = response.process;
+    const stdio = status.state === "stopped" ? undefined : await this.#open(id, { stdin, stdout, stderr });
+    const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid, stdio });
+    if (status.state !== "created") void task.connectStdin();
+    return { task, status };
+  }
+
+  async tasks(): Promise<readonly TaskStatus[]> {
+    return (await this.#services.tasks.list({})).tasks.map(toTaskStatus);
+  }
+
+  async forgetStreams(id: string): Promise<void> {
+    await rm(this.#placeOf(id).folder, { recursive: true, force: true });
+  }
+
+  get #services() {
+    return this.#containerd.services;
+  }
+
+  #placeOf(id: string): StreamsPlace {
+    return { folder: join(this.#options.streamsRoot, id), makeFifo: this.#options.makeFifo };
+  }
+
+  async #open(id: string, paths: StdioPaths): Promise<OpenStdio | undefined> {
+    if (paths.stdout === "") return undefined;
+    return await openStdio(paths, async () => {
+      await this.#services.tasks.closeIO({ containerId: id, stdin: true });
+    });
+  }
+
+  async #createProcess(
+    id: string,
+    paths: StdioPaths,
+    options: { terminal: boolean; rootfs: readonly Mount[] },
+  ): Promise<number> {
+    const { terminal } = options;
+    const rootfs = options.rootfs.map(toWireMount);
+    try {
+      const request = { containerId: id, rootfs, ...paths, terminal, options: this.#runc };
+      return (await this.#services.tasks.create(request)).pid;
+    } catch (error) {
+      throw startFailure(error, "failed to create task for container");
+    }
+  }
+}
+
+function toRecord(container: Container): ContainerRecord {
+  return {
+    id: container.id,
+    image: container.image,
+    snapshotKey: container.snapshotKey,
+    labels: container.labels,
+    createdAt: toDate(container.createdAt),
+  };
+}
+
+const states: readonly TaskState[] = ["unknown", "created", "running", "stopped", "paused", "paused"];
+
+// A task goes by its container's id; containerd leaves the field for the container empty in lists.
+function toTaskStatus(process: Process): TaskStatus {
+  const state = states[process.status] ?? "unknown";
+  return {
+    containerId: process.containerId === "" ? process.id : process.containerId,
+    pid: process.pid,
+    state,
+    ...(state === "stopped" && { exit: { code: process.exitStatus, at: toDate(process.exitedAt) } }),
+  };
+}
