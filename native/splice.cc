@@ -1,0 +1,330 @@
+// The forwarding thread's loop, and the way to it from JavaScript.
+
+#include "splice.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace tsdocker {
+namespace {
+
+constexpr int tickMs = 100;
+constexpr size_t idlePipes = 64;
+constexpr int pipeSize = 256 << 10;
+
+int64_t monotonicMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+} // namespace
+
+PipePool::~PipePool() {
+  for (auto &pipe : idle_) destroy(pipe);
+}
+
+void PipePool::destroy(Pipe &pipe) {
+  if (!pipe) return;
+  close(pipe.read);
+  close(pipe.write);
+  pipe = {};
+}
+
+bool PipePool::take(Pipe &pipe) {
+  if (!idle_.empty()) {
+    pipe = idle_.back();
+    idle_.pop_back();
+    return true;
+  }
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return false;
+  fcntl(ends[1], F_SETPIPE_SZ, pipeSize); // only for speed
+  pipe = {ends[0], ends[1]};
+  return true;
+}
+
+void PipePool::give(Pipe &pipe) {
+  if (idle_.size() < idlePipes) idle_.push_back(std::exchange(pipe, {}));
+  else destroy(pipe);
+}
+
+ForwardLoop::ForwardLoop(ForwarderLimits limits, ForwarderCounters &counters)
+    : limits(limits), counters(counters), epoll_(epoll_create1(EPOLL_CLOEXEC)), nowMs_(monotonicMs()) {
+  if (epoll_ < 0) fail("epoll_create1");
+}
+
+ForwardLoop::~ForwardLoop() {
+  forwards_.clear();
+  buried_.clear();
+  close(epoll_);
+}
+
+bool ForwardLoop::watch(int fd, Watched *watched, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = watched;
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void ForwardLoop::change(int fd, Watched *watched, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = watched;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+void ForwardLoop::bury(std::unique_ptr<Watched> watched) { buried_.push_back(std::move(watched)); }
+
+void ForwardLoop::queue(Busy *busy) {
+  if (std::find(busy_.begin(), busy_.end(), busy) == busy_.end()) busy_.push_back(busy);
+}
+
+void ForwardLoop::unqueue(Busy *busy) { std::erase(busy_, busy); }
+
+void ForwardLoop::add(uint32_t id, std::unique_ptr<Forward> forward) { forwards_[id] = std::move(forward); }
+
+void ForwardLoop::remove(uint32_t id) { forwards_.erase(id); }
+
+void ForwardLoop::tick() {
+  if (!wantTick_ || nowMs_ - tickedMs_ < tickMs) return;
+  wantTick_ = false;
+  tickedMs_ = nowMs_;
+  for (auto &[id, forward] : forwards_) forward->tick(*this);
+}
+
+void ForwardLoop::turn(int wake, const std::function<void()> &commands) {
+  epoll_event events[128];
+  const int timeout = !busy_.empty() ? 0 : wantTick_ ? tickMs : -1;
+  const int count = epoll_wait(epoll_, events, 128, timeout);
+  nowMs_ = monotonicMs();
+  bool isWoken = false;
+  for (int i = 0; i < count; i++) {
+    if (auto *watched = static_cast<Watched *>(events[i].data.ptr)) watched->onEvents(*this, events[i].events);
+    else isWoken = true;
+  }
+  for (Busy *busy : std::exchange(busy_, {})) busy->resume(*this); // which closes none but itself
+  tick();
+  buried_.clear();
+  if (!isWoken) return;
+  uint64_t value;
+  while (read(wake, &value, sizeof value) < 0 && errno == EINTR) continue;
+  commands();
+}
+
+/** The JS side's handle on the thread. */
+class Forwarder {
+public:
+  Forwarder(ForwarderLimits limits, const std::optional<std::string> &netns);
+  ~Forwarder();
+  void post(std::function<void(ForwardLoop &)> command);
+  /** Returns when everything posted so far was done. */
+  void settle();
+
+  ForwarderCounters counters;
+
+private:
+  void run(ForwardLoop &loop);
+  void wake();
+  std::unique_ptr<ForwardLoop> loop_;
+  Fd wake_;
+  std::mutex mutex_;
+  std::vector<std::function<void(ForwardLoop &)>> commands_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+Forwarder::Forwarder(ForwarderLimits limits, const std::optional<std::string> &netns)
+    : loop_(std::make_unique<ForwardLoop>(limits, counters)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (wake_.get() < 0) fail("eventfd");
+  if (!loop_->watch(wake_.get(), nullptr, EPOLLIN)) fail("epoll_ctl");
+  std::promise<int> started;
+  thread_ = std::thread([this, netns, &started] {
+    pthread_setname_np(pthread_self(), "forward");
+    Fd target(netns ? open(netns->c_str(), O_RDONLY | O_CLOEXEC) : -1);
+    // the thread lives there for good: it opens the sockets towards the containers
+    const bool isThere = !netns || (target.get() >= 0 && setns(target.get(), CLONE_NEWNET) == 0);
+    started.set_value(isThere ? 0 : errno);
+    if (isThere) run(*loop_);
+  });
+  if (int error = started.get_future().get()) {
+    thread_.join();
+    throw SystemError{error, "setns", netns.value_or("")};
+  }
+}
+
+Forwarder::~Forwarder() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  wake();
+  thread_.join();
+}
+
+void Forwarder::wake() {
+  const uint64_t one = 1;
+  while (write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+void Forwarder::post(std::function<void(ForwardLoop &)> command) {
+  {
+    std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+    if (commands_.size() > 1) return; // woken already
+  }
+  wake();
+}
+
+void Forwarder::settle() {
+  std::promise<void> done;
+  post([&done](ForwardLoop &) { done.set_value(); });
+  done.get_future().wait();
+}
+
+void Forwarder::run(ForwardLoop &loop) {
+  while (!stopping_) {
+    loop.turn(wake_.get(), [&] {
+      std::vector<std::function<void(ForwardLoop &)>> commands;
+      {
+        std::lock_guard lock(mutex_);
+        commands.swap(commands_);
+      }
+      for (auto &command : commands) command(loop);
+    });
+  }
+}
+
+namespace {
+
+using Handle = std::unique_ptr<Forwarder>;
+
+Forwarder &forwarderOf(const Napi::Value &value) {
+  Handle &handle = *value.As<Napi::External<Handle>>().Data();
+  if (!handle) throw Napi::Error::New(value.Env(), "the forwarder was stopped");
+  return *handle;
+}
+
+Target targetOf(const Napi::CallbackInfo &info, size_t at) {
+  auto bytes = bytesOf(info[at]);
+  const auto port = htons(info[at + 1].As<Napi::Number>().Uint32Value());
+  Target target;
+  if (bytes.size() == 4) {
+    auto *in = reinterpret_cast<sockaddr_in *>(&target.address);
+    in->sin_family = AF_INET;
+    in->sin_port = port;
+    memcpy(&in->sin_addr, bytes.data(), 4);
+    target.length = sizeof *in;
+  } else if (bytes.size() == 16) {
+    auto *in6 = reinterpret_cast<sockaddr_in6 *>(&target.address);
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = port;
+    memcpy(&in6->sin6_addr, bytes.data(), 16);
+    target.length = sizeof *in6;
+  } else {
+    throw Napi::RangeError::New(info.Env(), "an address has 4 or 16 bytes");
+  }
+  return target;
+}
+
+/** Whoever reserved the port may have told the socket to drop everything until now. */
+void unfilter(int fd) {
+  int none = 0;
+  setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/** Every connection takes two descriptors: as many as the kernel grants (CAP_SYS_RESOURCE), or the hard limit. */
+size_t raiseFileLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlimit wished{std::max<rlim_t>(limit.rlim_max, 1 << 20), std::max<rlim_t>(limit.rlim_max, 1 << 20)};
+  if (setrlimit(RLIMIT_NOFILE, &wished) == 0) return wished.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+// forwarderStart(netns | undefined, connections, connectionsEach, idleMs): handle; 0 = as many as there are descriptors
+Napi::Value forwarderStart(const Napi::CallbackInfo &info) {
+  auto netns = optionalString(info[0]);
+  auto number = [&](size_t at) { return static_cast<size_t>(info[at].As<Napi::Number>().Int64Value()); };
+  const size_t most = (raiseFileLimit() - 512) / 2;
+  const size_t connections = number(1) ? number(1) : most;
+  const ForwarderLimits limits{connections, number(2) ? number(2) : connections - connections / 4, static_cast<int64_t>(number(3))};
+  auto forwarder = now(info.Env(), [&] { return std::make_unique<Forwarder>(limits, netns); });
+  auto *owned = new Handle(std::move(forwarder));
+  return Napi::External<Handle>::New(info.Env(), owned, [](Napi::Env, Handle *owned) { delete owned; });
+}
+
+// forwarderAdd(handle, id, fd, protocol, address, port): void; takes the bound fd over, also when it throws
+Napi::Value forwarderAdd(const Napi::CallbackInfo &info) {
+  auto &forwarder = forwarderOf(info[0]);
+  const uint32_t id = info[1].As<Napi::Number>().Uint32Value();
+  auto fd = std::make_shared<Fd>(info[2].As<Napi::Number>().Int32Value());
+  Target target = targetOf(info, 4);
+  target.protocol = info[3].As<Napi::Number>().Int32Value();
+  const bool isStream = target.protocol != IPPROTO_UDP;
+  now(info.Env(), [&] {
+    unfilter(fd->get());
+    if (isStream && listen(fd->get(), 4096) < 0) fail("listen"); // the kernel caps it at somaxconn
+  });
+  forwarder.post([id, fd, target, isStream](ForwardLoop &loop) {
+    loop.add(id, isStream ? streamForward(loop, std::move(*fd), target) : datagramForward(loop, std::move(*fd), target));
+  });
+  return info.Env().Undefined();
+}
+
+// forwarderRemove(handle, ids): void; when it returns, their connections are gone
+Napi::Value forwarderRemove(const Napi::CallbackInfo &info) {
+  auto &forwarder = forwarderOf(info[0]);
+  auto list = info[1].As<Napi::Array>();
+  std::vector<uint32_t> ids;
+  for (uint32_t i = 0; i < list.Length(); i++) ids.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
+  forwarder.post([ids](ForwardLoop &loop) {
+    for (uint32_t id : ids) loop.remove(id);
+  });
+  forwarder.settle();
+  return info.Env().Undefined();
+}
+
+// forwarderCounters(handle): { connections, flows, accepted, refused, bytes }
+Napi::Value forwarderCounters(const Napi::CallbackInfo &info) {
+  auto &counters = forwarderOf(info[0]).counters;
+  auto result = Napi::Object::New(info.Env());
+  auto set = [&](const char *key, const std::atomic<uint64_t> &value) {
+    result.Set(key, Napi::Number::New(info.Env(), static_cast<double>(value.load())));
+  };
+  set("connections", counters.connections);
+  set("flows", counters.flows);
+  set("accepted", counters.accepted);
+  set("refused", counters.refused);
+  set("bytes", counters.bytes);
+  return result;
+}
+
+// forwarderStop(handle): void; ends everything. Idempotent; every other call on the handle throws afterwards
+Napi::Value forwarderStop(const Napi::CallbackInfo &info) {
+  info[0].As<Napi::External<Handle>>().Data()->reset();
+  return info.Env().Undefined();
+}
+
+} // namespace
+
+void initSplice(Napi::Env env, Napi::Object exports) {
+  exports.Set("forwarderStart", Napi::Function::New(env, forwarderStart));
+  exports.Set("forwarderAdd", Napi::Function::New(env, forwarderAdd));
+  exports.Set("forwarderRemove", Napi::Function::New(env, forwarderRemove));
+  exports.Set("forwarderCounters", Napi::Function::New(env, forwarderCounters));
+  exports.Set("forwarderStop", Napi::Function::New(env, forwarderStop));
+}
+
+} // namespace tsdocker

@@ -1,0 +1,63 @@
+// Typed view of the addon's forwarding thread (splice*.cc) and of its datagrams in batches (datagrams.cc).
+
+import { addon } from "./index.ts";
+
+/** The forwarding thread. Owned by whoever started it; it ends by `forwarderStop` or with the process. */
+export type ForwarderHandle = { readonly __forwarder: never };
+
+export interface ForwarderCounters {
+  /** Open connections (tcp, sctp) and flows (udp). */
+  readonly connections: number;
+  readonly flows: number;
+  readonly accepted: number;
+  /** Connections that the target did not take. */
+  readonly refused: number;
+  readonly bytes: number;
+}
+
+export interface SpliceAddon {
+  /** Limits are counts; 0 = as many as there are descriptors. `idleMs` ends a udp flow. */
+  forwarderStart(
+    netns: string | undefined,
+    connections: number,
+    connectionsEach: number,
+    idleMs: number,
+  ): ForwarderHandle;
+  /** Takes the bound `fd` over, also when it throws. `protocol` is IANA's number, `address` 4 or 16 bytes. */
+  forwarderAdd(
+    handle: ForwarderHandle,
+    id: number,
+    fd: number,
+    protocol: number,
+    address: Uint8Array,
+    port: number,
+  ): void;
+  /** When it returns, the connections are gone. Unknown ids are none of its business. */
+  forwarderRemove(handle: ForwarderHandle, ids: readonly number[]): void;
+  forwarderCounters(handle: ForwarderHandle): ForwarderCounters;
+  forwarderStop(handle: ForwarderHandle): void;
+
+  /**
+   * Fills at most `sizes.length` (≤ 64) equal slots of `slab` and their sizes (-1: did not fit) and peers (32 bytes
+   * each; undefined for a connected socket). Answers how many; 0 when nothing waits.
+   */
+  datagramsReceive(fd: number, slab: Uint8Array, sizes: Int32Array, peers: Uint8Array | undefined): number;
+  /** Sends the first `count` slots, without those of size 0 or less. What there is no room for is lost. */
+  datagramsSend(
+    fd: number,
+    slab: Uint8Array,
+    sizes: Int32Array,
+    peers: Uint8Array | undefined,
+    count: number,
+  ): number;
+  /** Of a stream socket it only begins. */
+  socketConnect(fd: number, address: Uint8Array, port: number): void;
+}
+
+/** Bytes per peer in the batches. */
+export const peerSize = 32;
+
+/** The same addon as `addon()`, with what is forwarded. */
+export function spliceAddon(): SpliceAddon {
+  return addon() as unknown as SpliceAddon;
+}

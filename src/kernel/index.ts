@@ -1,0 +1,53 @@
+// Linux in Linux's words. nftables/ and iptables/ are rooms of their own below this folder.
+
+export * from "./address.ts";
+export * from "./bridge.ts";
+export {
+  Attributes,
+  align,
+  Encoder,
+  eachAttribute,
+  nlmFlag,
+  nlmType,
+} from "./codec.ts";
+export { errorCode, hasCode, KernelError, NetlinkError, unless } from "./errors.ts";
+export * from "./fdb.ts";
+export {
+  deleteLink,
+  deleteLinkGroup,
+  type Link,
+  type LinkChange,
+  type LinkFilter,
+  type LinkStats,
+  setLink,
+} from "./link.ts";
+export {
+  addNeighbour,
+  deleteNeighbour,
+  type Neighbour,
+  type NeighbourFilter,
+  type NeighbourSpec,
+  neighbourState,
+} from "./neighbour.ts";
+export { type Netlink, openNetlink } from "./netlink.ts";
+export {
+  type Answer,
+  type NetlinkSocket,
+  netlinkProtocol,
+  type Outcome,
+  openNetlinkSocket,
+} from "./netlink-socket.ts";
+export * from "./netns.ts";
+export type { Request } from "./request.ts";
+export {
+  addRoute,
+  deleteRoute,
+  type Route,
+  type RouteFilter,
+  type RouteSpec,
+  type RouteType,
+  routeTable,
+} from "./route.ts";
+export type { LinkRef } from "./rtnetlink.ts";
+export { readSysctl, type Sysctl, writeSysctl, writeSysctls } from "./sysctl.ts";
+export * from "./veth.ts";
