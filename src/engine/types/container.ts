@@ -20,7 +20,7 @@ export interface ContainerSpec extends ProcessSpec, NetworkingSpec, StorageSpec,
   readonly autoRemove: boolean;
   readonly log: LogConfig;
   readonly healthcheck?: Healthcheck;
-  /** The documents as the client sent them, known fields only, defaults filled in: what inspect shows where the engine has nothing newer. */
+  /** The documents as the client sent them, known fields only: what inspect shows where the spec has nothing newer. Keep them as they are. */
   readonly given: GivenDocuments;
 }
 

@@ -12,6 +12,8 @@ export interface BindMount {
   /** Make the source a folder when it is missing (`-v`); otherwise a missing source is an error (`--mount`). */
   readonly createSource: boolean;
   readonly nonRecursive: boolean;
+  /** The mode part of `-v source:target:mode`, as given; absent from `--mount`. */
+  readonly mode?: string;
 }
 
 export interface VolumeMount {
@@ -26,6 +28,8 @@ export interface VolumeMount {
   readonly driverOptions: Readonly<Record<string, string>>;
   readonly labels: Labels;
   readonly subpath?: string;
+  /** As a bind's. */
+  readonly mode?: string;
 }
 
 export interface TmpfsMount {
