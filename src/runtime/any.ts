@@ -2,7 +2,7 @@
 
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { OciProcess, OciResources, OciSpec } from "./oci.ts";
+import type { OciProcess, OciResources, OciSpec } from "./oci/schema.ts";
 
 const oci = "types.containerd.io/opencontainers/runtime-spec/1";
 
@@ -16,5 +16,15 @@ export function anyMessage<D extends DescMessage>(schema: D, init: MessageInitSh
 }
 
 function json(typeUrl: string, value: unknown) {
-  return { typeUrl, value: Buffer.from(JSON.stringify(value)) };
+  return { typeUrl, value: Buffer.from(stringify(value)) };
 }
+
+// Go reads 64-bit numbers that JavaScript would round (RLIM_INFINITY): bigints are written digit by digit.
+function stringify(value: unknown): string {
+  return JSON.stringify(value, (_name, part: unknown) =>
+    typeof part === "bigint" ? rawJson(part.toString()) : part,
+  );
+}
+
+// ES2026; TypeScript's library does not know it yet.
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown };

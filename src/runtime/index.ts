@@ -15,7 +15,26 @@ export { isAlreadyExists, isFailedPrecondition, isNotFound, isUnavailable } from
 export type { ImageRecord, Images } from "./images.ts";
 export type { Lease, LeasedResource, Leases } from "./leases.ts";
 export type { BlockIoEntry, CpuMetrics, MemoryMetrics, TaskMetrics } from "./metrics.ts";
-export type * from "./oci.ts";
+export { type CapabilityWish, chooseCapabilities } from "./oci/capabilities.ts";
+export { grantDevices } from "./oci/devices.ts";
+export { buildExecProcess, type ExecInput } from "./oci/exec.ts";
+export { readHostFacts } from "./oci/host-facts.ts";
+export { bindMount, tmpfsMount } from "./oci/mounts.ts";
+export { toOciResources } from "./oci/resources.ts";
+export type * from "./oci/schema.ts";
+export {
+  loadSeccompProfile,
+  packagedSeccompProfile,
+  parseSeccompProfile,
+  type SeccompContext,
+  type SeccompProfile,
+  toOciSeccomp,
+} from "./oci/seccomp.ts";
+export { buildSpec } from "./oci/spec.ts";
+export type * from "./oci/spec-input.ts";
+export { treeOfMounts } from "./rootfs/layers.ts";
+export { type IsOpaque, type RootfsTree, treeAt } from "./rootfs/tree.ts";
+export { type ResolvedUser, resolveUser } from "./rootfs/user.ts";
 export {
   type ContainerRecord,
   type ContainerSpec,
@@ -31,7 +50,7 @@ export { startFailureExitCode } from "./start-failure.ts";
 export type { MakeFifo, Stdio } from "./stdio.ts";
 export {
   type ContainerdExit,
-  type SupervisedContainerd,
+  type Supervised,
   type SuperviseOptions,
   superviseContainerd,
 } from "./supervise.ts";

@@ -9,7 +9,7 @@ import type { Container } from "./gen/containers_pb.ts";
 import type { Process } from "./gen/process_pb.ts";
 import { OptionsSchema } from "./gen/runc-options_pb.ts";
 import { orAbsent } from "./grpc-error.ts";
-import type { OciSpec } from "./oci.ts";
+import type { OciSpec } from "./oci/schema.ts";
 import { startFailure } from "./start-failure.ts";
 import {
   type MakeFifo,

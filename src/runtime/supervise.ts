@@ -29,7 +29,7 @@ export interface ContainerdExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface SupervisedContainerd {
+export interface Supervised {
   readonly address: string;
   /** The process id now; changes when containerd is restarted. */
   readonly pid: number;
@@ -46,7 +46,7 @@ const longestBackoffMs = 10_000;
 const healthyAfterMs = 10_000;
 
 /** Starts containerd, or takes over the one that runs here already, and waits until it answers. Throws unavailable. */
-export async function superviseContainerd(options: SuperviseOptions): Promise<SupervisedContainerd> {
+export async function superviseContainerd(options: SuperviseOptions): Promise<Supervised> {
   const supervisor = new Supervisor(options);
   await supervisor.begin();
   return supervisor;
@@ -57,7 +57,7 @@ interface Process {
   readonly exited: Promise<ContainerdExit>;
 }
 
-class Supervisor implements SupervisedContainerd {
+class Supervisor implements Supervised {
   readonly address: string;
   readonly #options: SuperviseOptions;
   readonly #log: Log;

@@ -7,7 +7,7 @@ import type { Containerd } from "./containerd.ts";
 import type { ExitStatus } from "./exit-status.ts";
 import { orAbsent } from "./grpc-error.ts";
 import { decodeMetrics, type TaskMetrics } from "./metrics.ts";
-import type { OciProcess, OciResources } from "./oci.ts";
+import type { OciProcess, OciResources } from "./oci/schema.ts";
 import { ShimProcess } from "./process.ts";
 import { startFailure } from "./start-failure.ts";
 import {

@@ -43,8 +43,9 @@ export interface OciCapabilities {
 
 export interface OciRlimit {
   readonly type: string;
-  readonly soft: number;
-  readonly hard: number;
+  /** A bigint where a number is not exact. */
+  readonly soft: number | bigint;
+  readonly hard: number | bigint;
 }
 
 export interface OciMount {

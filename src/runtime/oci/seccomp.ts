@@ -1,0 +1,135 @@
+// From the profile format that Docker and Podman share (rules gated by capability, architecture and kernel) to the
+// filter that runc takes.
+
+import { readFile } from "node:fs/promises";
+import { arch as nodeArch } from "node:os";
+import { errorMessage, invalid, unavailable } from "../../util/errors.ts";
+import type { OciSeccomp, OciSyscall, OciSyscallArg } from "./schema.ts";
+import { gateAsDocker } from "./seccomp-gates.ts";
+
+/** What gates look at. */
+export interface SeccompContext {
+  /** The container's bounding set. */
+  readonly capabilities: readonly string[];
+  /** Go's name of the machine's architecture (`amd64`); absent: this machine's. */
+  readonly arch?: string;
+  /** [6, 18] for Linux 6.18. */
+  readonly kernel: readonly [number, number];
+}
+
+/** A profile as its file has it. */
+export interface SeccompProfile {
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
+  /** For one fixed set of architectures; `archMap` chooses by machine. */
+  readonly architectures?: readonly string[];
+  readonly archMap?: readonly {
+    readonly architecture: string;
+    readonly subArchitectures?: readonly string[] | null;
+  }[];
+  readonly flags?: readonly string[];
+  readonly syscalls?: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names?: readonly string[] | null;
+  readonly name?: string;
+  readonly action: string;
+  readonly errnoRet?: number;
+  readonly args?: readonly OciSyscallArg[] | null;
+  readonly includes?: SeccompGate;
+  readonly excludes?: SeccompGate;
+}
+
+export interface SeccompGate {
+  readonly caps?: readonly string[];
+  readonly arches?: readonly string[];
+  readonly minKernel?: string;
+}
+
+/** Where Debian's golang-github-containers-common (and its like elsewhere) puts the profile. */
+export const packagedSeccompProfile = "/usr/share/containers/seccomp.json";
+
+/**
+ * Reads a profile and fits it to one container. The packaged profile is tightened to what Docker allows: it leaves
+ * namespaces and mounts open to everybody. Throws unavailable when the file is missing, invalid when it is no profile.
+ */
+export async function loadSeccompProfile(path: string, context: SeccompContext): Promise<OciSeccomp> {
+  const profile = parseSeccompProfile(await readProfile(path), path);
+  return toOciSeccomp(path === packagedSeccompProfile ? gateAsDocker(profile) : profile, context);
+}
+
+/** Parses a profile's text. Throws invalid. */
+export function parseSeccompProfile(text: string, name = "seccomp profile"): SeccompProfile {
+  try {
+    const profile: unknown = JSON.parse(text);
+    if (typeof profile === "object" && profile !== null && "defaultAction" in profile)
+      return profile as SeccompProfile;
+  } catch (error) {
+    throw invalid(`Decoding seccomp profile failed: ${errorMessage(error)}`, error);
+  }
+  throw invalid(`Decoding seccomp profile failed: ${name} has no defaultAction`);
+}
+
+/** The filter for one container: gated rules decided, architectures chosen. */
+export function toOciSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
+  const arch = context.arch ?? machineArch();
+  const rules = profile.syscalls ?? [];
+  return {
+    defaultAction: profile.defaultAction,
+    ...(profile.defaultErrnoRet !== undefined && { defaultErrnoRet: profile.defaultErrnoRet }),
+    architectures: chooseArchitectures(profile, arch),
+    ...(profile.flags?.length && { flags: profile.flags }),
+    syscalls: rules.filter((rule) => applies(rule, { ...context, arch })).map(toOciSyscall),
+  };
+}
+
+async function readProfile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw unavailable(`read the seccomp profile ${path}: ${errorMessage(error)}`, error);
+  }
+}
+
+function applies(rule: SeccompRule, context: SeccompContext & { arch: string }): boolean {
+  const { includes = {}, excludes = {} } = rule;
+  const has = (name: string) => context.capabilities.includes(name);
+  if (excludes.caps?.some(has) || excludes.arches?.includes(context.arch)) return false;
+  if (excludes.minKernel && isAtLeast(context.kernel, excludes.minKernel)) return false;
+  if (includes.caps?.some((name) => !has(name))) return false;
+  if (includes.arches?.length && !includes.arches.includes(context.arch)) return false;
+  return !includes.minKernel || isAtLeast(context.kernel, includes.minKernel);
+}
+
+function isAtLeast([major, minor]: readonly [number, number], wanted: string): boolean {
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+function toOciSyscall(rule: SeccompRule): OciSyscall {
+  return {
+    names: rule.names?.length ? rule.names : rule.name ? [rule.name] : [],
+    action: rule.action,
+    ...(rule.errnoRet !== undefined && { errnoRet: rule.errnoRet }),
+    ...(rule.args?.length && { args: rule.args }),
+  };
+}
+
+const architectures: Readonly<Record<string, string>> = {
+  amd64: "SCMP_ARCH_X86_64",
+  arm64: "SCMP_ARCH_AARCH64",
+  ppc64le: "SCMP_ARCH_PPC64LE",
+  riscv64: "SCMP_ARCH_RISCV64",
+  s390x: "SCMP_ARCH_S390X",
+};
+
+function chooseArchitectures(profile: SeccompProfile, arch: string): readonly string[] {
+  if (profile.architectures?.length) return profile.architectures;
+  const native = architectures[arch];
+  const entry = profile.archMap?.find(({ architecture }) => architecture === native);
+  return [...(native ? [native] : []), ...(entry?.subArchitectures ?? [])];
+}
+
+const goNames: Readonly<Record<string, string>> = { x64: "amd64", ppc64: "ppc64le" };
+const machineArch = () => goNames[nodeArch()] ?? nodeArch();
