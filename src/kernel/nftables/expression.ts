@@ -1,0 +1,256 @@
+// Expressions: the instructions that rules are made of, as nft compiles its statements to. `field` reads something of
+// the packet into registers, `equals`, `inSet` and so on compare it, the rest acts. A rule is a list of statements.
+
+import type { Encoder } from "../codec.ts";
+import { dataAttribute, familyNumber, verdictAttribute, verdictCode } from "./numbers.ts";
+import { padded, type Verdict } from "./values.ts";
+
+/** One instruction. */
+export interface Expression {
+  readonly name: string;
+  encode(into: Encoder): void;
+}
+
+/** What nft would write as one match or action: some instructions. */
+export type Statement = readonly Expression[];
+
+/** Something of a packet that can be read into registers. */
+export interface Field {
+  /** Bytes. */
+  readonly size: number;
+  load(register: number): Expression;
+}
+
+// NFT_REG32_00: the first of sixteen registers of 4 bytes
+const firstRegister = 8;
+const verdictRegister = 0;
+
+const meta = (key: number, size: number): Field => ({
+  size,
+  load: (register) => ({ name: "meta", encode: (into) => into.be32(1, register).be32(2, key) }),
+});
+
+const payload = (base: "link" | "network" | "transport", offset: number, size: number): Field => ({
+  size,
+  load: (register) => ({
+    name: "payload",
+    encode: (into) =>
+      into
+        .be32(1, register)
+        .be32(2, ["link", "network", "transport"].indexOf(base))
+        .be32(3, offset)
+        .be32(4, size),
+  }),
+});
+
+const conntrack = (key: number, size: number): Field => ({
+  size,
+  load: (register) => ({ name: "ct", encode: (into) => into.be32(1, register).be32(2, key) }),
+});
+
+/** `iifname`, `ip saddr`, `ct state` and so on; `ip…` fields need the family checked before, `th…` the protocol. */
+export const field = {
+  mark: meta(3, 4),
+  inLink: meta(6, 16),
+  outLink: meta(7, 16),
+  family: meta(15, 1),
+  protocol: meta(16, 1),
+  inBridge: meta(17, 16),
+  outBridge: meta(18, 16),
+  etherType: payload("link", 12, 2),
+  ipSource: payload("network", 12, 4),
+  ipTarget: payload("network", 16, 4),
+  ip6Source: payload("network", 8, 16),
+  ip6Target: payload("network", 24, 16),
+  sourcePort: payload("transport", 0, 2),
+  targetPort: payload("transport", 2, 2),
+  icmpType: payload("transport", 0, 1),
+  ctState: conntrack(0, 4),
+  ctStatus: conntrack(2, 4),
+  /** Kind of the target address (RTN_*, host byte order): `fib daddr type`. */
+  targetKind: {
+    size: 4,
+    load: (register: number): Expression => ({
+      name: "fib",
+      encode: (into) => into.be32(1, register).be32(2, fibResultKind).be32(3, fibFlagTarget),
+    }),
+  },
+} as const satisfies Record<string, Field>;
+
+const fibResultKind = 3;
+const fibFlagTarget = 2;
+
+/** Bits of `ct state` (host byte order). */
+export const ctState = { invalid: 1, established: 2, related: 4, new: 8 } as const;
+/** Bits of `ct status`. */
+export const ctStatus = { sourceNat: 16, targetNat: 32 } as const;
+/** RTN_LOCAL. */
+export const localAddressKind = 2;
+
+/** A number as the kernel holds it in a register: host byte order, 4 bytes. */
+export function hostNumber(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+/** The field has this value; a shorter value compares the field's beginning. */
+export function equals(what: Field, value: Uint8Array): Statement {
+  return [what.load(firstRegister), compare(0, value)];
+}
+
+export function differs(what: Field, value: Uint8Array): Statement {
+  return [what.load(firstRegister), compare(1, value)];
+}
+
+/** The field's beginning matches `value` in the bits of `mask` (`ip daddr 127.0.0.0/8`). */
+export function masked(what: Field, mask: Uint8Array, value: Uint8Array): Statement {
+  return [what.load(firstRegister), bitwise(mask), compare(0, value)];
+}
+
+/** Any of these bits is set in a field of 4 bytes in host byte order. */
+export function hasBits(what: Field, bits: number): Statement {
+  return [what.load(firstRegister), bitwise(hostNumber(bits)), compare(1, hostNumber(0))];
+}
+
+/** The field is within first–last. */
+export function inRange(what: Field, first: Uint8Array, last: Uint8Array): Statement {
+  const range: Expression = {
+    name: "range",
+    encode: (into) => {
+      into.be32(1, firstRegister).be32(2, 0);
+      into.nest(3, () => into.bytes(dataAttribute.value, first));
+      into.nest(4, () => into.bytes(dataAttribute.value, last));
+    },
+  };
+  return [what.load(firstRegister), range];
+}
+
+/** The fields, concatenated, are an element of the set. */
+export function inSet(fields: readonly Field[], set: string, { not = false } = {}): Statement {
+  return [...loadAll(fields), lookup(set, undefined, not)];
+}
+
+/** Goes where the map says for the fields, and on where it says nothing. */
+export function verdictBy(fields: readonly Field[], map: string): Statement {
+  return [...loadAll(fields), lookup(map, verdictRegister)];
+}
+
+export function verdict(decision: Verdict): Statement {
+  return [
+    {
+      name: "immediate",
+      encode: (into) => into.be32(1, verdictRegister).nest(2, () => encodeVerdict(into, decision)),
+    },
+  ];
+}
+
+/** Counts packets and bytes. */
+export const counter: Statement = [{ name: "counter", encode: (into) => into.be64(1, 0n).be64(2, 0n) }];
+
+/** Replaces the source by the address of the link that the packet leaves by. */
+export const masquerade: Statement = [{ name: "masq", encode: () => undefined }];
+
+/** Translates the target to what the map holds for the fields: an address, `withPort` followed by a port. */
+export function dnatBy(
+  family: "ip" | "ip6",
+  fields: readonly Field[],
+  map: string,
+  { withPort = false } = {},
+): Statement {
+  return [...loadAll(fields), lookup(map, firstRegister), nat(1, family, withPort)];
+}
+
+/** Translates the target to a fixed address and port. */
+export function dnatTo(family: "ip" | "ip6", address: Uint8Array, port: Uint8Array): Statement {
+  return [
+    immediate(firstRegister, address),
+    immediate(firstRegister + address.length / 4, port),
+    nat(1, family, true),
+  ];
+}
+
+/** Translates the source to what the map holds for the fields. */
+export function snatBy(family: "ip" | "ip6", fields: readonly Field[], map: string): Statement {
+  return [...loadAll(fields), lookup(map, firstRegister), nat(0, family, false)];
+}
+
+/** Translates the source to a fixed address and port. */
+export function snatTo(family: "ip" | "ip6", address: Uint8Array, port: Uint8Array): Statement {
+  return [
+    immediate(firstRegister, address),
+    immediate(firstRegister + address.length / 4, port),
+    nat(0, family, true),
+  ];
+}
+
+/** Writes a verdict as NFTA_DATA_VERDICT, for rules and for elements of verdict maps. */
+export function encodeVerdict(into: Encoder, decision: Verdict): void {
+  into.nest(dataAttribute.verdict, () => {
+    if (typeof decision === "string") into.be32(verdictAttribute.code, verdictCode[decision]);
+    else if ("jump" in decision)
+      into.be32(verdictAttribute.code, verdictCode.jump).string(verdictAttribute.chain, decision.jump);
+    else into.be32(verdictAttribute.code, verdictCode.goto).string(verdictAttribute.chain, decision.goto);
+  });
+}
+
+function loadAll(fields: readonly Field[]): Expression[] {
+  let register = firstRegister;
+  return fields.map((each) => {
+    const expression = each.load(register);
+    register += padded(each.size) / 4;
+    return expression;
+  });
+}
+
+function compare(operator: 0 | 1, value: Uint8Array): Expression {
+  return {
+    name: "cmp",
+    encode: (into) =>
+      into
+        .be32(1, firstRegister)
+        .be32(2, operator)
+        .nest(3, () => into.bytes(dataAttribute.value, value)),
+  };
+}
+
+function bitwise(mask: Uint8Array): Expression {
+  return {
+    name: "bitwise",
+    encode: (into) => {
+      into.be32(1, firstRegister).be32(2, firstRegister).be32(3, mask.length);
+      into.nest(4, () => into.bytes(dataAttribute.value, mask));
+      into.nest(5, () => into.bytes(dataAttribute.value, new Uint8Array(mask.length)));
+    },
+  };
+}
+
+function lookup(set: string, into: number | undefined, not = false): Expression {
+  return {
+    name: "lookup",
+    encode: (encoder) => {
+      encoder.string(1, set).be32(2, firstRegister);
+      if (into !== undefined) encoder.be32(3, into);
+      if (not) encoder.be32(5, 1);
+    },
+  };
+}
+
+function immediate(register: number, value: Uint8Array): Expression {
+  return {
+    name: "immediate",
+    encode: (into) => into.be32(1, register).nest(2, () => into.bytes(dataAttribute.value, value)),
+  };
+}
+
+/** Address in the first register(s), the port in the one behind. */
+function nat(kind: 0 | 1, family: "ip" | "ip6", withPort: boolean): Expression {
+  const portRegister = firstRegister + (family === "ip" ? 1 : 4);
+  return {
+    name: "nat",
+    encode: (into) => {
+      into.be32(1, kind).be32(2, familyNumber[family]).be32(3, firstRegister);
+      if (withPort) into.be32(5, portRegister);
+    },
+  };
+}

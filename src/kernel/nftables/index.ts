@@ -1,0 +1,8 @@
+// nftables over netlink: values in, one atomic transaction out. No text of any command is written or parsed.
+
+export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
+export * from "./expression.ts";
+export { nftablesGroup } from "./numbers.ts";
+export * from "./request.ts";
+export { type Nftables, openNftables } from "./socket.ts";
+export * from "./values.ts";
