@@ -10,7 +10,11 @@
         "native/socket.cc",
         "native/fds.cc",
         "native/poll.cc",
-        "native/process.cc"
+        "native/process.cc",
+        "native/splice.cc",
+        "native/splice-stream.cc",
+        "native/splice-datagram.cc",
+        "native/datagrams.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "_GNU_SOURCE"],

@@ -4,6 +4,7 @@
 #include "splice.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <linux/filter.h>
@@ -212,7 +213,10 @@ Flow *DatagramForward::flowOf(ForwardLoop &loop, const Peer &peer) {
   auto key = keyOf(peer);
   auto found = flows_.find(key);
   if (found != flows_.end()) return found->second.get();
-  if ((loop.isFull() || flows_.size() >= loop.limits.connectionsEach) && !byUse_.empty()) drop(loop, byUse_.front());
+  if (loop.isFull() || flows_.size() >= loop.limits.connectionsEach) {
+    if (byUse_.empty()) return nullptr;
+    drop(loop, byUse_.front());
+  }
   return open(loop, peer, std::move(key));
 }
 
