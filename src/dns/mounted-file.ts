@@ -1,0 +1,45 @@
+// Files that are bind-mounted into a container (hosts, resolv.conf): a mount shows an inode, so they are rewritten in
+// place and never replaced. Callers hold the container's lock.
+
+import { createHash } from "node:crypto";
+import { open, readFile, writeFile } from "node:fs/promises";
+
+/**
+ * Rewrites a file in place, creating it when it is not there; writes nothing when nothing changes. The new text goes
+ * over the old before the rest is cut off, so that a reader never finds the file empty.
+ */
+export async function editInPlace(path: string, edit: (text: string) => string): Promise<void> {
+  const before = await readIfThere(path);
+  const after = edit(before ?? "");
+  if (before === after) return;
+  if (before === undefined) return await writeFile(path, after, { mode: 0o644 });
+  await using file = await open(path, "r+");
+  const bytes = Buffer.from(after);
+  await file.write(bytes, 0, bytes.length, 0);
+  await file.truncate(bytes.length);
+}
+
+/**
+ * Writes a generated file unless somebody has edited it since: the digest of what was generated is kept beside it in
+ * `<path>.hash`, as Docker does. Answers whether the file now has this text.
+ */
+export async function writeGenerated(path: string, text: string): Promise<boolean> {
+  const [present, hash] = await Promise.all([readIfThere(path), readIfThere(`${path}.hash`)]);
+  if (present !== undefined && hash !== undefined && digest(present) !== hash.trim()) return false;
+  await editInPlace(path, () => text);
+  await writeFile(`${path}.hash`, digest(text), { mode: 0o600 });
+  return true;
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
