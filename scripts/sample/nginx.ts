@@ -48,6 +48,7 @@ function addUsers(rootfs: Rootfs): void {
   rootfs.file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   rootfs.file("root/.bashrc", "PS1='\\u@\\h:\\w\\$ '\n");
   rootfs.symlink("usr/bin/sh", "dash").symlink("usr/bin/awk", "mawk");
+  rootfs.symlink("usr/bin/which", "which.debianutils");
   rootfs.dir("tmp", 0o1777).dir("var/tmp", 0o1777).dir("root", 0o700).dir("run").dir("run/lock", 0o1777);
   for (const dir of ["dev", "proc", "sys"]) rootfs.dir(dir);
 }
