@@ -30,6 +30,7 @@ export {
   type SeccompProfile,
   toOciSeccomp,
 } from "./oci/seccomp.ts";
+export { gateAsDocker } from "./oci/seccomp-gates.ts";
 export { buildSpec } from "./oci/spec.ts";
 export type * from "./oci/spec-input.ts";
 export { treeOfMounts } from "./rootfs/layers.ts";

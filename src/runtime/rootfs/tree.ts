@@ -45,12 +45,8 @@ export class LayeredTree implements RootfsTree {
 
   async readText(path: string, limitBytes = textLimitBytes): Promise<string | undefined> {
     await using opened = new OpenFolders();
-    const roots = await Promise.all(this.#layers.map((layer) => opened.open(layer)));
-    const found = await this.#walk(
-      roots.filter((root) => root !== undefined),
-      path,
-      opened,
-    );
+    const roots = await Promise.all(this.#layers.map((layer) => opened.openRoot(layer)));
+    const found = await this.#walk(roots, path, opened);
     return found?.kind === "file" ? await readRegular(found.in, found.name, limitBytes) : undefined;
   }
 
@@ -100,14 +96,17 @@ export class LayeredTree implements RootfsTree {
 class OpenFolders implements AsyncDisposable {
   readonly #handles: FileHandle[] = [];
 
+  /** The folder where a tree begins: the caller's word, so `/proc/<pid>/root`, itself a link, may be followed. */
+  async openRoot(path: string): Promise<FileHandle> {
+    const handle = await open(path, pathOnly | constants.O_DIRECTORY);
+    this.#handles.push(handle);
+    return handle;
+  }
+
   async open(path: string): Promise<FileHandle | undefined> {
-    try {
-      const handle = await open(path, pathOnly | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-      this.#handles.push(handle);
-      return handle;
-    } catch {
-      return undefined;
-    }
+    const handle = await unlessAbsent(open(path, pathOnly | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+    if (handle) this.#handles.push(handle);
+    return handle;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,11 +120,11 @@ const split = (path: string) => path.split("/").filter((name) => name !== "" && 
 const isWhiteout = (node: BigIntStats) => node.isCharacterDevice() && node.rdev === 0n;
 
 async function statName(folder: FileHandle, name: string): Promise<BigIntStats | undefined> {
-  return await lstat(inside(folder, name), { bigint: true }).catch(() => undefined);
+  return await unlessAbsent(lstat(inside(folder, name), { bigint: true }));
 }
 
 async function readLink(folder: FileHandle, name: string): Promise<Found> {
-  const target = await readlink(inside(folder, name)).catch(() => undefined);
+  const target = await unlessAbsent(readlink(inside(folder, name)));
   return target === undefined ? { kind: "absent" } : { kind: "link", target };
 }
 
@@ -136,8 +135,22 @@ async function readRegular(
 ): Promise<string | undefined> {
   // Without O_NONBLOCK a FIFO in the file's place would hold a thread for ever.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  await using file = await open(inside(folder, name), flags).catch(() => undefined);
+  await using file = await unlessAbsent(open(inside(folder, name), flags));
   const node = await file?.stat();
   if (!file || !node?.isFile() || node.size > limitBytes) return undefined;
   return await file.readFile("utf8");
+}
+
+// A name may vanish or change its kind while we look; everything else (no more handles, an I/O error) must not read as
+// "there is no such user".
+const absentCodes = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "ENXIO", "ENAMETOOLONG"]);
+
+async function unlessAbsent<T>(step: Promise<T>): Promise<T | undefined> {
+  try {
+    return await step;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (absentCodes.has(code)) return undefined;
+    throw error;
+  }
 }
