@@ -1,5 +1,5 @@
 // The native addon: moves bytes and file descriptors between JavaScript and Linux, knows no message. What it rejects
-// with or throws carries `errno` (positive), `code` ("EEXIST") and `syscall`. Loaded at the first use, not at import.
+// with or throws carries `errno` (positive), `code` ("EEXIST"), `syscall` and its `subject`. Loaded at the first use, not at import.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -15,6 +15,7 @@ Napi::Value SystemError::toJs(Napi::Env env) const {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("errno", Napi::Number::New(env, number));
   error.Set("syscall", Napi::String::New(env, call));
+  error.Set("subject", Napi::String::New(env, subject));
 #ifdef __GLIBC__
   if (const char *name = strerrorname_np(number)) error.Set("code", Napi::String::New(env, name));
 #endif

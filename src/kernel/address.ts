@@ -6,6 +6,7 @@ import {
   type Family,
   formatAddress,
   formatPrefix,
+  isLoopback,
   lastAddress,
   type Prefix,
 } from "../netip/index.ts";
@@ -58,7 +59,7 @@ export interface AddressSpec {
   readonly noDad?: boolean;
   /** Do not add the route to its subnet. */
   readonly noPrefixRoute?: boolean;
-  /** Default: global, or host on 127.0.0.0/8. */
+  /** Default: host for 127.0.0.0/8 and ::1, else global. */
   readonly scope?: Scope;
   /** IPv4: at most 15 bytes, by custom `<link>:<name>`. */
   readonly label?: string;
@@ -80,7 +81,11 @@ const flag = { noDad: 0x2, dadFailed: 0x8, tentative: 0x40, permanent: 0x80, noP
 /** `ip address add` (EEXIST when it is there), or `ip address replace`. */
 export function addAddress(spec: AddressSpec, { replace = false } = {}): Request {
   const { prefix, broadcast } = spec;
-  const encoder = begin(spec.link, prefix, scopeNumber[spec.scope ?? "global"]);
+  const encoder = begin(
+    spec.link,
+    prefix,
+    scopeNumber[spec.scope ?? (isLoopback(prefix.address) ? "host" : "global")],
+  );
   const flags = (spec.noDad ? flag.noDad : 0) | (spec.noPrefixRoute ? flag.noPrefixRoute : 0);
   if (flags) encoder.u32(ifa.flags, flags);
   if (spec.label !== undefined) encoder.string(ifa.label, spec.label);

@@ -44,11 +44,18 @@ export async function unless<T>(codes: readonly string[], work: Promise<T>): Pro
   }
 }
 
-/** The addon's error in the caller's words. */
+/** The addon's error in the caller's words; a namespace that could not be entered is named. */
 export function kernelError(words: string, error: unknown): Error {
-  if (error instanceof Error && "errno" in error && typeof error.errno === "number")
-    return new KernelError(words, Math.abs(error.errno));
-  return error instanceof Error ? error : new Error(`${words}: ${String(error)}`);
+  if (!(error instanceof Error)) return new Error(`${words}: ${String(error)}`);
+  const { errno, syscall, subject } = error as Error & {
+    errno?: unknown;
+    syscall?: unknown;
+    subject?: unknown;
+  };
+  if (typeof errno !== "number") return error;
+  const place =
+    (syscall === "open" || syscall === "setns") && typeof subject === "string" ? subject : undefined;
+  return new KernelError(words, errno, place && !words.includes(place) ? `${syscall} ${place}` : undefined);
 }
 
 /** `work` with its addon error put in the caller's words. */

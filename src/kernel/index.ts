@@ -1,17 +1,34 @@
 // Linux in Linux's words. nftables/ and iptables/ are rooms of their own below this folder.
 
-export * from "./address.ts";
+export {
+  type AddressFilter,
+  type AddressSpec,
+  addAddress,
+  deleteAddress,
+  type LinkAddress,
+  type Scope,
+} from "./address.ts";
 export * from "./bridge.ts";
 export {
   Attributes,
   align,
   Encoder,
   eachAttribute,
+  type Message,
   nlmFlag,
   nlmType,
 } from "./codec.ts";
+export {
+  type ConntrackEntry,
+  type ConntrackFilter,
+  type ConntrackTuple,
+  deleteConntrack,
+  listConntrack,
+} from "./conntrack.ts";
 export { errorCode, hasCode, KernelError, NetlinkError, unless } from "./errors.ts";
-export * from "./fdb.ts";
+export { FakeNetlink } from "./fake-netlink.ts";
+export * from "./fd-channel.ts";
+export { addFdb, deleteFdb, type FdbEntry, type FdbMode, type FdbSpec } from "./fdb.ts";
 export {
   deleteLink,
   deleteLinkGroup,
@@ -37,6 +54,7 @@ export {
   type Outcome,
   openNetlinkSocket,
 } from "./netlink-socket.ts";
+export { type Watch, type WatchSpec, watchNetlink } from "./netlink-watch.ts";
 export * from "./netns.ts";
 export type { Request } from "./request.ts";
 export {
@@ -49,5 +67,8 @@ export {
   routeTable,
 } from "./route.ts";
 export type { LinkRef } from "./rtnetlink.ts";
+export * from "./socket.ts";
 export { readSysctl, type Sysctl, writeSysctl, writeSysctls } from "./sysctl.ts";
+export * from "./system.ts";
 export * from "./veth.ts";
+export { type NetworkEvent, type WatchedKind, watchLinks } from "./watch.ts";
