@@ -45,6 +45,8 @@ const configFields = {
 
 export const containerConfig = object("ContainerConfig", configFields);
 export type ContainerConfig = Static<typeof containerConfig>;
+/** As inspect shows it: Go's nil lists are null. */
+export type ContainerConfigInspect = { readonly [K in keyof ContainerConfig]: ContainerConfig[K] | null };
 
 const weightDevice = object("WeightDevice", { Path: string, Weight: integer });
 const throttleDevice = object("ThrottleDevice", { Path: string, Rate: integer });
@@ -173,6 +175,8 @@ const hostFields = {
 
 export const hostConfig = object("HostConfig", hostFields);
 export type HostConfig = Static<typeof hostConfig>;
+/** As inspect shows it: Go's nil lists are null. */
+export type HostConfigInspect = { readonly [K in keyof HostConfig]: HostConfig[K] | null };
 
 export const networkingConfig = object("NetworkingConfig", { EndpointsConfig: map(endpointSettings) });
 export type NetworkingConfig = Static<typeof networkingConfig>;

@@ -1,6 +1,6 @@
 // Containers as we answer them.
 
-import type { ContainerConfig, HostConfig } from "./container-config.ts";
+import type { ContainerConfigInspect, HostConfigInspect } from "./container-config.ts";
 import type { EndpointSettings } from "./endpoint.ts";
 
 /** One row of GET /containers/json. */
@@ -67,12 +67,12 @@ export interface ContainerInspect {
   readonly ProcessLabel: string;
   readonly AppArmorProfile: string;
   readonly ExecIDs: readonly string[] | null;
-  readonly HostConfig: HostConfig;
+  readonly HostConfig: HostConfigInspect;
   readonly GraphDriver: { readonly Name: string; readonly Data: Readonly<Record<string, string>> | null };
   readonly SizeRw?: number;
   readonly SizeRootFs?: number;
   readonly Mounts: readonly MountPoint[];
-  readonly Config: ContainerConfig;
+  readonly Config: ContainerConfigInspect;
   readonly NetworkSettings: NetworkSettings;
 }
 

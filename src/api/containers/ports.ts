@@ -1,0 +1,37 @@
+// A container's ports in the two forms of the wire: the list of `docker ps` and the map of inspect.
+
+import type { ContainerView } from "../../engine/types.ts";
+import { formatAddress } from "../../netip/index.ts";
+import type { HostPort, PortMap, PortSummary } from "../schemas/container.ts";
+
+/** Every exposed port with where it is published; empty while there is no sandbox. */
+export function portMap(view: ContainerView): PortMap {
+  if (view.network.sandboxId === "") return {};
+  const ports = new Map<string, HostPort[] | null>(exposedKeys(view).map((key) => [key, null]));
+  for (const { protocol, containerPort, hostAddress, hostPort } of view.network.publishedPorts) {
+    const key = `${containerPort}/${protocol}`;
+    const published = { HostIp: formatAddress(hostAddress), HostPort: `${hostPort}` };
+    ports.set(key, [...(ports.get(key) ?? []), published]);
+  }
+  return Object.fromEntries(ports);
+}
+
+export function portSummaries(view: ContainerView): readonly PortSummary[] {
+  return Object.entries(portMap(view)).flatMap(([key, hosts]) => {
+    const [port = "", Type = ""] = key.split("/");
+    const PrivatePort = Number(port);
+    if (!hosts) return [{ PrivatePort, Type }];
+    return hosts.map(({ HostIp, HostPort }) => ({
+      IP: HostIp,
+      PrivatePort,
+      PublicPort: Number(HostPort),
+      Type,
+    }));
+  });
+}
+
+function exposedKeys(view: ContainerView): string[] {
+  return view.spec.exposedPorts.flatMap(({ protocol, range }) =>
+    Array.from({ length: range.last - range.first + 1 }, (_, at) => `${range.first + at}/${protocol}`),
+  );
+}
