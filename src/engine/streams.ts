@@ -35,9 +35,8 @@ export class Streams {
   readonly #sink: OutputSink | undefined;
   readonly #sessions = new Set<Session>();
   #pipes: ProcessPipes = {};
-  #open = 0;
-  #drained: (() => void)[] = [];
   #early: Uint8Array[] = [];
+  #endsEarly = false;
 
   constructor(tty: boolean, sink?: OutputSink) {
     this.tty = tty;
@@ -48,7 +47,9 @@ export class Streams {
   connect(pipes: ProcessPipes): void {
     this.#pipes = pipes;
     for (const data of this.#early) pipes.stdin?.write(data);
+    if (this.#endsEarly) pipes.stdin?.end();
     this.#early = [];
+    this.#endsEarly = false;
     this.#read("stdout", pipes.stdout);
     this.#read("stderr", pipes.stderr);
   }
@@ -79,17 +80,10 @@ export class Streams {
     });
   }
 
-  /** Resolves when both outputs ended, or after `graceMs`: a grandchild may hold them open. */
-  async drain(graceMs: number): Promise<void> {
-    if (this.#open === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      new Promise<void>((done) => this.#drained.push(done)),
-      new Promise<void>((late) => {
-        timer = setTimeout(late, graceMs);
-      }),
-    ]);
-    clearTimeout(timer);
+  /** End of file for the process's stdin. */
+  endInput(): void {
+    if (this.#pipes.stdin) this.#pipes.stdin.end();
+    else this.#endsEarly = true;
   }
 
   /** The process is gone: ends every session and closes our ends. */
@@ -98,22 +92,14 @@ export class Streams {
     this.#pipes.stdout?.destroy();
     this.#pipes.stderr?.destroy();
     this.#pipes = {};
-    this.#open = 0;
     for (const session of this.#sessions) session.channel.end();
     this.#sink?.end();
   }
 
   #read(stream: "stdout" | "stderr", source: Readable | undefined): void {
     if (!source) return;
-    this.#open++;
     source.on("data", (data: Uint8Array) => this.#deliver({ stream, data }));
     source.once("error", () => source.destroy());
-    source.once("close", () => {
-      this.#open--;
-      if (this.#open > 0) return;
-      for (const done of this.#drained) done();
-      this.#drained = [];
-    });
   }
 
   #deliver(chunk: OutputChunk): void {

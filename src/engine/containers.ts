@@ -1,0 +1,95 @@
+// The container operations: each is found by its reference and handed to its use case.
+
+import { invalid, notImplemented } from "../util/errors.ts";
+import { attachContainer, readLogs, resizeContainer } from "./attach.ts";
+import type { Container } from "./container.ts";
+import { createContainer } from "./create.ts";
+import { matchesContainer } from "./filters.ts";
+import { checkName } from "./names.ts";
+import type { EngineContext } from "./parts.ts";
+import { pruneContainers, removeContainer } from "./remove.ts";
+import { startContainer } from "./start.ts";
+import { containerStats, processTable } from "./stats.ts";
+import { killContainer, pauseContainer, restartContainer, stopContainer, unpauseContainer } from "./stop.ts";
+import type { ContainerOperations, ContainerQuery, ContainerView } from "./types.ts";
+import { updateContainer } from "./update.ts";
+import { sizeOf, viewContainer } from "./view.ts";
+import { waitFor } from "./wait.ts";
+
+export function containerOperations(context: EngineContext): ContainerOperations {
+  const find = (ref: string) => context.registry.find(ref);
+  return {
+    create: (spec) => createContainer(context, spec),
+    list: (query) => listContainers(context, query),
+    inspect: async (ref, options) => viewWithSize(context, find(ref), options?.size ?? false),
+    start: async (ref) => startContainer(context, find(ref)),
+    stop: async (ref, options) => stopContainer(context, find(ref), options),
+    restart: async (ref, options) => restartContainer(context, find(ref), options),
+    kill: async (ref, signal) => killContainer(context, find(ref), signal),
+    pause: async (ref) => pauseContainer(context, find(ref)),
+    unpause: async (ref) => unpauseContainer(context, find(ref)),
+    rename: async (ref, name) => renameContainer(context, find(ref), name),
+    update: async (ref, changes) => updateContainer(context, find(ref), changes),
+    async remove(ref, options) {
+      if (options.link)
+        throw notImplemented("removing a legacy link is not supported: remove the container instead");
+      await removeContainer(context, find(ref), options);
+    },
+    prune: (filters) => pruneContainers(context, filters),
+    wait: async (ref, condition, signal) => waitFor(find(ref), condition, signal),
+    attach: async (ref, request, signal) => attachContainer(context, find(ref), { request, signal }),
+    logs: async (ref, query, signal) => readLogs(find(ref), query, signal),
+    resize: async (ref, size) => resizeContainer(find(ref), size),
+    top: async (ref, psArguments) => processTable(find(ref), psArguments),
+    stats: async (ref, signal) => containerStats(context, find(ref), signal),
+  };
+}
+
+async function viewWithSize(
+  context: EngineContext,
+  container: Container,
+  withSize: boolean,
+): Promise<ContainerView> {
+  const view = viewContainer(context, container);
+  return withSize ? { ...view, size: await sizeOf(context, container) } : view;
+}
+
+async function listContainers(context: EngineContext, query: ContainerQuery): Promise<ContainerView[]> {
+  const { registry, images } = context;
+  const surroundings = {
+    createdAt: (ref: string) => registry.find(ref).record.createdAt,
+    imageIds: (ref: string) => [images.find(ref)?.id ?? ref],
+  };
+  const impliesAll = query.filters.has("status") || query.filters.has("exited") || query.limit !== undefined;
+  const newestFirst = registry
+    .all()
+    .sort((a, b) => b.record.createdAt.getTime() - a.record.createdAt.getTime());
+  const shown = newestFirst
+    .filter((container) => query.all || impliesAll || container.isRunning || container.isRestarting)
+    .slice(0, query.limit)
+    .map((container) => [container, viewContainer(context, container)] as const)
+    .filter(([, view]) => matchesContainer(view, query.filters, surroundings));
+  if (!query.size) return shown.map(([, view]) => view);
+  return Promise.all(
+    shown.map(async ([container, view]) => ({ ...view, size: await sizeOf(context, container) })),
+  );
+}
+
+async function renameContainer(context: EngineContext, container: Container, name: string): Promise<void> {
+  const wanted = name.replace(/^\//, "");
+  if (wanted === "") throw invalid("Neither old nor new names may be empty");
+  checkName(wanted);
+  await context.locks.run(container.id, async () => {
+    const oldName = container.name;
+    if (wanted === oldName) throw invalid("Renaming a container with the same name as its current name");
+    context.registry.claimName(wanted, container.id);
+    await container.running?.sandbox?.rename(wanted);
+    const { spec } = container.record;
+    await context.registry.change(container, { name: wanted, spec: { ...spec, name: wanted } });
+    context.registry.releaseName(oldName, container.id);
+    context.events.publish("container", "rename", container.id, {
+      ...container.attributes,
+      oldName: `/${oldName}`,
+    });
+  });
+}

@@ -1,0 +1,92 @@
+// What `docker create` does: the image's defaults, a name, a snapshot for the root file system, volumes, one record.
+
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { invalid } from "../util/errors.ts";
+import { newId } from "../util/ids.ts";
+import { Undo } from "../util/undo.ts";
+import { Container, type ContainerRecord, neverStarted } from "./container.ts";
+import { commandOf, withImageDefaults } from "./image-defaults.ts";
+import { JsonFileLog, parseLogOptions } from "./logs/json-file.ts";
+import { resolveMounts } from "./mounts.ts";
+import { checkName, inventName } from "./names.ts";
+import { checkNetworking } from "./networking.ts";
+import type { EngineContext } from "./parts.ts";
+import { Streams } from "./streams.ts";
+import type { ContainerSpec, CreatedContainer } from "./types.ts";
+
+/** Folder of a container's files on the host. */
+export function containerFolder(context: EngineContext, id: string): string {
+  return join(context.settings.dataRoot, "containers", id);
+}
+
+export async function createContainer(
+  context: EngineContext,
+  asked: ContainerSpec,
+): Promise<CreatedContainer> {
+  const { registry, images, containerd, events } = context;
+  const image = await images.resolve(asked.image, asked.platform);
+  const spec = withImageDefaults(asked, image.config);
+  const command = commandOf(spec);
+  const warnings = checkNetworking(context, spec);
+  checkLogging(context, spec);
+  await using undo = new Undo(context.log);
+  const id = newId();
+  const name = asked.name === undefined ? inventName((it) => registry.isNameFree(it)) : checkName(asked.name);
+  registry.claimName(name, id);
+  undo.defer("release name", () => registry.releaseName(name, id));
+
+  const folder = containerFolder(context, id);
+  undo.defer("remove folder", () => rm(folder, { recursive: true, force: true }));
+  undo.defer("remove snapshot", () => containerd.snapshots.remove(id));
+  const [mounts] = await Promise.all([
+    resolveMounts(context, spec, undo),
+    mkdir(folder, { recursive: true, mode: 0o710 }),
+    // the label keeps the snapshot from containerd's garbage collector until a container record names it
+    containerd.snapshots.prepare(id, image.chainId, { "containerd.io/gc.root": new Date().toISOString() }),
+  ]);
+  const record: ContainerRecord = {
+    id,
+    name,
+    createdAt: new Date(),
+    spec: { ...spec, name },
+    imageId: image.id,
+    ...command,
+    mounts: mounts.views,
+    anonymousVolumes: mounts.anonymous,
+    state: neverStarted,
+    restartCount: 0,
+    stoppedByHand: false,
+  };
+  const container = makeContainer(context, record);
+  await registry.add(container);
+  undo.forget();
+  events.publish("container", "create", id, container.attributes);
+  return { id, warnings };
+}
+
+/** The live object of a record, new or restored. */
+export function makeContainer(context: EngineContext, record: ContainerRecord): Container {
+  const { driver, options } = loggingOf(context, record.spec);
+  const path = join(containerFolder(context, record.id), `${record.id}-json.log`);
+  const log = driver === "none" ? undefined : new JsonFileLog(path, parseLogOptions(options), context.log);
+  return new Container(record, new Streams(record.spec.tty, log), log);
+}
+
+/** The driver and its options: the container's, else the daemon's. */
+export function loggingOf(
+  { settings }: EngineContext,
+  spec: ContainerSpec,
+): { driver: string; options: Readonly<Record<string, string>> } {
+  const driver = spec.log.driver ?? settings.log.driver;
+  const inherits = spec.log.driver === undefined || spec.log.driver === settings.log.driver;
+  return { driver, options: inherits ? { ...settings.log.options, ...spec.log.options } : spec.log.options };
+}
+
+function checkLogging(context: EngineContext, spec: ContainerSpec): void {
+  const { driver, options } = loggingOf(context, spec);
+  if (driver !== "json-file" && driver !== "none") {
+    throw invalid(`logger: no log driver named '${driver}' is registered`);
+  }
+  if (driver === "json-file") parseLogOptions(options);
+}

@@ -1,0 +1,178 @@
+// Further processes in a running container.
+
+import type { ExecProcess } from "../runtime/index.ts";
+import { conflict, invalid, notFound } from "../util/errors.ts";
+import { newId } from "../util/ids.ts";
+import type { Container } from "./container.ts";
+import type { EngineContext } from "./parts.ts";
+import { execProcess } from "./spec.ts";
+import { Streams } from "./streams.ts";
+import type { AttachSession, ExecSpec, ExecStart, ExecView, TerminalSize } from "./types.ts";
+
+/** One exec, from its creation until its container ends. */
+export interface Execution {
+  readonly id: string;
+  readonly spec: ExecSpec;
+  readonly streams: Streams;
+  process: ExecProcess | undefined;
+  state: "created" | "starting" | "running" | "exited";
+  exitCode: number | undefined;
+}
+
+/** How many ended execs a container remembers for inspect. */
+const rememberedExecutions = 64;
+const drainGraceMs = 2000;
+
+export function createExec(context: EngineContext, container: Container, spec: ExecSpec): string {
+  checkRunning(container);
+  if (spec.command.length === 0) throw invalid("No exec command specified");
+  const id = newId();
+  forgetOldest(container);
+  container.executions.set(id, {
+    id,
+    spec,
+    streams: new Streams(spec.tty),
+    process: undefined,
+    state: "created",
+    exitCode: undefined,
+  });
+  publish(context, container, `exec_create: ${spec.command.join(" ")}`, id);
+  return id;
+}
+
+function checkRunning(container: Container): void {
+  if (!container.running) throw conflict(`container ${container.id} is not running`);
+  if (container.paused)
+    throw conflict(`container ${container.id} is paused, unpause the container before exec`);
+}
+
+function forgetOldest(container: Container): void {
+  const ended = [...container.executions.values()].filter(({ state }) => state === "exited");
+  for (const { id } of ended.slice(0, Math.max(0, ended.length - rememberedExecutions))) {
+    container.executions.delete(id);
+  }
+}
+
+/** The exec with its container. @throws not-found */
+export function findExec(context: EngineContext, id: string): { container: Container; execution: Execution } {
+  for (const container of context.registry.all()) {
+    const execution = container.executions.get(id);
+    if (execution) return { container, execution };
+  }
+  throw notFound(`No such exec instance: ${id}`);
+}
+
+export function viewExec(container: Container, execution: Execution): ExecView {
+  return {
+    id: execution.id,
+    containerId: container.id,
+    spec: execution.spec,
+    running: execution.state === "running",
+    ...(execution.exitCode !== undefined && { exitCode: execution.exitCode }),
+    pid: execution.state === "running" ? (execution.process?.pid ?? 0) : 0,
+    canRemove: execution.state === "exited",
+  };
+}
+
+/** Starts an exec with its streams. @throws conflict when it was started before */
+export async function startExec(
+  context: EngineContext,
+  id: string,
+  { request, signal }: { request: ExecStart; signal: AbortSignal },
+): Promise<AttachSession> {
+  const { container, execution } = findExec(context, id);
+  const { spec, streams } = execution;
+  claim(container, execution);
+  const session = streams.attach({
+    stdin: spec.attachStdin,
+    stdout: spec.attachStdout,
+    stderr: spec.attachStderr,
+    onInputEnd: () => streams.endInput(),
+    onDetach: (why) => {
+      if (why === "keys") publish(context, container, "exec_detach", id);
+    },
+  });
+  signal.addEventListener("abort", () => session.detach("gone"), { once: true });
+  await run(context, { container, execution, size: request.consoleSize ?? spec.consoleSize });
+  return session;
+}
+
+/** Starts an exec whose output goes nowhere. */
+export async function startExecDetached(context: EngineContext, id: string): Promise<void> {
+  const { container, execution } = findExec(context, id);
+  claim(container, execution);
+  await run(context, { container, execution, size: execution.spec.consoleSize });
+}
+
+export async function resizeExec(
+  context: EngineContext,
+  id: string,
+  { width, height }: TerminalSize,
+): Promise<void> {
+  const { execution } = findExec(context, id);
+  if (execution.state !== "running") throw conflict(`exec ${id} is not running`);
+  await execution.process?.resize(width, height);
+}
+
+function claim(container: Container, execution: Execution): void {
+  checkRunning(container);
+  if (execution.state === "running") throw conflict(`exec ${execution.id} is already running`);
+  if (execution.state !== "created") throw conflict(`exec ${execution.id} has already run`);
+  execution.state = "starting";
+}
+
+async function run(
+  context: EngineContext,
+  {
+    container,
+    execution,
+    size,
+  }: { container: Container; execution: Execution; size: TerminalSize | undefined },
+): Promise<void> {
+  const { spec, streams, id } = execution;
+  try {
+    if (!container.running) throw conflict(`container ${container.id} is not running`);
+    const options = { terminal: spec.tty, stdin: spec.attachStdin };
+    const description = await execProcess(context, container, { exec: spec, size });
+    execution.process = await container.running.task.exec(id, description, options);
+    streams.connect(execution.process.stdio);
+    await execution.process.start();
+  } catch (error) {
+    execution.state = "exited";
+    execution.exitCode = 126;
+    streams.end();
+    await execution.process?.delete().catch(() => undefined);
+    await execution.process?.stdio.close();
+    throw error;
+  }
+  execution.state = "running";
+  publish(context, container, `exec_start: ${spec.command.join(" ")}`, id);
+  if (size && spec.tty && size.width > 0)
+    await execution.process.resize(size.width, size.height).catch(() => undefined);
+  void followExecExit(context, container, execution);
+}
+
+async function followExecExit(
+  context: EngineContext,
+  container: Container,
+  execution: Execution,
+): Promise<void> {
+  const { process, streams, id } = execution;
+  if (!process) return;
+  const code = await process.wait().then(
+    (status) => status.code,
+    () => 255,
+  );
+  await process.stdio.drained(drainGraceMs);
+  execution.exitCode = code;
+  execution.state = "exited";
+  streams.end();
+  const attributes = { ...container.attributes, execID: id, exitCode: String(code) };
+  context.events.publish("container", "exec_die", container.id, attributes);
+  await process.delete().catch(() => undefined);
+  await process.stdio.close();
+}
+
+function publish(context: EngineContext, container: Container, action: string, execId: string): void {
+  context.events.publish("container", action, container.id, { ...container.attributes, execID: execId });
+}

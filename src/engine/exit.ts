@@ -1,0 +1,98 @@
+// What happens when a container's process ends: it is seen, cleaned up after, told, and perhaps started again.
+
+import { errorMessage } from "../util/errors.ts";
+import type { Container, Running } from "./container.ts";
+import type { EngineContext } from "./parts.ts";
+import { removeLocked } from "./remove.ts";
+import { restartDelay, shouldRestart } from "./restart-policy.ts";
+import { startLocked } from "./start.ts";
+
+/** A grandchild may hold the output open after the process is gone. */
+const drainGraceMs = 2000;
+
+/** Waits for the end of a running container and deals with it. */
+export function followExit(context: EngineContext, container: Container, running: Running): void {
+  running.task.wait().then(
+    (status) => settle(context, container, { running, code: status.code, at: status.at }),
+    (error) => {
+      context.log.error(
+        { container: container.id, reason: errorMessage(error) },
+        "lost sight of a container",
+      );
+      return settle(context, container, { running, code: 255, at: new Date() });
+    },
+  );
+}
+
+interface Exit {
+  readonly running: Running;
+  readonly code: number;
+  readonly at: Date;
+}
+
+async function settle(context: EngineContext, container: Container, exit: Exit): Promise<void> {
+  try {
+    await exit.running.task.stdio.drained(drainGraceMs);
+    await context.locks.run(container.id, () => settleLocked(context, container, exit));
+  } catch (error) {
+    context.log.error(
+      { container: container.id, reason: errorMessage(error) },
+      "cleaning up after a container failed",
+    );
+  }
+}
+
+async function settleLocked(context: EngineContext, container: Container, exit: Exit): Promise<void> {
+  if (container.running !== exit.running) return;
+  const { running, code } = exit;
+  container.health?.stop();
+  container.health = undefined;
+  container.paused = false;
+  const again = shouldRestart(container, code, context.isShuttingDown());
+  // whoever waits is answered now; whatever they do next waits for the lock
+  container.running = undefined;
+  const written = context.registry.change(container, {
+    restartCount: container.record.restartCount + (again ? 1 : 0),
+    state: { ...container.record.state, phase: "exited", pid: 0, exitCode: code, finishedAt: exit.at },
+  });
+  container.streams.end();
+  publishEnd(context, container, { ...exit, startedAt: running.startedAt });
+  if (!again) container.tellExit({ statusCode: code });
+  await Promise.all([written, running.undo.dispose()]);
+  if (again) planRestart(context, container, running);
+  else if (container.record.spec.autoRemove && !context.isShuttingDown()) {
+    await removeLocked(context, container, { force: false, volumes: true });
+  }
+}
+
+function publishEnd(
+  context: EngineContext,
+  container: Container,
+  { code, at, startedAt }: { code: number; at: Date; startedAt: Date },
+): void {
+  const execDuration = String(Math.max(0, Math.floor((at.getTime() - startedAt.getTime()) / 1000)));
+  const attributes = { ...container.attributes, exitCode: String(code), execDuration };
+  context.events.publish("container", "die", container.id, attributes);
+}
+
+function planRestart(context: EngineContext, container: Container, last: Running): void {
+  container.restartDelayMs = restartDelay(container.restartDelayMs, Date.now() - last.startedAt.getTime());
+  container.restartTimer = setTimeout(() => {
+    void context.locks.run(container.id, async () => {
+      if (container.restartTimer === undefined || container.running || container.removing) return;
+      container.restartTimer = undefined;
+      await startLocked(context, container).catch((error) => {
+        context.log.warn({ container: container.id, reason: errorMessage(error) }, "restart failed");
+      });
+    });
+  }, container.restartDelayMs);
+}
+
+/** Calls a planned restart off; who waits for the exit is answered. */
+export function cancelRestart(container: Container): boolean {
+  if (container.restartTimer === undefined) return false;
+  clearTimeout(container.restartTimer);
+  container.restartTimer = undefined;
+  container.tellExit({ statusCode: container.record.state.exitCode });
+  return true;
+}

@@ -1,0 +1,60 @@
+// The room's door: builds the engine from its parts.
+
+import { readHostFacts } from "../runtime/index.ts";
+import { KeyedLock } from "../util/keyed-lock.ts";
+import type { ContainerRecord } from "./container.ts";
+import { containerOperations } from "./containers.ts";
+import type { Events } from "./events.ts";
+import { execOperations } from "./execs.ts";
+import { imageOperations } from "./images.ts";
+import { networkOperations } from "./networks.ts";
+import type { EngineContext, EngineParts } from "./parts.ts";
+import { Registry } from "./registry.ts";
+import { restoreContainers, startRestored, stopAll } from "./restore.ts";
+import { systemOperations } from "./system.ts";
+import type { Engine } from "./types.ts";
+import { volumeOperations } from "./volumes.ts";
+
+export type { EngineParts, EngineSettings, RootfsAccess } from "./parts.ts";
+export type { Engine } from "./types.ts";
+
+export interface LiveEngine extends Engine {
+  readonly events: Events;
+  /** Starts what restart policies ask for. */
+  startRestored(): Promise<void>;
+  /** Stops all containers; nothing is started afterwards. */
+  shutdown(): Promise<void>;
+}
+
+/** Reads the records and settles what the last daemon left. */
+export async function createEngine(
+  parts: EngineParts & { readonly runcVersion: string; readonly events: Events },
+): Promise<LiveEngine> {
+  const { events } = parts;
+  let isShuttingDown = false;
+  const context: EngineContext = {
+    ...parts,
+    registry: new Registry(parts.store.collection<ContainerRecord>("containers")),
+    events,
+    locks: new KeyedLock(),
+    hostFacts: await readHostFacts(),
+    leftExits: new Map(),
+    seccomp: new Map(),
+    isShuttingDown: () => isShuttingDown,
+  };
+  const toStart = await restoreContainers(context);
+  return {
+    system: systemOperations(context),
+    containers: containerOperations(context),
+    execs: execOperations(context),
+    networks: networkOperations(context),
+    images: imageOperations(context),
+    volumes: volumeOperations(context),
+    events,
+    startRestored: () => startRestored(context, toStart),
+    async shutdown() {
+      isShuttingDown = true;
+      await stopAll(context);
+    },
+  };
+}

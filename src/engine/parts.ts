@@ -1,0 +1,89 @@
+// What the engine is built from. The daemon makes these and hands them in; nobody below knows the engine.
+
+import type { Controller, Sandbox } from "../cnm/index.ts";
+import type { Images } from "../image/index.ts";
+import type { Address, Prefix } from "../netip/index.ts";
+import type {
+  Containerd,
+  HostFacts,
+  Mount,
+  OciSeccomp,
+  Runtime,
+  Supervised,
+  Task,
+} from "../runtime/index.ts";
+import type { Store } from "../store/index.ts";
+import type { KeyedLock } from "../util/keyed-lock.ts";
+import type { Log } from "../util/log.ts";
+import type { Volumes } from "../volume/index.ts";
+import type { Events } from "./events.ts";
+import type { Registry } from "./registry.ts";
+
+export type LiveTask = Task;
+export type LiveSandbox = Sandbox;
+
+export interface EngineSettings {
+  readonly version: string;
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  /** The host's name. */
+  readonly hostname: string;
+  readonly labels: readonly string[];
+  readonly debug: boolean;
+  readonly shutdownTimeoutS: number;
+  readonly shmSizeBytes: number;
+  readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
+  /** `unconfined`, a file, or undefined for the packaged profile. */
+  readonly seccompProfile: string | undefined;
+  readonly dns: {
+    readonly servers: readonly Address[];
+    readonly search: readonly string[];
+    readonly options: readonly string[];
+  };
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly addressPools: readonly {
+    readonly base: Prefix;
+    readonly size: number;
+  }[];
+  readonly firewallDriver: string;
+  /** The networks among `insecureRegistries`. */
+  readonly insecureNetworks: readonly Prefix[];
+  /** Of this daemon, kept in its data root. */
+  readonly daemonId: string;
+}
+
+/** Lends a root file system for reading or filling it while the container does not run. */
+export interface RootfsAccess {
+  /** Mounts, runs `work` with the mount point, unmounts. */
+  with<T>(mounts: readonly Mount[], work: (path: string) => Promise<T>): Promise<T>;
+}
+
+export interface EngineParts {
+  readonly settings: EngineSettings;
+  readonly store: Store;
+  readonly controller: Controller;
+  readonly containerd: Containerd;
+  readonly runtime: Runtime;
+  readonly images: Images;
+  readonly volumes: Volumes;
+  readonly rootfs: RootfsAccess;
+  readonly log: Log;
+  /** The containerd that we run ourselves; absent when it is the system's. */
+  readonly supervised?: Supervised;
+}
+
+/** The parts with what the engine itself adds; every use case is a function of these. */
+export interface EngineContext extends EngineParts {
+  readonly registry: Registry;
+  readonly events: Events;
+  /** Held by container id, then by network name: always in that order. */
+  readonly locks: KeyedLock;
+  readonly hostFacts: HostFacts;
+  /** How containers ended that the last daemon left running, by id. */
+  readonly leftExits: Map<string, { readonly code: number; readonly at: Date }>;
+  readonly runcVersion: string;
+  /** Seccomp filters that were made before, by profile and capabilities. */
+  readonly seccomp: Map<string, Promise<OciSeccomp>>;
+  isShuttingDown(): boolean;
+}

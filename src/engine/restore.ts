@@ -1,0 +1,99 @@
+// The daemon's start and end, as containers see them: records become containers again, what was running is accounted
+// for, restart policies are honoured; at the end everybody is stopped in order.
+
+import { errorMessage } from "../util/errors.ts";
+import type { Container } from "./container.ts";
+import { makeContainer } from "./create.ts";
+import type { EngineContext } from "./parts.ts";
+import { startsWithDaemon } from "./restart-policy.ts";
+import { startContainer } from "./start.ts";
+import { stopContainer } from "./stop.ts";
+
+/** Brings the containers of the store back, none of them running; returns those that a policy starts. */
+export async function restoreContainers(context: EngineContext): Promise<Container[]> {
+  const toStart: Container[] = [];
+  await clearLeftTasks(context);
+  for (const record of context.registry.stored()) {
+    const container = makeContainer(context, record);
+    context.registry.restore(container);
+    const wasRunning = record.state.phase === "running";
+    if (wasRunning) await noteLostRun(context, container);
+    if (startsWithDaemon(container, wasRunning)) toStart.push(container);
+  }
+  await sweepSnapshots(context);
+  return toStart;
+}
+
+/** Tasks that a daemon which was killed left behind: ended and deleted, with the exit code they had if they had one. */
+async function clearLeftTasks(context: EngineContext): Promise<void> {
+  const { runtime, log } = context;
+  const known = new Set(context.registry.stored().map(({ id }) => id));
+  for (const { id } of await runtime.list()) {
+    try {
+      const loaded = await runtime.load(id);
+      if (loaded) {
+        const { task, status } = loaded;
+        if (status.state !== "stopped") await task.kill(9).catch(() => undefined);
+        const { code, at } = await task.wait();
+        await task.delete();
+        await task.stdio.close();
+        context.leftExits.set(id, { code, at });
+      }
+      await runtime.delete(id);
+      if (!known.has(id)) await context.containerd.snapshots.remove(id);
+    } catch (error) {
+      log.warn({ container: id, reason: errorMessage(error) }, "cannot clear a left-over task");
+    }
+  }
+}
+
+async function noteLostRun(context: EngineContext, container: Container): Promise<void> {
+  const exit = context.leftExits.get(container.id) ?? { code: 255, at: new Date() };
+  const { state } = container.record;
+  await context.registry.change(container, {
+    state: { ...state, phase: "exited", pid: 0, exitCode: exit.code, finishedAt: exit.at },
+  });
+}
+
+/** Snapshots of containers that nobody knows any more: a create that was cut off. */
+async function sweepSnapshots(context: EngineContext): Promise<void> {
+  const { snapshots } = context.containerd;
+  for await (const { name: key, kind } of snapshots.list()) {
+    const isOurs = kind === "active" && /^[0-9a-f]{64}$/.test(key);
+    if (!isOurs || context.registry.get(key)) continue;
+    context.log.info({ snapshot: key }, "removing a snapshot that no container has");
+    await snapshots.remove(key);
+  }
+}
+
+/** Starts what restart policies ask for, a few at a time, in the background. */
+export async function startRestored(context: EngineContext, containers: readonly Container[]): Promise<void> {
+  const waiting = [...containers];
+  const worker = async () => {
+    for (let container = waiting.shift(); container; container = waiting.shift()) {
+      await startContainer(context, container).catch((error) => {
+        context.log.warn(
+          { container: container?.id, reason: errorMessage(error) },
+          "cannot start a container again",
+        );
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+}
+
+/** Stops every running container with its own signal and timeout, all at once. */
+export async function stopAll(context: EngineContext): Promise<void> {
+  const running = context.registry.all().filter((container) => container.isRunning || container.isRestarting);
+  await Promise.all(
+    running.map(async (container) => {
+      const { stoppedByHand } = container.record;
+      await stopContainer(context, container, {}).catch((error) => {
+        context.log.warn({ container: container.id, reason: errorMessage(error) }, "cannot stop a container");
+      });
+      // the daemon stopped it, not a person: its policy starts it again
+      await context.registry.change(container, { stoppedByHand });
+    }),
+  );
+  await Promise.all(context.registry.all().map((container) => container.log?.close()));
+}

@@ -1,0 +1,140 @@
+// What a container start is, line by line.
+//
+// The netns comes first: it is made, and while it is wired (endpoints, names, published ports) containerd makes the task
+// that joins it by path. The command runs only when both are done. Everything that is made on the way is on one undo
+// stack, which the running container then owns.
+
+import { writeFile } from "node:fs/promises";
+import { startFailureExitCode } from "../runtime/index.ts";
+import { conflict, EngineError, errorMessage, notModified } from "../util/errors.ts";
+import { Undo } from "../util/undo.ts";
+import type { Container } from "./container.ts";
+import { followExit } from "./exit.ts";
+import { startHealth } from "./health.ts";
+import { checkSources } from "./mounts.ts";
+import { etcFiles, hostnameOf, sandboxSpec, sharedNetns } from "./networking.ts";
+import type { EngineContext, LiveSandbox, LiveTask } from "./parts.ts";
+import { prepareRootfs } from "./rootfs.ts";
+import { specOf } from "./spec.ts";
+
+const sigkill = 9;
+
+/** Whether a task needs a signal before it can be deleted. */
+interface TaskLife {
+  ended: boolean;
+}
+
+/** Starts a container under its lock. @throws not-modified when it runs, conflict when it is paused or on its way out */
+export function startContainer(context: EngineContext, container: Container): Promise<void> {
+  return context.locks.run(container.id, () => startLocked(context, container));
+}
+
+/** The start itself, for callers that hold the container's lock. */
+export async function startLocked(context: EngineContext, container: Container): Promise<void> {
+  if (container.removing) throw conflict("container is marked for removal and cannot be started");
+  if (container.paused) throw conflict("cannot start a paused container, try unpause instead");
+  if (container.running) throw notModified(`container ${container.name} is running`);
+  clearTimeout(container.restartTimer);
+  container.restartTimer = undefined;
+  container.stopRequested = false;
+  try {
+    await bringUp(context, container);
+  } catch (error) {
+    await noteFailure(context, container, error);
+    throw error;
+  }
+  context.events.publish("container", "start", container.id, container.attributes);
+  startHealth(context, container);
+}
+
+async function bringUp(context: EngineContext, container: Container): Promise<void> {
+  await using undo = new Undo(context.log);
+  await checkSources(container.record.spec);
+  const life: TaskLife = { ended: false };
+  const sandbox = await makeSandbox(context, container, undo);
+  const [task] = await bothOrNeither([
+    makeTask(context, container, { sandbox, life, undo }),
+    sandbox?.connectAll() ?? Promise.resolve(),
+  ]);
+  container.streams.connect(task.stdio);
+  await task.start();
+  void task.wait().then(
+    () => {
+      life.ended = true;
+    },
+    () => undefined,
+  );
+  const startedAt = new Date();
+  container.running = { task, sandbox, undo: undo.move(), startedAt };
+  followExit(context, container, container.running);
+  await context.registry.change(container, {
+    stoppedByHand: false,
+    state: { phase: "running", pid: task.pid, exitCode: 0, error: "", oomKilled: false, startedAt },
+  });
+}
+
+/** Waits for all even when one fails, so that undoing meets nothing half-made. */
+async function bothOrNeither<A, B>(work: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  const outcomes = await Promise.allSettled(work);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  return Promise.all(work);
+}
+
+async function makeSandbox(
+  context: EngineContext,
+  container: Container,
+  undo: Undo,
+): Promise<LiveSandbox | undefined> {
+  if (container.record.spec.networkMode.kind === "container") return undefined;
+  const [sandbox] = await Promise.all([
+    context.controller.createSandbox(sandboxSpec(context, container)),
+    writeFile(etcFiles(context, container).hostname, `${hostnameOf(context, container)}\n`),
+  ]);
+  undo.defer("delete sandbox", () => sandbox.delete());
+  return sandbox;
+}
+
+async function makeTask(
+  context: EngineContext,
+  container: Container,
+  { sandbox, life, undo }: { sandbox: LiveSandbox | undefined; life: TaskLife; undo: Undo },
+): Promise<LiveTask> {
+  const { runtime } = context;
+  const { id, record } = container;
+  const mode = record.spec.networkMode;
+  const netns = mode.kind === "container" ? sharedNetns(context, mode.container) : sandbox?.netnsPath;
+  const rootfs = await prepareRootfs(context, container);
+  const spec = await specOf(context, container, {
+    netns: mode.kind === "host" ? undefined : netns,
+    user: rootfs.user,
+  });
+  undo.defer("delete container record", () => runtime.delete(id));
+  await runtime.create({ id, image: record.spec.image, snapshotKey: id, spec });
+  const streams = { terminal: record.spec.tty, stdin: record.spec.openStdin, rootfs: rootfs.mounts };
+  const task = await runtime.createTask(id, streams);
+  undo.defer("delete task", () => deleteTask(task, life));
+  return task;
+}
+
+async function deleteTask(task: LiveTask, life: TaskLife): Promise<void> {
+  if (!life.ended) await task.kill(sigkill).catch(() => undefined);
+  await task.delete();
+  await task.stdio.close();
+}
+
+/** A start that failed shows in inspect and, unless a restart follows, ends those who wait. */
+async function noteFailure(context: EngineContext, container: Container, error: unknown): Promise<void> {
+  if (error instanceof EngineError && (error.kind === "not-modified" || error.kind === "conflict")) return;
+  const exitCode = startFailureExitCode(errorMessage(error));
+  const { state } = container.record;
+  await context.registry.change(container, {
+    state: {
+      ...state,
+      phase: state.phase === "running" ? "exited" : state.phase,
+      pid: 0,
+      exitCode,
+      error: errorMessage(error),
+    },
+  });
+  container.tellExit({ statusCode: exitCode });
+}

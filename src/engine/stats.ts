@@ -1,0 +1,111 @@
+// What a container uses, once a second; and which processes run in it.
+
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { TaskMetrics } from "../runtime/index.ts";
+import { conflict, internal, invalid } from "../util/errors.ts";
+import type { Container, Running } from "./container.ts";
+import type { EngineContext } from "./parts.ts";
+import type { ContainerStats, InterfaceSample, ProcessTable, StatsSample } from "./types.ts";
+
+const run = promisify(execFile);
+
+/** A sample at once and then one a second, until the container is removed or the signal fires. */
+export function containerStats(
+  context: EngineContext,
+  container: Container,
+  signal: AbortSignal,
+): ContainerStats {
+  return { id: container.id, name: container.name, samples: samplesOf(context, container, signal) };
+}
+
+async function* samplesOf(
+  context: EngineContext,
+  container: Container,
+  signal: AbortSignal,
+): AsyncGenerator<StatsSample | undefined> {
+  while (!signal.aborted && context.registry.get(container.id) === container) {
+    const { running } = container;
+    yield running ? await sample(container, running).catch(() => undefined) : undefined;
+    await sleep(1000, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function sample(container: Container, running: Running): Promise<StatsSample | undefined> {
+  const [metrics, systemNs, networks] = await Promise.all([
+    running.task.metrics(),
+    machineCpuNs(),
+    running.sandbox && container.record.spec.networkMode.kind !== "host" ? interfacesOf(running) : undefined,
+  ]);
+  return metrics && toSample(metrics, systemNs, networks);
+}
+
+function toSample(
+  { at, cpu, memory, pids, blockIo }: TaskMetrics,
+  systemNs: number,
+  networks: Readonly<Record<string, InterfaceSample>> | undefined,
+): StatsSample {
+  const { totalNs, kernelNs, userNs, throttling } = cpu;
+  return {
+    readAt: at,
+    cpu: { totalNs, kernelNs, userNs, systemNs, onlineCpus: cpus().length, throttling },
+    memory: { usageBytes: memory.usageBytes, limitBytes: memory.limitBytes, stats: memory.stats },
+    pids: { current: pids.current, ...(pids.limit > 0 && { limit: pids.limit }) },
+    blockIo: blockIo.bytes.map(({ major, minor, operation, value }) => ({
+      major,
+      minor,
+      operation,
+      bytes: value,
+    })),
+    ...(networks && { networks }),
+  };
+}
+
+async function interfacesOf(running: Running): Promise<Readonly<Record<string, InterfaceSample>>> {
+  const statistics = (await running.sandbox?.statistics()) ?? {};
+  const toNumbers = (counters: object) =>
+    Object.fromEntries(Object.entries(counters).map(([key, value]) => [key, Number(value)]));
+  const named = Object.entries(statistics).map(([name, counters]) => [name, toNumbers(counters)]);
+  return Object.fromEntries(named) as Record<string, InterfaceSample>;
+}
+
+/** CPU time of the whole machine in nanoseconds, from the first line of /proc/stat (proc(5): ticks of 10 ms). */
+async function machineCpuNs(): Promise<number> {
+  const [line = ""] = (await readFile("/proc/stat", "utf8")).split("\n", 1);
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+  return ticks.reduce((sum, value) => sum + value, 0) * 1e7;
+}
+
+/** `docker top`: the host's ps, cut down to the container's processes. */
+export async function processTable(container: Container, psArguments: string): Promise<ProcessTable> {
+  if (!container.running) throw conflict(`container ${container.id} is not running`);
+  const pids = new Set(await container.running.task.pids());
+  const words = psArguments.split(/\s+/).filter(Boolean);
+  if (words.some((word) => !/^[a-zA-Z0-9,_:=+%.-]+$/.test(word)))
+    throw invalid(`invalid ps arguments: ${psArguments}`);
+  const { stdout } = await run("ps", words).catch((error: Error & { stderr?: string }) => {
+    throw internal(`error running ps: ${error.stderr?.trim() || error.message}`);
+  });
+  return parseProcessTable(stdout, pids);
+}
+
+/** Keeps the rows whose PID column names one of `pids`. @throws internal without that column */
+export function parseProcessTable(text: string, pids: ReadonlySet<number>): ProcessTable {
+  const [head = "", ...lines] = text.trimEnd().split("\n");
+  const titles = head.trim().split(/\s+/);
+  const pidColumn = titles.indexOf("PID");
+  if (pidColumn < 0) throw internal("Couldn't find PID field in ps output");
+  const processes = lines
+    .map((line) => splitRow(line, titles.length))
+    .filter((row) => pids.has(Number(row[pidColumn])));
+  return { titles, processes };
+}
+
+// the last column is the command, spaces and all
+function splitRow(line: string, columns: number): string[] {
+  const words = line.trim().split(/\s+/);
+  return [...words.slice(0, columns - 1), words.slice(columns - 1).join(" ")];
+}

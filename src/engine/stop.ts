@@ -1,0 +1,160 @@
+// Ending a container from outside: stop, kill, restart; and holding it still: pause, unpause.
+
+import { conflict, errorKind, internal, notModified } from "../util/errors.ts";
+import type { Container, Running } from "./container.ts";
+import { cancelRestart } from "./exit.ts";
+import type { EngineContext } from "./parts.ts";
+import { parseSignal } from "./signals.ts";
+import { startContainer } from "./start.ts";
+import type { StopOptions } from "./types.ts";
+
+const sigkill = 9;
+const sigcont = 18;
+const defaultTimeoutS = 10;
+/** How long the kernel may take to end a killed process. */
+const killGraceMs = 10_000;
+
+/** Asks, waits, kills. Answers when the container is cleaned up. @throws not-modified when it does not run */
+export async function stopContainer(
+  context: EngineContext,
+  container: Container,
+  options: StopOptions,
+): Promise<void> {
+  const signal = parseSignal(options.signal ?? container.record.spec.stopSignal ?? "SIGTERM");
+  container.stopRequested = true;
+  const wasWaiting = cancelRestart(container);
+  await context.registry.change(container, { stoppedByHand: true });
+  const { running } = container;
+  if (!running) {
+    if (wasWaiting) return;
+    throw notModified(`container ${container.name} is not running`);
+  }
+  await endProcess(context, container, { running, signal, timeoutS: timeoutOf(container, options) });
+  context.events.publish("container", "stop", container.id, container.attributes);
+}
+
+function timeoutOf(container: Container, options: StopOptions): number {
+  return options.timeoutSeconds ?? container.record.spec.stopTimeoutSeconds ?? defaultTimeoutS;
+}
+
+async function endProcess(
+  context: EngineContext,
+  container: Container,
+  { running, signal, timeoutS }: { running: Running; signal: number; timeoutS: number },
+): Promise<void> {
+  if (container.paused) await unpauseLocked(container, running);
+  await sendSignal(context, container, { running, signal });
+  if (!(await endsWithin(running, timeoutS < 0 ? Number.POSITIVE_INFINITY : timeoutS * 1000))) {
+    context.log.info({ container: container.id }, "container did not stop in time, killing it");
+    await sendSignal(context, container, { running, signal: sigkill });
+    if (!(await endsWithin(running, killGraceMs))) {
+      throw internal(
+        `cannot stop container: ${container.name}: tried to kill container, but did not receive an exit event`,
+      );
+    }
+  }
+  await settled(context, container, running);
+}
+
+/** Resolves when the clean-up that follows an exit is done. */
+async function settled(context: EngineContext, container: Container, running: Running): Promise<void> {
+  if (container.running === running) await new Promise<void>((done) => container.onExit(() => done()));
+  await context.locks.run(container.id, () => undefined);
+}
+
+async function endsWithin(running: Running, ms: number): Promise<boolean> {
+  const ended = running.task.wait().then(
+    () => true,
+    () => true,
+  );
+  if (ms === Number.POSITIVE_INFINITY) return ended;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const isEnded = await Promise.race([ended, late]);
+  clearTimeout(timer);
+  return isEnded;
+}
+
+async function sendSignal(
+  context: EngineContext,
+  container: Container,
+  { running, signal }: { running: Running; signal: number },
+): Promise<void> {
+  try {
+    await running.task.kill(signal);
+  } catch (error) {
+    if (errorKind(error) !== "not-found") throw error;
+  }
+  context.events.publish("container", "kill", container.id, {
+    ...container.attributes,
+    signal: String(signal),
+  });
+}
+
+/** `docker kill`. SIGKILL and the stop signal count as a stop by hand. */
+export async function killContainer(
+  context: EngineContext,
+  container: Container,
+  name: string,
+): Promise<void> {
+  const signal = parseSignal(name);
+  const { running } = container;
+  if (!running) {
+    if (container.isRestarting && signal === sigkill) {
+      container.stopRequested = true;
+      cancelRestart(container);
+      return;
+    }
+    throw conflict(`cannot kill container: ${container.name}: container ${container.id} is not running`);
+  }
+  const ends = signal === sigkill || signal === parseSignal(container.record.spec.stopSignal ?? "SIGTERM");
+  if (ends) {
+    container.stopRequested = true;
+    await context.registry.change(container, { stoppedByHand: true });
+  }
+  if (container.paused && (signal === sigkill || signal === sigcont)) await unpauseLocked(container, running);
+  await sendSignal(context, container, { running, signal });
+  if (signal === sigkill) {
+    await endsWithin(running, killGraceMs);
+    await settled(context, container, running);
+  }
+}
+
+export async function restartContainer(
+  context: EngineContext,
+  container: Container,
+  options: StopOptions,
+): Promise<void> {
+  if (container.running || container.isRestarting) {
+    await stopContainer(context, container, options).catch((error) => {
+      if (errorKind(error) !== "not-modified") throw error;
+    });
+  }
+  await startContainer(context, container);
+  context.events.publish("container", "restart", container.id, container.attributes);
+}
+
+export function pauseContainer(context: EngineContext, container: Container): Promise<void> {
+  return context.locks.run(container.id, async () => {
+    if (!container.running) throw conflict(`container ${container.id} is not running`);
+    if (container.paused) throw conflict(`container ${container.id} is already paused`);
+    await container.running.task.pause();
+    container.paused = true;
+    context.events.publish("container", "pause", container.id, container.attributes);
+  });
+}
+
+export function unpauseContainer(context: EngineContext, container: Container): Promise<void> {
+  return context.locks.run(container.id, async () => {
+    if (!container.running || !container.paused) throw internal(`container ${container.id} is not paused`);
+    await unpauseLocked(container, container.running);
+    context.events.publish("container", "unpause", container.id, container.attributes);
+  });
+}
+
+async function unpauseLocked(container: Container, running: Running): Promise<void> {
+  await running.task.resume();
+  container.paused = false;
+}

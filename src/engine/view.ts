@@ -1,0 +1,117 @@
+// A container as its callers see it.
+
+import type { EndpointView as ConnectedEndpoint } from "../cnm/index.ts";
+import type { Container } from "./container.ts";
+import { containerFolder, loggingOf } from "./create.ts";
+import type { EngineContext } from "./parts.ts";
+import type {
+  ContainerNetworkView,
+  ContainerSize,
+  ContainerState,
+  ContainerStatus,
+  ContainerView,
+  EndpointSpec,
+  EndpointView,
+} from "./types.ts";
+
+export function viewContainer(context: EngineContext, container: Container): ContainerView {
+  const { record } = container;
+  const folder = containerFolder(context, container.id);
+  const hasFiles = record.state.phase !== "created";
+  return {
+    id: record.id,
+    name: record.name,
+    createdAt: record.createdAt,
+    spec: record.spec,
+    imageId: record.imageId,
+    path: record.path,
+    args: record.args,
+    state: viewState(container),
+    restartCount: record.restartCount,
+    storageDriver: context.containerd.snapshots.snapshotter,
+    mounts: record.mounts,
+    network: viewNetwork(context, container),
+    execIds: [...container.executions.values()]
+      .filter(({ state }) => state === "running")
+      .map(({ id }) => id),
+    ...(container.log &&
+      loggingOf(context, record.spec).driver === "json-file" && { logPath: container.log.path }),
+    ...(hasFiles && {
+      resolvConfPath: `${folder}/resolv.conf`,
+      hostnamePath: `${folder}/hostname`,
+      hostsPath: `${folder}/hosts`,
+    }),
+  };
+}
+
+/** What its writable layer and its image take. */
+export async function sizeOf(context: EngineContext, container: Container): Promise<ContainerSize> {
+  const { size } = await context.containerd.snapshots.usage(container.id);
+  const image = await context.images.size(container.record.imageId).catch(() => 0);
+  return { writableBytes: size, rootBytes: size + image };
+}
+
+export function viewState(container: Container): ContainerState {
+  const { state } = container.record;
+  return {
+    status: statusOf(container),
+    pid: container.running?.task.pid ?? 0,
+    exitCode: state.exitCode,
+    error: state.error,
+    oomKilled: state.oomKilled,
+    ...(state.startedAt && { startedAt: state.startedAt }),
+    ...(state.finishedAt && { finishedAt: state.finishedAt }),
+    ...(container.lastHealth && { health: container.lastHealth }),
+  };
+}
+
+function statusOf(container: Container): ContainerStatus {
+  if (container.removing) return "removing";
+  if (container.paused) return "paused";
+  if (container.running) return "running";
+  if (container.isRestarting) return "restarting";
+  const { phase } = container.record.state;
+  return phase === "running" ? "exited" : phase;
+}
+
+function viewNetwork(context: EngineContext, container: Container): ContainerNetworkView {
+  const sandbox = container.running?.sandbox;
+  const connected = sandbox?.endpoints() ?? [];
+  return {
+    sandboxId: sandbox?.id ?? "",
+    sandboxKey: sandbox?.netnsPath ?? "",
+    endpoints: endpointSpecs(container).map((spec) => viewEndpoint(context, spec, connected)),
+    publishedPorts: connected.flatMap(({ published }) => published),
+  };
+}
+
+function endpointSpecs(container: Container): readonly EndpointSpec[] {
+  const { spec } = container.record;
+  const { kind } = spec.networkMode;
+  if (spec.endpoints.length > 0 || (kind !== "none" && kind !== "host")) return spec.endpoints;
+  return [{ network: kind, linkLocal: [], aliases: [], links: [], driverOptions: {}, gatewayPriority: 0 }];
+}
+
+function viewEndpoint(
+  context: EngineContext,
+  spec: EndpointSpec,
+  connected: readonly ConnectedEndpoint[],
+): EndpointView {
+  const network = context.controller.findNetwork(spec.network);
+  const live = connected.find(({ networkId }) => networkId === network?.id);
+  const networkName = network?.name ?? spec.network;
+  if (!live) return { spec, networkName, networkId: network?.id ?? "", endpointId: "", dnsNames: [] };
+  const { endpointId, mac, ipv4, ipv6, gatewayIpv4, gatewayIpv6, dnsNames, networkId } = live;
+  return {
+    spec,
+    networkName,
+    networkId,
+    endpointId,
+    ...(mac && { mac }),
+    ...(ipv4 && { ipv4 }),
+    ...(ipv6 && { ipv6 }),
+    ...(gatewayIpv4 && { gatewayIpv4 }),
+    ...(gatewayIpv6 && { gatewayIpv6 }),
+    dnsNames,
+  };
+}
