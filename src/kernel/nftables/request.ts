@@ -112,6 +112,7 @@ export function addSet(table: Table, set: SetSpec, id: number): Request {
       .be32(setAttribute.dataLength, typeSize(set.data));
   if (isPipapo(set)) encodeConcatenation(encoder, set.key);
   encoder.be32(setAttribute.id, id);
+  if (set.key.length === 1 && isHostOrder(set.key[0])) encoder.bytes(setAttribute.userData, hostOrderData);
   const words = `nft add ${set.data ? "map" : "set"} ${named(table)} ${set.name}`;
   return change(nftType.newSet, nlmFlag.create, encoder, words);
 }
@@ -191,6 +192,14 @@ function flagsOf(set: SetSpec): number {
     (isPipapo(set) ? setFlag.concatenation : 0)
   );
 }
+
+/** Types that nft takes for numbers in host byte order, unless they are part of a concatenation. */
+function isHostOrder(type: FieldType | undefined): boolean {
+  return type === "ifname" || type === "mark";
+}
+
+/** NFTNL_UDATA_SET_KEYBYTEORDER = BYTEORDER_HOST_ENDIAN of libnftnl and nft: without it `nft list` shows garbage. */
+const hostOrderData = Uint8Array.of(0, 4, 1, 0, 0, 0);
 
 /** Intervals of concatenations: the one kind of set whose fields the kernel must be told (EINVAL for others). */
 function isPipapo(set: SetSpec): boolean {

@@ -1,0 +1,138 @@
+// The firewall: keeps the ledger, gathers calls into transactions, hands them to its back end.
+
+import { type Log, silentLog } from "../util/log.ts";
+import type { Backend } from "./backend.ts";
+import { type Before, Ledger } from "./ledger.ts";
+import type { Firewall, Rule } from "./rules.ts";
+
+/** A firewall that the daemon owns. */
+export interface OwnedFirewall extends Firewall {
+  /** Brings the kernel to what is wanted, from scratch, in one transaction; until then `set` only collects. */
+  start(): Promise<void>;
+  /** Makes everything anew when it is not what it should be, after somebody's flush; true when it had to. */
+  resync(): Promise<boolean>;
+  /** Removes everything of ours from the kernel and closes. */
+  stop(): Promise<void>;
+  /** Closes and leaves the kernel as it is. */
+  close(): Promise<void>;
+}
+
+interface Wish {
+  readonly owner: string;
+  readonly rules: readonly Rule[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A firewall over a back end. */
+export function firewallOn(backend: Backend, log: Log = silentLog): OwnedFirewall {
+  return new GroupCommit(backend, log);
+}
+
+class GroupCommit implements OwnedFirewall {
+  readonly #backend: Backend;
+  readonly #log: Log;
+  readonly #ledger = new Ledger();
+  #state: "collecting" | "running" | "closed" = "collecting";
+  #wishes: Wish[] = [];
+  /** The end of the work under way; transactions, start, resync and stop never overlap. */
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(backend: Backend, log: Log) {
+    this.#backend = backend;
+    this.#log = log;
+  }
+
+  get backend(): Firewall["backend"] {
+    return this.#backend.name;
+  }
+
+  set(owner: string, rules: readonly Rule[]): Promise<void> {
+    if (this.#state === "closed")
+      return Promise.reject(new Error("set firewall rules: the firewall is closed"));
+    return new Promise((resolve, reject) => {
+      this.#wishes.push({ owner, rules, resolve, reject });
+      if (this.#wishes.length === 1) void this.#queue(() => this.#grant());
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#queue(async () => {
+      await this.#backend.reset(this.#ledger.rules());
+      this.#state = "running";
+    });
+  }
+
+  resync(): Promise<boolean> {
+    return this.#queue(async () => {
+      if (this.#state !== "running" || (await this.#backend.isIntact())) return false;
+      this.#log.warn(
+        { backend: this.backend },
+        "firewall rules were changed by somebody else: making them anew",
+      );
+      await this.#backend.reset(this.#ledger.rules());
+      return true;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue(async () => {
+      if (this.#state === "closed") return;
+      this.#state = "closed";
+      await this.#backend.remove();
+      await this.#backend.close();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#queue(async () => {
+      if (this.#state === "closed") return;
+      this.#state = "closed";
+      await this.#backend.close();
+    });
+  }
+
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#work.then(work);
+    this.#work = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Everything that has been asked for by now, in one transaction. */
+  async #grant(): Promise<void> {
+    const wishes = this.#wishes;
+    this.#wishes = [];
+    await this.#transact(wishes);
+  }
+
+  /** When the kernel refuses a transaction of several wishes each is tried alone, so that only the bad one fails. */
+  async #transact(wishes: readonly Wish[]): Promise<void> {
+    const before: Before = new Map();
+    const granted: { wish: Wish; undo: () => void }[] = [];
+    for (const wish of wishes) {
+      try {
+        granted.push({ wish, undo: this.#ledger.set(wish.owner, wish.rules, before) });
+      } catch (error) {
+        wish.reject(error);
+      }
+    }
+    try {
+      await this.#apply(before);
+    } catch (error) {
+      for (const { undo } of granted.toReversed()) undo();
+      if (granted.length === 1) granted[0]?.wish.reject(error);
+      else for (const { wish } of granted) await this.#transact([wish]);
+      return;
+    }
+    for (const { wish } of granted) wish.resolve();
+  }
+
+  async #apply(before: Before): Promise<void> {
+    if (this.#state === "closed") throw new Error("set firewall rules: the firewall is closed");
+    if (this.#state === "collecting") return;
+    const change = this.#ledger.changeSince(before);
+    if (change.removed.length + change.added.length === 0) return;
+    this.#log.debug({ removed: change.removed.length, added: change.added.length }, "change firewall rules");
+    await this.#backend.apply(change, () => this.#ledger.rules());
+  }
+}

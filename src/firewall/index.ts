@@ -1,0 +1,5 @@
+// The firewall: rules as keyed values in, kernel state out. Owners say what they want, back ends make it so.
+
+export { createFirewall, type FirewallOptions } from "./create.ts";
+export { firewallOn, type OwnedFirewall } from "./firewall.ts";
+export * from "./rules.ts";

@@ -1,0 +1,36 @@
+// What rules are compared by: the key says which rule it is, the text whether it is still the same.
+
+import { formatAddress, formatPortRange, isUnspecified } from "../netip/index.ts";
+import type { PublishRule, Rule, RuleKey } from "./rules.ts";
+
+/** The key of a rule, as the rules' own comments define it. */
+export function ruleKey(rule: Rule): RuleKey {
+  switch (rule.kind) {
+    case "bridge":
+      return `bridge ${rule.link}`;
+    case "publish":
+      return `publish ${rule.target.family} ${publishedAt(rule)}`;
+    case "allow": {
+      const from = rule.from ? formatAddress(rule.from) : "any";
+      const to = `${formatAddress(rule.target)} ${rule.protocol} ${formatPortRange(rule.targetPorts)}`;
+      return `allow ${rule.link} ${from} ${to}`;
+    }
+  }
+}
+
+/** A text that two rules share when they want the same. */
+export function ruleText(rule: Rule): string {
+  return JSON.stringify(rule, (_, value) => (typeof value === "bigint" ? value.toString() : value));
+}
+
+/** `0.0.0.0:8080-8090/tcp`, for keys and messages. */
+export function publishedAt(rule: PublishRule): string {
+  const host = hostAddressOf(rule);
+  const any = rule.target.family === 4 ? "0.0.0.0" : "::";
+  return `${host ? formatAddress(host) : any}:${formatPortRange(rule.hostPorts)}/${rule.protocol}`;
+}
+
+/** The one host address of a published port; undefined for every address, in whichever way that was said. */
+export function hostAddressOf(rule: PublishRule) {
+  return rule.hostAddress && !isUnspecified(rule.hostAddress) ? rule.hostAddress : undefined;
+}

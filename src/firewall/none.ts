@@ -1,0 +1,12 @@
+// The back end that changes nothing (`--iptables=false`): rules are kept and conflicts found, the kernel is left alone.
+
+import type { Backend } from "./backend.ts";
+
+export const noBackend: Backend = {
+  name: "none",
+  reset: async () => undefined,
+  apply: async () => undefined,
+  isIntact: async () => true,
+  remove: async () => undefined,
+  close: async () => undefined,
+};
