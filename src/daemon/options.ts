@@ -30,7 +30,7 @@ export const optionRows: readonly OptionRow[] = [
   row("bridge", "string", "", "Attach containers to this existing bridge, or 'none'", { short: "b" }),
   row("config-file", "string", "/etc/docker/daemon.json", "Daemon configuration file", { key: null }),
   row("containerd", "string", "", "containerd gRPC address (default: the system's, or one of our own)"),
-  row("containerd-namespace", "string", "moby", "Containerd namespace to use"),
+  row("containerd-namespace", "string", "", "Containerd namespace to use (default: one per data root)"),
   row("data-root", "string", "/var/lib/tsdocker", "Root directory of persistent state"),
   row("debug", "boolean", false, "Enable debug mode", { short: "D" }),
   row("default-address-pool", "list", [], "Default address pools, base=CIDR,size=N", {

@@ -1,0 +1,5 @@
+// What this program calls itself.
+
+import packageFile from "../../package.json" with { type: "json" };
+
+export const version: string = packageFile.version;
