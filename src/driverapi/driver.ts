@@ -57,8 +57,9 @@ export interface JoinRequest extends EndpointRef {
 
 export interface JoinResponse {
   /**
-   * The link that becomes the container's. `srcName` is its name now: in the host's netns (the controller moves it), or,
-   * with `indexInSandbox`, in the sandbox already. Absent: the driver gives the sandbox no link (host, none).
+   * The link that becomes the container's. `srcName` is its name now: in the host's netns (the controller moves it and
+   * gives it the endpoint's MAC), or, with `indexInSandbox`, in the sandbox already, MAC included. Absent: the driver
+   * gives the sandbox no link (host, none).
    */
   readonly link?: {
     readonly srcName: string;
@@ -79,8 +80,15 @@ export interface JoinResponse {
 /** The endpoint became the sandbox's way out for these families: publish its ports. */
 export interface ExternalConnectivityRequest extends EndpointRef {
   readonly gateways: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /** Another endpoint of the sandbox is its way out for IPv6: IPv6 host addresses are that one's to publish. */
+  readonly ipv6Elsewhere: boolean;
   readonly portBindings: readonly PortBinding[];
   readonly exposedPorts: readonly ExposedPort[];
+}
+
+export interface SweepRequest {
+  readonly networkIds: ReadonlySet<string>;
+  readonly endpointIds: ReadonlySet<string>;
 }
 
 /**
@@ -106,6 +114,15 @@ export interface NetworkDriver {
 
   programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
   revokeExternalConnectivity?(request: EndpointRef): Promise<void>;
+
+  /**
+   * After a start, when everything on record has been replayed: removes what carries the driver's mark and belongs to
+   * none of these networks and endpoints. A crash left it behind.
+   */
+  sweep?(known: SweepRequest): Promise<void>;
+
+  /** Resolves when deletions that follow their answer are done. */
+  settle?(): Promise<void>;
 
   /** Kernel objects behind a network, for `network inspect -v`. */
   describeNetwork?(request: { networkId: string }): Promise<Readonly<Record<string, string>>>;

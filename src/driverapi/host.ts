@@ -7,10 +7,17 @@ import type { Forwarder } from "../proxy/index.ts";
 import type { Collection } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 
+export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
+export type { Netlink } from "../kernel/index.ts";
+export type { PortLease, PortRequest, Ports } from "../ports/index.ts";
+export type { Forward, Forwarder } from "../proxy/index.ts";
+
 export interface Sysctl {
   /** The value of `net.ipv4.ip_forward` and alike, trimmed; undefined when the kernel has no such key. */
   read(key: string): Promise<string | undefined>;
   write(key: string, value: string): Promise<void>;
+  /** Several in order, for the price of one; stops at the first that fails. */
+  writeAll(values: Readonly<Record<string, string>>): Promise<void>;
 }
 
 export interface Host {

@@ -43,6 +43,7 @@ export interface PublishedPort {
   readonly protocol: Protocol;
   readonly containerPort: number;
   readonly hostAddress: Address;
+  /** 0: the container's own address and port are reached directly (routed mode). */
   readonly hostPort: number;
 }
 

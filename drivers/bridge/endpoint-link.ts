@@ -1,0 +1,81 @@
+// The link of an endpoint: a veth pair, one end a port of the bridge, the other in the sandbox from its first moment.
+
+import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
+import type { Mac } from "../../src/netip/index.ts";
+import { invalid, wrapError } from "../../src/util/errors.ts";
+import { type BridgeLink, markOf } from "./bridge-link.ts";
+import { type BridgeConfig, checkLinkName, endpointOptionNames } from "./options.ts";
+
+/** Name of the bridge's end; 15 characters are all that Linux has for one. */
+export function portName(endpointId: string): string {
+  return `veth${endpointId.slice(0, 11)}`;
+}
+
+export interface PortSpec {
+  readonly config: BridgeConfig;
+  readonly bridge: BridgeLink;
+  readonly mac: Mac | undefined;
+  /** Name in the sandbox. */
+  readonly name: string;
+}
+
+/** Makes the pair in one message. It is up on the bridge's side and down, with its index and MAC, in the sandbox. */
+export async function makePort(host: Host, request: JoinRequest, spec: PortSpec): Promise<void> {
+  const { createVeth, setLink } = host.link;
+  const { config, bridge, mac, name } = spec;
+  const mtu = config.mtu !== undefined && { mtu: config.mtu };
+  const port = portName(request.endpointId);
+  const isHairpin = await needsHairpin(host);
+  try {
+    await host.netlink.send(
+      createVeth({
+        name: port,
+        ...mtu,
+        master: bridge.index,
+        up: true,
+        alias: markOf(request.endpointId),
+        peer: { name, index: request.freeIndex, ...(mac && { mac }), ...mtu, netns: request.sandboxKey },
+      }),
+      ...(isHairpin ? [setLink(port, { hairpin: true })] : []),
+    );
+  } catch (error) {
+    throw wrapError(error, `connect to bridge ${bridge.name}`);
+  }
+}
+
+/** A name that the user chose for the link in the container. @throws invalid */
+export function chosenName(driverOpts: Readonly<Record<string, string>>): string | undefined {
+  const name = driverOpts[endpointOptionNames.interfaceName];
+  return name ? checkLinkName(endpointOptionNames.interfaceName, name) : undefined;
+}
+
+/** `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6…`, Docker's form. @throws invalid */
+export function chosenSysctls(
+  driverOpts: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const text = driverOpts[endpointOptionNames.sysctls];
+  if (!text) return {};
+  return Object.fromEntries(text.split(",").map(readSysctl));
+}
+
+function readSysctl(setting: string): [key: string, value: string] {
+  const [key = "", value] = setting.split("=", 2);
+  const parts = key.trim().split(".");
+  const isOfLink =
+    parts.length === 5 && parts[0] === "net" && ["ipv4", "ipv6", "mpls"].includes(parts[1] ?? "");
+  if (!isOfLink || parts[3] !== "IFNAME" || value === undefined)
+    throw invalid(
+      `invalid value for ${endpointOptionNames.sysctls}: ${JSON.stringify(setting)} is not net.<ipv4|ipv6|mpls>.<group>.IFNAME.<name>=<value>`,
+    );
+  return [parts.join("."), value.trim()];
+}
+
+/**
+ * With br_netfilter, which others may have loaded, frames between ports pass the IP rules: a container that calls its
+ * own published port is then sent back out of the port it came in by, which a bridge does only if told.
+ */
+async function needsHairpin(host: Host): Promise<boolean> {
+  const keys = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
+  const values = await Promise.all(keys.map((key) => host.sysctl.read(key)));
+  return values.includes("1");
+}

@@ -1,0 +1,270 @@
+// The bridge driver: a Linux bridge per network, a veth pair per endpoint, isolation and published ports by the firewall.
+
+import type {
+  CreateNetworkRequest,
+  EndpointInterface,
+  EndpointRef,
+  Host,
+  JoinRequest,
+  JoinResponse,
+  NetworkDriver,
+  NetworkDriverFactory,
+} from "../../src/driverapi/index.ts";
+import { prefixesOverlap, randomMac } from "../../src/netip/index.ts";
+import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
+import { shortId } from "../../src/util/ids.ts";
+import { Undo } from "../../src/util/undo.ts";
+import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
+import { chosenName, chosenSysctls, makePort, portName } from "./endpoint-link.ts";
+import { createForwarding } from "./forwarding.ts";
+import { LinkRemoval } from "./link-removal.ts";
+import { type BridgeConfig, gatewayOf, readBridgeConfig, skippedGateways } from "./options.ts";
+import { publishPorts } from "./publish.ts";
+import { bridgeRule } from "./rules.ts";
+
+interface BridgeNetwork {
+  readonly config: BridgeConfig;
+  /** Undefined while it is made. */
+  link?: BridgeLink;
+  readonly endpoints: Map<string, BridgeEndpoint>;
+}
+
+interface BridgeEndpoint {
+  readonly interface: EndpointInterface;
+  readonly driverOpts: Readonly<Record<string, string>>;
+  joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
+  /** Closes its published ports. */
+  ports?: Undo;
+}
+
+/** Builds the driver `bridge`. */
+const createBridgeDriver: NetworkDriverFactory = (host) => new BridgeDriver(host);
+
+export default createBridgeDriver;
+
+class BridgeDriver implements NetworkDriver {
+  readonly name = "bridge";
+  readonly capabilities = { scope: "local", connectivityScope: "local", replay: true } as const;
+  readonly #host: Host;
+  readonly #networks = new Map<string, BridgeNetwork>();
+  readonly #removal: LinkRemoval;
+  readonly #enableForwarding: ReturnType<typeof createForwarding>;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#removal = new LinkRemoval(host);
+    this.#enableForwarding = createForwarding(host);
+  }
+
+  async checkGateway({ generic }: Parameters<NonNullable<NetworkDriver["checkGateway"]>>[0]) {
+    return skippedGateways(generic);
+  }
+
+  async createNetwork(request: CreateNetworkRequest): Promise<void> {
+    if (this.#networks.has(request.networkId)) return;
+    const config = readBridgeConfig(request);
+    this.#checkConflicts(config);
+    if (config.ipv6 && !this.#host.settings.ipv6)
+      throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
+    const network: BridgeNetwork = { config, endpoints: new Map() };
+    this.#networks.set(config.networkId, network);
+    await using undo = new Undo(this.#host.log);
+    undo.defer("forget network", () => this.#networks.delete(config.networkId));
+    undo.defer("remove rules of network", () => this.#host.firewall.set(config.networkId, []));
+    undo.defer("delete bridge", () => network.link?.isOurs && this.#removal.remove(config.link));
+    await this.#removal.freed(config.link);
+    await allDone([
+      this.#makeLink(network),
+      this.#host.firewall.set(config.networkId, [bridgeRule(config)]),
+      config.ipv4 && !config.internal ? this.#enableForwarding(4) : undefined,
+      config.ipv6 && !config.internal ? this.#enableForwarding(6) : undefined,
+    ]);
+    undo.forget();
+  }
+
+  async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
+    const network = this.#networks.get(networkId);
+    if (!network) return;
+    this.#networks.delete(networkId);
+    await Promise.all([...network.endpoints.values()].map(({ ports }) => ports?.dispose()));
+    // addresses and routes go at once, so that the subnet is free with the answer; the device follows
+    if (network.link?.isOurs) await this.#emptyLink(network.link);
+    await this.#host.firewall.set(networkId, []);
+  }
+
+  async createEndpoint(request: Parameters<NetworkDriver["createEndpoint"]>[0]): Promise<EndpointInterface> {
+    const { endpoints } = this.#network(request.networkId);
+    const known = endpoints.get(request.endpointId);
+    if (known) return known.interface;
+    const { driverOpts, macAddress } = request.options;
+    chosenName(driverOpts);
+    chosenSysctls(driverOpts);
+    const interface_ = {
+      ...request.interface,
+      macAddress: request.interface.macAddress ?? macAddress ?? randomMac(),
+    };
+    endpoints.set(request.endpointId, { interface: interface_, driverOpts });
+    return interface_;
+  }
+
+  async deleteEndpoint({ networkId, endpointId }: EndpointRef): Promise<void> {
+    const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
+    this.#networks.get(networkId)?.endpoints.delete(endpointId);
+    await endpoint?.ports?.dispose();
+    await this.#removal.remove(portName(endpointId));
+  }
+
+  async join(request: JoinRequest): Promise<JoinResponse> {
+    const { network, endpoint } = this.#endpoint(request);
+    if (endpoint.joined?.sandboxKey === request.sandboxKey) return endpoint.joined.response;
+    if (endpoint.joined)
+      throw forbidden(`endpoint ${shortId(request.endpointId)} has joined another sandbox already`);
+    const { config, link } = network;
+    if (!link) throw conflict(`network ${config.networkName} is not ready`);
+    const name = chosenName(endpoint.driverOpts);
+    const isSuggested = name === undefined && config.interfacePrefix === "eth";
+    // under a prefix of its own the controller picks the number: only it knows which are free
+    const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
+    const mac = endpoint.interface.macAddress;
+    await makePort(this.#host, request, { config, bridge: link, mac, name: srcName });
+    const response = joinResponse(request, {
+      config,
+      endpoint,
+      srcName,
+      name: name ?? (isSuggested ? srcName : undefined),
+    });
+    endpoint.joined = { sandboxKey: request.sandboxKey, response };
+    return response;
+  }
+
+  async leave({ networkId, endpointId }: EndpointRef): Promise<void> {
+    const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
+    if (endpoint) delete endpoint.joined;
+  }
+
+  async programExternalConnectivity(
+    request: Parameters<NonNullable<NetworkDriver["programExternalConnectivity"]>>[0],
+  ) {
+    const { network, endpoint } = this.#endpoint(request);
+    await endpoint.ports?.dispose();
+    delete endpoint.ports;
+    if (network.config.internal || request.portBindings.length === 0) return [];
+    const { address, addressIpv6 } = endpoint.interface;
+    const target = { ipv4: address?.address, ipv6: addressIpv6?.address };
+    const { published, undo } = await publishPorts(this.#host, network.config, { ...request, target });
+    endpoint.ports = undo;
+    return published;
+  }
+
+  async revokeExternalConnectivity({ networkId, endpointId }: EndpointRef): Promise<void> {
+    await this.#networks.get(networkId)?.endpoints.get(endpointId)?.ports?.dispose();
+  }
+
+  async sweep({
+    networkIds,
+    endpointIds,
+  }: Parameters<NonNullable<NetworkDriver["sweep"]>>[0]): Promise<void> {
+    const known = new Set([...networkIds, ...endpointIds]);
+    const links = await this.#host.netlink.links();
+    const orphans = links.filter(({ alias }) => {
+      const id = markedId(alias);
+      return id !== undefined && !known.has(id);
+    });
+    for (const { name, alias } of orphans)
+      this.#host.log.info({ link: name, alias }, "removing a link that a crash left behind");
+    await Promise.all(orphans.map(({ name }) => this.#removal.remove(name)));
+  }
+
+  settle(): Promise<void> {
+    return this.#removal.settle();
+  }
+
+  async describeNetwork({ networkId }: { networkId: string }): Promise<Record<string, string>> {
+    return { bridge: this.#network(networkId).config.link };
+  }
+
+  async #makeLink(network: BridgeNetwork): Promise<void> {
+    network.link = await makeBridge(this.#host, network.config);
+  }
+
+  async #emptyLink({ name, index }: BridgeLink): Promise<void> {
+    const { deleteAddress, setLink, unless } = this.#host.link;
+    const gone = ["ENODEV", "EADDRNOTAVAIL"];
+    const addresses = await this.#host.netlink.addresses({ link: index });
+    const requests = addresses.map(({ prefix }) => deleteAddress({ link: index, prefix }));
+    await unless(gone, this.#host.netlink.send(...requests, setLink(index, { alias: "tsdocker:deleted" })));
+    this.#removal.remove(name).catch((error: unknown) => {
+      this.#host.log.warn({ link: name, reason: String(error) }, "cannot delete bridge");
+    });
+  }
+
+  #checkConflicts(config: BridgeConfig): void {
+    for (const other of this.#networks.values()) {
+      const conflictName = conflictOf(config, other.config);
+      if (conflictName) {
+        const name = ({ networkId, link }: BridgeConfig) => `network ${networkId} (${link})`;
+        throw forbidden(
+          `cannot create ${name(config)}: conflicts with ${name(other.config)}: networks have ${conflictName}`,
+        );
+      }
+    }
+  }
+
+  #network(networkId: string): BridgeNetwork {
+    const network = this.#networks.get(networkId);
+    if (!network) throw notFound(`network ${networkId} does not exist`);
+    return network;
+  }
+
+  #endpoint({ networkId, endpointId }: EndpointRef): { network: BridgeNetwork; endpoint: BridgeEndpoint } {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    if (!endpoint) throw notFound(`endpoint ${endpointId} does not exist`);
+    return { network, endpoint };
+  }
+}
+
+function joinResponse(
+  { freeIndex }: JoinRequest,
+  {
+    config,
+    endpoint,
+    srcName,
+    name,
+  }: {
+    readonly config: BridgeConfig;
+    readonly endpoint: BridgeEndpoint;
+    readonly srcName: string;
+    readonly name: string | undefined;
+  },
+): JoinResponse {
+  const gateway = config.internal ? undefined : gatewayOf(config.ipv4, "DefaultGatewayIPv4");
+  const gatewayIpv6 = config.internal ? undefined : gatewayOf(config.ipv6, "DefaultGatewayIPv6");
+  return {
+    link: {
+      srcName,
+      dstPrefix: config.interfacePrefix,
+      ...(name !== undefined && { dstName: name }),
+      indexInSandbox: freeIndex,
+    },
+    ...(gateway && { gateway: gateway.address }),
+    ...(gatewayIpv6 && { gatewayIpv6: gatewayIpv6.address }),
+    staticRoutes: [],
+    disableGatewayService: false,
+    sysctls: chosenSysctls(endpoint.driverOpts),
+  };
+}
+
+function conflictOf(a: BridgeConfig, b: BridgeConfig): string | undefined {
+  if (a.link === b.link) return "same bridge name";
+  if (a.ipv4 && b.ipv4 && prefixesOverlap(a.ipv4.pool, b.ipv4.pool)) return "overlapping IPv4";
+  if (a.ipv6 && b.ipv6 && prefixesOverlap(a.ipv6.pool, b.ipv6.pool)) return "overlapping IPv6";
+  return undefined;
+}
+
+/** Waits for all even when one fails, so that what undoes them finds everything at rest; throws the first reason. */
+async function allDone(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+}

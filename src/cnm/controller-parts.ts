@@ -1,0 +1,47 @@
+// What the pieces of the controller share. Built once by `createController`, handed down, never imported as state.
+
+import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
+import type { Prefix } from "../netip/index.ts";
+import type { Resolvers } from "../proxy/index.ts";
+import type { Log } from "../util/log.ts";
+import type { Background } from "./background.ts";
+import type { Netns, NetnsMaker } from "./netns.ts";
+import type { Networks } from "./networks.ts";
+import type { Records } from "./records.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+export interface ControllerParts {
+  readonly records: Records;
+  readonly networks: Networks;
+  /** By container id. */
+  readonly sandboxes: Map<string, Sandbox>;
+  readonly drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
+  readonly resolvers: Resolvers;
+  readonly netns: NetnsMaker;
+  /** Where pins of namespaces are. */
+  readonly netnsFolder: string;
+  /** A path of the host's netns, for those that join it by path. */
+  readonly hostNetns: string;
+  /** Moves a link of the host's netns into a sandbox, for drivers that make links outside it. */
+  readonly moveLink: (name: string, netnsPath: string) => Promise<void>;
+  /** Gives such a link back to the host's netns under its old name. */
+  readonly returnLink: (
+    from: Netns,
+    link: { readonly index: number; readonly name: string },
+  ) => Promise<void>;
+  /** What a chosen pool must not overlap: the host's routes and resolvers. */
+  readonly hostPrefixes: () => Promise<readonly Prefix[]>;
+  readonly hostFiles: HostFiles;
+  readonly hostHasIpv6: boolean;
+  readonly background: Background;
+  readonly log: Log;
+}
+
+/** Texts of the host's files that containers' files are made from. */
+export interface HostFiles {
+  readonly hosts: string;
+  readonly resolvConf: string;
+  /** systemd-resolved's own list, read where `resolvConf` only names its stub. */
+  readonly resolvedConf: string;
+}

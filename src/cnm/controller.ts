@@ -1,0 +1,176 @@
+// The controller: networks and sandboxes of one daemon. It decides; drivers, IPAM drivers, the resolver and the kernel do.
+
+import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
+import { type Netlink, setLink } from "../kernel/index.ts";
+import type { Resolvers } from "../proxy/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Log } from "../util/log.ts";
+import { Background } from "./background.ts";
+import type { ControllerParts, HostFiles } from "./controller-parts.ts";
+import { createNetwork } from "./create-network.ts";
+import { createSandbox } from "./create-sandbox.ts";
+import { type DefaultBridgeConfig, ensureDefaultNetworks } from "./default-networks.ts";
+import { deleteNetwork } from "./delete-network.ts";
+import { checkEndpoint } from "./endpoint-check.ts";
+import { hostPrefixes } from "./host-prefixes.ts";
+import type { NetnsMaker } from "./netns.ts";
+import type { Network } from "./network.ts";
+import { Networks } from "./networks.ts";
+import { openRecords } from "./records.ts";
+import { type LiveContainers, restore } from "./restore.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { EndpointSpec, NetworkSpec, SandboxSpec } from "./types.ts";
+
+export interface ControllerOptions {
+  readonly store: Store;
+  readonly drivers: readonly NetworkDriver[];
+  readonly ipamDrivers: readonly IpamDriver[];
+  readonly resolvers: Resolvers;
+  readonly netns: NetnsMaker;
+  /** Where pins of sandboxes' namespaces go; the daemon's own, below its exec-root. */
+  readonly netnsFolder: string;
+  /** rtnetlink in the host's netns. */
+  readonly hostNetlink: Netlink;
+  /** A path of the host's netns. */
+  readonly hostNetns: string;
+  readonly hostHasIpv6: boolean;
+  readonly hostFiles: HostFiles;
+  /** Absent: no default bridge (`--bridge none`). */
+  readonly defaultBridge?: DefaultBridgeConfig;
+  /** Containers that run already: their sandboxes are served again, all others are removed. */
+  readonly live: LiveContainers;
+  readonly log: Log;
+}
+
+/**
+ * The container network model as the engine sees it. Nothing here takes locks: the engine holds the container's around
+ * calls for its sandbox. Errors are the clients' (see util/errors), with Docker's messages.
+ */
+export interface Controller {
+  /** Names of network drivers, as /info lists them. */
+  readonly driverNames: readonly string[];
+  readonly ipamDriverNames: readonly string[];
+
+  /** @throws conflict (name), forbidden (predefined, overlap), invalid, not-found (driver) */
+  createNetwork(spec: NetworkSpec): Promise<Network>;
+  /** Full id, name, or start of an id. @throws not-found, invalid when ambiguous */
+  network(ref: string): Network;
+  /** Oldest first. */
+  networks(): readonly Network[];
+  /** @throws not-found, forbidden (predefined, in use) */
+  deleteNetwork(ref: string): Promise<void>;
+  /** What `connect` would refuse of a container that does not run. @throws not-found, invalid, forbidden */
+  checkEndpoint(spec: EndpointSpec): void;
+
+  /** Makes the sandbox of a container, with all its endpoints; one that is left over goes first. */
+  createSandbox(spec: SandboxSpec): Promise<Sandbox>;
+  /** The sandbox of a container that runs. */
+  sandbox(containerId: string): Sandbox | undefined;
+
+  /** Resolves when deletions that follow their answer are done. */
+  settle(): Promise<void>;
+  /**
+   * Ends the controller. Without live sandboxes everything in the kernel goes too, and only records stay; with some,
+   * everything stays as it is and is served again after the next start.
+   */
+  close(): Promise<void>;
+}
+
+/** Restores what is on record, sweeps what a crash left, makes the default networks. */
+export async function createController(options: ControllerOptions): Promise<Controller> {
+  const parts = partsOf(options);
+  await restore(parts, options.live);
+  await ensureDefaultNetworks(parts, options.hostNetlink, options.defaultBridge);
+  return new NetworkController(parts);
+}
+
+class NetworkController implements Controller {
+  readonly #parts: ControllerParts;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+  }
+
+  get driverNames(): readonly string[] {
+    return [...this.#parts.drivers.keys()];
+  }
+
+  get ipamDriverNames(): readonly string[] {
+    return [...this.#parts.ipamDrivers.keys()];
+  }
+
+  createNetwork(spec: NetworkSpec): Promise<Network> {
+    return createNetwork(this.#parts, spec);
+  }
+
+  network(ref: string): Network {
+    return this.#parts.networks.find(ref);
+  }
+
+  networks(): readonly Network[] {
+    return this.#parts.networks.all();
+  }
+
+  async deleteNetwork(ref: string): Promise<void> {
+    await deleteNetwork(this.#parts, this.network(ref));
+  }
+
+  checkEndpoint(spec: EndpointSpec): void {
+    checkEndpoint(this.network(spec.network), spec);
+  }
+
+  createSandbox(spec: SandboxSpec): Promise<Sandbox> {
+    return createSandbox(this.#parts, spec);
+  }
+
+  sandbox(containerId: string): Sandbox | undefined {
+    return this.#parts.sandboxes.get(containerId);
+  }
+
+  async settle(): Promise<void> {
+    await this.#parts.background.settle();
+    await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.()));
+  }
+
+  async close(): Promise<void> {
+    const sandboxes = [...this.#parts.sandboxes.values()];
+    await this.settle();
+    if (sandboxes.length > 0) {
+      await Promise.all(sandboxes.map((sandbox) => sandbox.release()));
+      return;
+    }
+    // records stay: the next start makes the same again
+    const real = this.networks().filter(({ record }) => !record.configOnly);
+    await Promise.all(
+      real.map(({ driver, id }) => driver.capabilities.replay && driver.deleteNetwork({ networkId: id })),
+    );
+    await this.settle();
+  }
+}
+
+function partsOf(options: ControllerOptions): ControllerParts {
+  const { hostNetlink, hostNetns, log } = options;
+  return {
+    records: openRecords(options.store),
+    networks: new Networks(),
+    sandboxes: new Map(),
+    drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
+    ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),
+    resolvers: options.resolvers,
+    netns: options.netns,
+    netnsFolder: options.netnsFolder,
+    hostNetns,
+    moveLink: (name, netns) => hostNetlink.send(setLink(name, { netns })),
+    returnLink: ({ netlink }, { index, name }) =>
+      netlink.send(
+        setLink(index, { up: false }),
+        setLink(index, { name }),
+        setLink(index, { netns: hostNetns }),
+      ),
+    hostPrefixes: () => hostPrefixes(hostNetlink, options.hostFiles.resolvConf),
+    hostFiles: options.hostFiles,
+    hostHasIpv6: options.hostHasIpv6,
+    background: new Background(log),
+    log,
+  };
+}

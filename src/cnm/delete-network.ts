@@ -1,0 +1,46 @@
+// How a network goes.
+
+import { errorKind, forbidden } from "../util/errors.ts";
+import { shortId } from "../util/ids.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import { reasonOf } from "./join.ts";
+import { releasePools } from "./leases.ts";
+import type { Network } from "./network.ts";
+
+/** Removes a user's network. @throws forbidden when it is the daemon's own, or in use */
+export async function deleteNetwork(parts: ControllerParts, network: Network): Promise<void> {
+  if (network.record.predefined)
+    throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
+  checkUnused(parts, network);
+  await removeNetwork(parts, network);
+}
+
+/** Removes any network. Between the check and the index no other work can run, so no endpoint slips in. */
+export async function removeNetwork(parts: ControllerParts, network: Network): Promise<void> {
+  parts.networks.remove(network);
+  try {
+    if (!network.record.configOnly) await network.driver.deleteNetwork({ networkId: network.id });
+  } catch (error) {
+    if (errorKind(error) === "forbidden") {
+      parts.networks.add(network);
+      throw error;
+    }
+    // as Docker: what the driver cannot delete must not keep the name and the addresses for ever
+    parts.log.warn({ network: network.name, ...reasonOf(error) }, "driver failed to delete network");
+  }
+  await releasePools(network.ipam, network.record.pools);
+  await parts.records.networks.delete(network.id);
+}
+
+function checkUnused(parts: ControllerParts, network: Network): void {
+  const members = [...network.endpoints.values()].map((endpoint) => endpoint.member());
+  if (members.length > 0) {
+    const list = members
+      .map(({ name, endpointId }) => `name:"${name}" id:"${shortId(endpointId)}"`)
+      .join(", ");
+    throw forbidden(`error while removing network: network ${network.name} has active endpoints (${list})`);
+  }
+  const users = parts.networks.all().filter(({ record }) => record.configFrom === network.name);
+  if (network.record.configOnly && users.length > 0)
+    throw forbidden(`configuration network "${network.name}" is in use`);
+}

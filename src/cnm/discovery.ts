@@ -1,0 +1,82 @@
+// Service discovery: the records that name endpoints, and the resolver of one sandbox.
+
+import type { ResolverConfig, Resolvers } from "../proxy/index.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { byGatewayOrder } from "./gateway.ts";
+import type { Netns } from "./netns.ts";
+
+/** Makes an endpoint's names known; on networks without names nothing is said. */
+export async function announce(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
+  const { names, networkId } = endpoint.record;
+  if (names.length === 0) return;
+  await resolvers.setRecord(endpoint.id, {
+    networkId,
+    networkName: endpoint.networkName,
+    endpointId: endpoint.id,
+    names,
+    addresses: endpoint.addresses,
+  });
+}
+
+export async function withdraw(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
+  if (endpoint.record.names.length > 0) await resolvers.setRecord(endpoint.id, undefined);
+}
+
+/** Endpoints on networks whose containers have names, in the order in which their networks win. */
+export function namedEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
+  return endpoints.filter(({ network }) => network.isUserDefined).toSorted(byGatewayOrder);
+}
+
+/** Names that only this sandbox knows: its links, resolved to endpoints that are there now. */
+export function privateNames(endpoints: readonly Endpoint[]): Record<string, string[]> {
+  const names: Record<string, string[]> = {};
+  for (const endpoint of namedEndpoints(endpoints)) {
+    for (const { container, alias } of endpoint.record.spec.links) {
+      const linked = linkedEndpoint(endpoint, container);
+      if (linked) names[alias] = [...(names[alias] ?? []), linked.id];
+    }
+  }
+  return names;
+}
+
+/** The endpoint of a linked container on the same network. */
+export function linkedEndpoint({ network }: Endpoint, container: string): Endpoint | undefined {
+  return [...network.endpoints.values()].find(
+    ({ record }) => record.containerName === container || record.containerId === container,
+  );
+}
+
+/** The resolver of one sandbox: started with its first named endpoint, ended with the sandbox. */
+export class SandboxResolver {
+  readonly #resolvers: Resolvers;
+  readonly #sandboxId: string;
+  #shown: string | undefined;
+
+  constructor(resolvers: Resolvers, sandboxId: string) {
+    this.#resolvers = resolvers;
+    this.#sandboxId = sandboxId;
+  }
+
+  get isRunning(): boolean {
+    return this.#shown !== undefined;
+  }
+
+  /** Starts it or changes what it knows. Repeating a call changes nothing. */
+  async set(netns: Netns, config: Omit<ResolverConfig, "netns">): Promise<void> {
+    const whole = { ...config, netns: netns.path };
+    const shown = JSON.stringify(whole, (_, value) =>
+      typeof value === "bigint" ? value.toString(16) : value,
+    );
+    if (shown === this.#shown) return;
+    const isFirst = this.#shown === undefined;
+    this.#shown = shown;
+    const ports = await this.#resolvers.setResolver(this.#sandboxId, whole);
+    if (isFirst) await netns.setDnsRedirect(ports);
+  }
+
+  async end(): Promise<void> {
+    if (this.#shown === undefined) return;
+    this.#shown = undefined;
+    await this.#resolvers.setResolver(this.#sandboxId, undefined);
+  }
+}

@@ -1,0 +1,86 @@
+// An endpoint: a container's place on a network. Its identity is its id; its names are labels.
+
+import type { Family } from "../netip/index.ts";
+import type { GatewayCandidate } from "./gateway.ts";
+import type { Network } from "./network.ts";
+import type { EndpointRecord } from "./records.ts";
+import type { EndpointView, NetworkMember } from "./types.ts";
+
+/** Kept by its sandbox and listed by its network. */
+export class Endpoint implements GatewayCandidate {
+  readonly network: Network;
+  /** A value: replaced, never changed. */
+  record: EndpointRecord;
+  /** The families for which it is its sandbox's way out, as its driver was last told. */
+  externalFor: { readonly ipv4: boolean; readonly ipv6: boolean } = { ipv4: false, ipv6: false };
+
+  constructor(network: Network, record: EndpointRecord) {
+    this.network = network;
+    this.record = record;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get priority(): number {
+    return this.record.spec.gatewayPriority;
+  }
+
+  get internal(): boolean {
+    return this.network.record.internal;
+  }
+
+  get networkName(): string {
+    return this.network.name;
+  }
+
+  get hasGateway(): { readonly [F in Family]: boolean } {
+    const { gatewayIpv4, gatewayIpv6, defaultViaLink = [] } = this.record;
+    return {
+      4: gatewayIpv4 !== undefined || defaultViaLink.includes(4),
+      6: gatewayIpv6 !== undefined || defaultViaLink.includes(6),
+    };
+  }
+
+  get addresses() {
+    const { address, addressIpv6 } = this.record.interface;
+    return [address, addressIpv6].filter((prefix) => prefix !== undefined).map((prefix) => prefix.address);
+  }
+
+  /** What clients are shown of it. */
+  view(): EndpointView {
+    const { record, network } = this;
+    const { address, addressIpv6, macAddress } = record.interface;
+    return {
+      endpointId: record.id,
+      networkId: network.id,
+      networkName: network.name,
+      ...(record.link && { interfaceName: record.link.name }),
+      ...(macAddress && { mac: macAddress }),
+      ...(address && { ipv4: address }),
+      ...(addressIpv6 && { ipv6: addressIpv6 }),
+      ...(record.gatewayIpv4 && { gatewayIpv4: record.gatewayIpv4 }),
+      ...(record.gatewayIpv6 && { gatewayIpv6: record.gatewayIpv6 }),
+      dnsNames: record.names,
+      published: record.published,
+    };
+  }
+
+  /** As its network lists it. */
+  member(): NetworkMember {
+    const {
+      containerId,
+      containerName,
+      interface: { address, addressIpv6, macAddress },
+    } = this.record;
+    return {
+      containerId,
+      endpointId: this.id,
+      name: containerName,
+      ...(macAddress && { mac: macAddress }),
+      ...(address && { ipv4: address }),
+      ...(addressIpv6 && { ipv6: addressIpv6 }),
+    };
+  }
+}

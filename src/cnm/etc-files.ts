@@ -1,0 +1,133 @@
+// The files under /etc that tell a container its names and whom to ask: hosts and resolv.conf.
+
+import { readFile, rm } from "node:fs/promises";
+import {
+  addHostsLines,
+  buildHosts,
+  buildResolvConf,
+  editInPlace,
+  type NameServer,
+  ownLines,
+  parseResolvConf,
+  type ResolvConf,
+  removeHostsLines,
+  usesSystemdStub,
+  writeGenerated,
+} from "../dns/index.ts";
+import { type Address, formatAddress, isLoopback } from "../netip/index.ts";
+import type { HostFiles } from "./controller-parts.ts";
+import type { SandboxSpec } from "./types.ts";
+
+/** Files of one sandbox. Paths that the container did not ask for are not written. */
+export class EtcFiles {
+  readonly #spec: SandboxSpec;
+  readonly #host: HostFiles;
+  readonly #ipv6: boolean;
+  /** The lines of own addresses that hosts has now. */
+  #ownLines: readonly string[] | undefined;
+  #resolvConfMode: string | undefined;
+  #upstreams: readonly NameServer[] = [];
+
+  constructor(spec: SandboxSpec, host: HostFiles, ipv6: boolean) {
+    this.#spec = spec;
+    this.#host = host;
+    this.#ipv6 = ipv6;
+  }
+
+  /** Writes hosts, or changes the lines of the own addresses in it and leaves the others, which a user may have edited. */
+  async setHosts(addresses: readonly Address[], links: readonly HostLine[]): Promise<void> {
+    const path = this.#spec.files.hosts;
+    if (path === undefined) return;
+    const { hostname, domainname, extraHosts } = this.#spec;
+    const names = { hostname, ...(domainname && { domainname }), addresses };
+    const lines = [
+      ...ownLines(names),
+      ...links.map(({ address, names }) => `${formatAddress(address)}\t${names.join(" ")}`),
+    ];
+    const before = this.#ownLines;
+    this.#ownLines = lines;
+    if (before)
+      return await editInPlace(path, (text) => addHostsLines(removeHostsLines(text, before), lines));
+    const text = buildHosts({ ...names, addresses: [], extraHosts, ipv6: this.#ipv6 });
+    await editInPlace(path, () => addHostsLines(text, lines));
+  }
+
+  /** The host's own files, for a container in the host's netns. */
+  async copyHostFiles(): Promise<void> {
+    await Promise.all([this.#copyHosts(), this.#copyResolvConf()]);
+  }
+
+  /** `internal`: asks the sandbox's resolver; `legacy`: asks the host's name servers. Answers whom the resolver asks. */
+  async setResolvConf(mode: "internal" | "legacy"): Promise<readonly NameServer[]> {
+    if (this.#resolvConfMode === mode) return this.#upstreams;
+    const isFirst = this.#resolvConfMode === undefined;
+    const built = buildResolvConf({
+      host: await this.#hostResolvConf(mode),
+      overrides: this.#overrides(),
+      mode,
+      ipv6: this.#ipv6,
+    });
+    this.#resolvConfMode = mode;
+    this.#upstreams = built.upstreams;
+    const path = this.#spec.files.resolvConf;
+    if (path !== undefined) {
+      // what a user edited lasts as long as the container runs
+      if (isFirst) await rm(`${path}.hash`, { force: true });
+      await writeGenerated(path, built.text);
+    }
+    return this.#upstreams;
+  }
+
+  #overrides() {
+    const { servers, search, options } = this.#spec.dns;
+    return {
+      ...(servers && { nameservers: servers }),
+      ...(search && { search }),
+      ...(options && { options }),
+    };
+  }
+
+  /** systemd-resolved's stub answers on the host's loopback only, so containers need what is behind it. */
+  async #hostResolvConf(mode: "internal" | "legacy"): Promise<ResolvConf> {
+    const own = parseResolvConf(await readText(this.#host.resolvConf));
+    // the resolver asks from the host's netns, where a loopback server answers
+    const isReachable = mode === "internal" || !own.nameservers.some(isLoopback);
+    if (isReachable || !usesSystemdStub(own)) return own;
+    return parseResolvConf(await readText(this.#host.resolvedConf));
+  }
+
+  async #copyHosts(): Promise<void> {
+    const path = this.#spec.files.hosts;
+    if (path === undefined) return;
+    const extra = this.#spec.extraHosts.map(({ name, address }) => `${formatAddress(address)}\t${name}`);
+    const text = await readText(this.#host.hosts);
+    await editInPlace(path, () => addHostsLines(text, extra));
+  }
+
+  async #copyResolvConf(): Promise<void> {
+    const path = this.#spec.files.resolvConf;
+    if (path === undefined) return;
+    const overrides = this.#overrides();
+    const isChanged = Object.values(overrides).some((list) => list.length > 0);
+    const text = await readText(this.#host.resolvConf);
+    const host = parseResolvConf(text);
+    const changed = () =>
+      buildResolvConf({
+        host,
+        overrides: { nameservers: host.nameservers, ...overrides },
+        mode: "legacy",
+        ipv6: true,
+      }).text;
+    await editInPlace(path, () => (isChanged ? changed() : text));
+  }
+}
+
+/** A line of hosts for a linked container. */
+export interface HostLine {
+  readonly address: Address;
+  readonly names: readonly string[];
+}
+
+async function readText(path: string): Promise<string> {
+  return await readFile(path, "utf8").catch(() => "");
+}

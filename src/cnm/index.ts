@@ -1,0 +1,10 @@
+// The container network model: controller, networks, endpoints, sandboxes.
+
+export { type Controller, type ControllerOptions, createController } from "./controller.ts";
+export type { HostFiles } from "./controller-parts.ts";
+export type { DefaultBridgeConfig } from "./default-networks.ts";
+export { createNetnsMaker, type SetDnsRedirect } from "./kernel-netns.ts";
+export type { Netns, NetnsMaker } from "./netns.ts";
+export type { Network } from "./network.ts";
+export type { Sandbox } from "./sandbox.ts";
+export type * from "./types.ts";

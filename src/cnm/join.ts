@@ -1,0 +1,264 @@
+// How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
+
+import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
+import type { Prefix } from "../netip/index.ts";
+import { EngineError, errorKind, errorMessage, notFound, wrapError } from "../util/errors.ts";
+import { newId } from "../util/ids.ts";
+import { Undo } from "../util/undo.ts";
+import { attachRequests, isDefaultRoute, linkSysctls, type SandboxLink } from "./attach.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import { Endpoint } from "./endpoint.ts";
+import { leaseAddress } from "./leases.ts";
+import { endpointNames } from "./names.ts";
+import type { Netns } from "./netns.ts";
+import { driverOptions, type Network } from "./network.ts";
+import type { EndpointRecord } from "./records.ts";
+import type { EndpointSpec, SandboxSpec } from "./types.ts";
+
+/** The sandbox as an endpoint sees it while it joins. */
+export interface JoinPlace {
+  readonly sandboxId: string;
+  readonly spec: SandboxSpec;
+  readonly path: string;
+  /** Undefined in the host's netns, where nothing is attached. */
+  readonly netns: Netns | undefined;
+  readonly hasIpv6: boolean;
+  readonly freeIndex: number;
+  /** The lowest free name of a prefix: eth0, eth1… */
+  readonly freeName: (prefix: string) => string;
+}
+
+/** Gives a container a place on a network, up to a link that is up in its sandbox. On failure nothing is left. */
+export async function joinNetwork(
+  parts: ControllerParts,
+  network: Network,
+  { spec, place }: { readonly spec: EndpointSpec; readonly place: JoinPlace },
+): Promise<Endpoint> {
+  if (parts.networks.get(network.id) !== network) throw notFound(`network ${network.name} not found`);
+  const endpoint = new Endpoint(network, draftRecord(network, spec, place));
+  await using undo = new Undo(parts.log);
+  // listed from its first moment: a network with endpoints cannot be removed
+  network.endpoints.set(endpoint.id, endpoint);
+  undo.defer("forget endpoint", () => network.endpoints.delete(endpoint.id));
+  await leaseAddresses(endpoint, place, undo);
+  await createInDriver(endpoint, place, undo);
+  undo.defer("leave sandbox", () => network.driver.leave(refOf(endpoint)));
+  const response = await network.driver.join({
+    ...refOf(endpoint),
+    sandboxKey: place.path,
+    freeIndex: place.freeIndex,
+    suggestedName: place.freeName("eth"),
+  });
+  endpoint.record = { ...endpoint.record, ...wayOut(response) };
+  if (response.link && place.netns)
+    await attach(parts, endpoint, { place, netns: place.netns, response, link: response.link });
+  undo.forget();
+  return endpoint;
+}
+
+/** Takes an endpoint out of its sandbox; its link goes by the driver's deleteEndpoint, or with the netns. */
+export async function leaveNetwork(
+  parts: ControllerParts,
+  endpoint: Endpoint,
+  netns: Netns | undefined,
+): Promise<void> {
+  await endpoint.network.driver.leave(refOf(endpoint));
+  const { link } = endpoint.record;
+  if (netns && link?.movedFrom) await parts.returnLink(netns, { index: link.index, name: link.movedFrom });
+}
+
+/** Tells the driver that an endpoint, which has left, is no more: its link goes. */
+export async function deleteInDriver(endpoint: Endpoint): Promise<void> {
+  await endpoint.network.driver.deleteEndpoint(refOf(endpoint));
+}
+
+/** Gives an endpoint's addresses back and takes it off its network's list. */
+export async function forgetEndpoint(parts: ControllerParts, endpoint: Endpoint): Promise<void> {
+  await using undo = new Undo(parts.log);
+  undo.defer("forget endpoint", () => endpoint.network.endpoints.delete(endpoint.id));
+  undo.defer("release addresses", () => releaseAddresses(endpoint));
+}
+
+/** Leases again what is on record, after a start. */
+export async function leaseAddressesAgain(endpoint: Endpoint, undo: Undo): Promise<void> {
+  const { network, record } = endpoint;
+  undo.defer("release addresses", () => releaseAddresses(endpoint));
+  if (!network.ipam.capabilities.requiresRequestReplay) return;
+  const { address, addressIpv6 } = record.interface;
+  const pools = {
+    ...(address && record.poolIpv4 && { poolIpv4: (await lease(endpoint, 4, address.address)).poolId }),
+    ...(addressIpv6 &&
+      record.poolIpv6 && { poolIpv6: (await lease(endpoint, 6, addressIpv6.address)).poolId }),
+  };
+  endpoint.record = { ...record, ...pools };
+}
+
+/** Tells the driver of an endpoint, at its creation and again after a start. */
+export async function createInDriver(
+  endpoint: Endpoint,
+  { spec: sandbox }: Pick<JoinPlace, "spec">,
+  undo: Undo,
+): Promise<void> {
+  const { network, record } = endpoint;
+  undo.defer("delete endpoint", () => network.driver.deleteEndpoint(refOf(endpoint)));
+  const { spec } = record;
+  const answer = await network.driver.createEndpoint({
+    ...refOf(endpoint),
+    interface: record.interface,
+    options: {
+      exposedPorts: sandbox.exposedPorts,
+      portBindings: sandbox.portBindings,
+      dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? []),
+      ...(spec.mac && { macAddress: spec.mac }),
+      driverOpts: spec.driverOptions,
+    },
+  });
+  checkAnswer(record.interface, answer);
+  endpoint.record = { ...endpoint.record, interface: { ...answer, ...record.interface } };
+}
+
+export function refOf(endpoint: Endpoint) {
+  return { networkId: endpoint.network.id, endpointId: endpoint.id };
+}
+
+function draftRecord(
+  network: Network,
+  spec: EndpointSpec,
+  { sandboxId, spec: sandbox }: JoinPlace,
+): EndpointRecord {
+  return {
+    id: newId(),
+    networkId: network.id,
+    sandboxId,
+    containerId: sandbox.containerId,
+    containerName: sandbox.containerName,
+    spec,
+    interface: spec.mac ? { macAddress: spec.mac } : {},
+    names: endpointNames(network, spec, sandbox),
+    published: [],
+  };
+}
+
+async function leaseAddresses(endpoint: Endpoint, place: JoinPlace, undo: Undo): Promise<void> {
+  const { network } = endpoint;
+  const { enableIpv4, enableIpv6 } = driverOptions(network.record);
+  const { spec } = endpoint.record;
+  // the null driver hands nothing out: the network driver finds addresses by itself, or there are none
+  if (network.ipam.name === "null" || network.record.pools.length === 0) return;
+  undo.defer("release addresses", () => releaseAddresses(endpoint));
+  if (enableIpv4) {
+    const { prefix, poolId } = await lease(endpoint, 4, spec.ipv4);
+    endpoint.record = withInterface(endpoint.record, { address: prefix }, { poolIpv4: poolId });
+  }
+  if (enableIpv6 && place.hasIpv6) {
+    const { prefix, poolId } = await lease(endpoint, 6, spec.ipv6);
+    endpoint.record = withInterface(endpoint.record, { addressIpv6: prefix }, { poolIpv6: poolId });
+  }
+}
+
+function lease({ network, record }: Endpoint, family: 4 | 6, preferred: Prefix["address"] | undefined) {
+  return leaseAddress(network.ipam, network.record.pools, {
+    family,
+    ...(preferred && { preferred }),
+    containerName: record.containerName,
+    ...(record.spec.mac && { mac: record.spec.mac }),
+    network,
+  });
+}
+
+function withInterface(
+  record: EndpointRecord,
+  part: EndpointInterface,
+  pools: Partial<EndpointRecord>,
+): EndpointRecord {
+  return { ...record, ...pools, interface: { ...record.interface, ...part } };
+}
+
+async function releaseAddresses({ network, record }: Endpoint): Promise<void> {
+  const {
+    interface: { address, addressIpv6 },
+    poolIpv4,
+    poolIpv6,
+  } = record;
+  if (poolIpv4 && address) await network.ipam.releaseAddress(poolIpv4, address.address);
+  if (poolIpv6 && addressIpv6) await network.ipam.releaseAddress(poolIpv6, addressIpv6.address);
+}
+
+/** A driver fills in only what was empty. */
+function checkAnswer(asked: EndpointInterface, answer: EndpointInterface): void {
+  for (const key of ["address", "addressIpv6", "macAddress"] as const) {
+    if (asked[key] !== undefined && answer[key] !== undefined && answer[key] !== asked[key])
+      throw new EngineError("internal", `driver modified interface ${key} that it was given`);
+  }
+}
+
+/** How the sandbox leaves by this endpoint. */
+function wayOut({ gateway, gatewayIpv6, staticRoutes }: JoinResponse): Partial<EndpointRecord> {
+  const viaLink = staticRoutes.filter(isDefaultRoute).map(({ destination }) => destination.address.family);
+  return {
+    ...(gateway && { gatewayIpv4: gateway }),
+    ...(gatewayIpv6 && { gatewayIpv6 }),
+    ...(viaLink.length > 0 && { defaultViaLink: viaLink }),
+  };
+}
+
+async function attach(
+  parts: ControllerParts,
+  endpoint: Endpoint,
+  {
+    place,
+    netns,
+    response,
+    link,
+  }: {
+    readonly place: JoinPlace;
+    readonly netns: Netns;
+    readonly response: JoinResponse;
+    readonly link: NonNullable<JoinResponse["link"]>;
+  },
+): Promise<void> {
+  const inside = await findLink(parts, { place, netns, link }, endpoint);
+  const { interface: interface_, spec } = endpoint.record;
+  const { finalName, index } = inside;
+  const movedFrom = link.indexInSandbox === undefined && { movedFrom: link.srcName };
+  endpoint.record = { ...endpoint.record, link: { name: finalName, index, ...movedFrom } };
+  try {
+    const ipv6 = interface_.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
+    // the name in /proc/sys follows a rename, and these must be there before the link is up
+    await netns.writeSysctls(
+      linkSysctls(inside.name, { ipv6, kernelHasIpv6: parts.hostHasIpv6, extra: response.sysctls }),
+    );
+    await netns.netlink.send(
+      ...attachRequests(inside, {
+        interface: interface_,
+        linkLocal: spec.linkLocal,
+        routes: response.staticRoutes,
+      }),
+    );
+  } catch (error) {
+    throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
+  }
+}
+
+async function findLink(
+  parts: ControllerParts,
+  {
+    place,
+    netns,
+    link,
+  }: { readonly place: JoinPlace; readonly netns: Netns; readonly link: NonNullable<JoinResponse["link"]> },
+  { record }: Endpoint,
+): Promise<SandboxLink> {
+  const finalName = link.dstName ?? place.freeName(link.dstPrefix);
+  if (link.indexInSandbox !== undefined) return { index: link.indexInSandbox, name: link.srcName, finalName };
+  await parts.moveLink(link.srcName, netns.path);
+  const moved = await netns.netlink.link(link.srcName);
+  if (!moved) throw notFound(`the driver's link ${link.srcName} is gone`);
+  const mac = record.interface.macAddress;
+  return { index: moved.index, name: link.srcName, finalName, ...(mac && { mac }) };
+}
+
+/** For logs of steps whose failure must not stop the rest. */
+export function reasonOf(error: unknown): { kind: string; reason: string } {
+  return { kind: errorKind(error), reason: errorMessage(error) };
+}

@@ -1,0 +1,73 @@
+// Sandboxes' network namespaces on a real kernel.
+
+import { readdir } from "node:fs/promises";
+import {
+  createNetns,
+  deleteNetns,
+  type Netlink,
+  openNetlink,
+  setLink,
+  writeSysctls,
+} from "../kernel/index.ts";
+import type { Netns, NetnsMaker } from "./netns.ts";
+
+/** Redirects DNS inside a netns (path of its pin); undefined ends that. */
+export type SetDnsRedirect = (
+  netns: string,
+  ports: { readonly udp: number; readonly tcp: number } | undefined,
+) => Promise<void>;
+
+const loopbackIndex = 1; // in every namespace: the first link that the kernel makes there
+
+export function createNetnsMaker(setDnsRedirect: SetDnsRedirect): NetnsMaker {
+  const open = async (path: string): Promise<Netns> =>
+    new KernelNetns(path, await openNetlink(path), setDnsRedirect);
+  return {
+    open,
+    async create(path) {
+      await createNetns(path);
+      try {
+        const netns = await open(path);
+        await netns.netlink.send(setLink(loopbackIndex, { up: true }));
+        return netns;
+      } catch (error) {
+        await deleteNetns(path);
+        throw error;
+      }
+    },
+    removePin: (path) => deleteNetns(path),
+    list: async (folder) => await readdir(folder).catch(() => []),
+  };
+}
+
+class KernelNetns implements Netns {
+  readonly path: string;
+  readonly netlink: Netlink;
+  readonly #setDnsRedirect: SetDnsRedirect;
+
+  constructor(path: string, netlink: Netlink, setDnsRedirect: SetDnsRedirect) {
+    this.path = path;
+    this.netlink = netlink;
+    this.#setDnsRedirect = setDnsRedirect;
+  }
+
+  writeSysctls(values: Readonly<Record<string, string>>): Promise<void> {
+    return writeSysctls(
+      Object.entries(values).map(([key, value]) => ({ key, value })),
+      this.path,
+    );
+  }
+
+  setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void> {
+    return this.#setDnsRedirect(this.path, ports);
+  }
+
+  close(): Promise<void> {
+    return this.netlink.close();
+  }
+
+  async remove(): Promise<void> {
+    await this.netlink.close();
+    await deleteNetns(this.path);
+  }
+}

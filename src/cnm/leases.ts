@@ -1,0 +1,181 @@
+// Leases: the pools and addresses a network and its endpoints hold from an IPAM driver.
+
+import type { IpamDriver } from "../driverapi/index.ts";
+import {
+  type Address,
+  type Family,
+  formatAddress,
+  type Mac,
+  type Prefix,
+  prefixContains,
+} from "../netip/index.ts";
+import { EngineError, errorKind, errorMessage, invalid, unavailable } from "../util/errors.ts";
+import { Undo } from "../util/undo.ts";
+import { familyOf } from "./ipam-check.ts";
+import type { PoolRecord } from "./records.ts";
+import type { PoolSpec } from "./types.ts";
+
+/** What a network needs from its IPAM driver. */
+export interface PoolsRequest {
+  readonly ipam: IpamDriver;
+  readonly scope: "local" | "global" | "swarm";
+  readonly families: readonly Family[];
+  readonly pools: readonly PoolSpec[];
+  readonly options: Readonly<Record<string, string>>;
+  /** Prefixes that a chosen pool must not overlap. */
+  readonly exclude: readonly Prefix[];
+  /** Families whose gateway is not wanted unless the user names one. */
+  readonly skipGateway: readonly Family[];
+}
+
+/** Leases every pool with its gateway and auxiliary addresses; the undo gives all of it back. */
+export async function leasePools(request: PoolsRequest): Promise<{ pools: PoolRecord[]; undo: Undo }> {
+  await using undo = new Undo();
+  const pools: PoolRecord[] = [];
+  for (const family of request.families) {
+    const wanted = request.pools.filter((pool) => familyOf(pool) === family);
+    // one after the other: a driver may answer a later request by what an earlier one took
+    for (const spec of wanted.length > 0 ? wanted : [{ auxiliaryAddresses: {} }])
+      pools.push(await leasePool(request, { family, spec }, undo));
+  }
+  return { pools, undo: undo.move() };
+}
+
+/** Leases a pool again that is on record, for IPAM drivers that forget; the record with today's pool id. */
+export async function leaseAgain(ipam: IpamDriver, record: PoolRecord): Promise<PoolRecord> {
+  if (!ipam.capabilities.requiresRequestReplay) return record;
+  const { addressSpace, family, subnet, range, gateway } = record;
+  const lease = await ipam.requestPool({
+    addressSpace,
+    family,
+    pool: subnet,
+    ...(range && { subPool: range }),
+    options: {},
+    exclude: [],
+  });
+  if (gateway && !record.gatewayWithPool)
+    await ipam.requestAddress({ poolId: lease.poolId, address: gateway, purpose: "gateway" });
+  for (const address of Object.values(record.auxiliaryAddresses))
+    await leaseAuxiliary(ipam, lease.poolId, address);
+  return { ...record, poolId: lease.poolId };
+}
+
+/** Gives a network's pools back, with what was leased in them. Never fails: the rest must go too. */
+export async function releasePools(ipam: IpamDriver, pools: readonly PoolRecord[]): Promise<void> {
+  await using undo = new Undo();
+  for (const pool of pools) {
+    undo.defer("release pool", () => ipam.releasePool(pool.poolId));
+    for (const address of Object.values(pool.auxiliaryAddresses))
+      undo.defer("release auxiliary address", () => ipam.releaseAddress(pool.poolId, address));
+    const { gateway } = pool;
+    if (gateway && !pool.gatewayWithPool)
+      undo.defer("release gateway", () => ipam.releaseAddress(pool.poolId, gateway));
+  }
+}
+
+export interface AddressLeaseRequest {
+  readonly family: Family;
+  readonly preferred?: Address;
+  readonly containerName: string;
+  readonly mac?: Mac;
+  /** For messages. */
+  readonly network: { readonly id: string; readonly name: string };
+}
+
+/** An address from the first pool that has one. @throws unavailable when none is left, invalid when no pool has the preferred one */
+export async function leaseAddress(
+  ipam: IpamDriver,
+  pools: readonly PoolRecord[],
+  request: AddressLeaseRequest,
+): Promise<{ prefix: Prefix; poolId: string }> {
+  const { family, preferred, network } = request;
+  const candidates = pools.filter((pool) => pool.family === family && (!preferred || holds(pool, preferred)));
+  if (preferred && candidates.length === 0)
+    throw invalid(`no configured subnet contains IP address ${formatAddress(preferred)}`);
+  for (const { poolId } of candidates) {
+    try {
+      const prefix = await ipam.requestAddress({
+        poolId,
+        purpose: "endpoint",
+        endpointName: request.containerName,
+        ...(preferred && { address: preferred }),
+        ...(request.mac && { macAddress: request.mac }),
+      });
+      return { prefix, poolId };
+    } catch (error) {
+      if (errorKind(error) !== "unavailable") throw error;
+    }
+  }
+  throw unavailable(
+    `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
+  );
+}
+
+async function leasePool(
+  request: PoolsRequest,
+  { family, spec }: { readonly family: Family; readonly spec: PoolSpec },
+  undo: Undo,
+): Promise<PoolRecord> {
+  const { ipam } = request;
+  const spaces = await ipam.defaultAddressSpaces();
+  const addressSpace = request.scope === "local" ? spaces.local : spaces.global;
+  const lease = await ipam.requestPool({
+    addressSpace,
+    family,
+    ...(spec.subnet && { pool: spec.subnet }),
+    ...(spec.range && { subPool: spec.range }),
+    options: request.options,
+    exclude: request.scope === "local" ? request.exclude : [],
+  });
+  undo.defer("release pool", () => ipam.releasePool(lease.poolId));
+  const gateway =
+    lease.gateway?.address ?? (await leaseGateway(request, lease.poolId, { family, spec }, undo));
+  for (const address of Object.values(spec.auxiliaryAddresses)) {
+    await leaseAuxiliary(ipam, lease.poolId, address);
+    undo.defer("release auxiliary address", () => ipam.releaseAddress(lease.poolId, address));
+  }
+  return {
+    poolId: lease.poolId,
+    addressSpace,
+    family,
+    subnet: lease.pool,
+    ...(spec.range && { range: spec.range }),
+    ...(gateway && { gateway }),
+    ...(lease.gateway && { gatewayWithPool: true }),
+    auxiliaryAddresses: spec.auxiliaryAddresses,
+  };
+}
+
+async function leaseGateway(
+  request: PoolsRequest,
+  poolId: string,
+  { family, spec }: { readonly family: Family; readonly spec: PoolSpec },
+  undo: Undo,
+): Promise<Address | undefined> {
+  if (!spec.gateway && (request.skipGateway.includes(family) || request.ipam.name === "null"))
+    return undefined;
+  const leased = await request.ipam
+    .requestAddress({ poolId, purpose: "gateway", ...(spec.gateway && { address: spec.gateway }) })
+    .catch((error: unknown) => {
+      throw new EngineError(
+        errorKind(error),
+        `failed to allocate gateway (${spec.gateway ? formatAddress(spec.gateway) : ""}): ${errorMessage(error)}`,
+        { cause: error },
+      );
+    });
+  undo.defer("release gateway", () => request.ipam.releaseAddress(poolId, leased.address));
+  return leased.address;
+}
+
+/** An auxiliary address that the pool cannot hand out needs no lease: it is only a word to the driver. */
+async function leaseAuxiliary(ipam: IpamDriver, poolId: string, address: Address): Promise<void> {
+  try {
+    await ipam.requestAddress({ poolId, address, purpose: "auxiliary" });
+  } catch (error) {
+    if (errorKind(error) !== "invalid") throw error;
+  }
+}
+
+function holds(pool: PoolRecord, address: Address): boolean {
+  return prefixContains(pool.subnet, address);
+}

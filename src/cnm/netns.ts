@@ -1,0 +1,30 @@
+// A sandbox's network namespace as the controller uses it: made, wired from outside, removed. Nothing ever enters it.
+
+import type { Netlink } from "../kernel/index.ts";
+
+/** An open namespace. Its pin on the file system keeps it alive until `remove`. */
+export interface Netns {
+  /** Path of the pin, which runtimes join. */
+  readonly path: string;
+  /** rtnetlink inside it. */
+  readonly netlink: Netlink;
+  /** Writes sysctls inside it, all in one go: `net.ipv4.ip_forward` to value. @throws when the kernel refuses one */
+  writeSysctls(values: Readonly<Record<string, string>>): Promise<void>;
+  /** Sends what goes to 127.0.0.11:53 to these ports; undefined: no longer. */
+  setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void>;
+  /** Lets go of it; the namespace stays. */
+  close(): Promise<void>;
+  /** Lets go of it and takes the pin away: with the last process in it the namespace and all its links end. */
+  remove(): Promise<void>;
+}
+
+/** Makes and opens namespaces. */
+export interface NetnsMaker {
+  create(path: string): Promise<Netns>;
+  /** @throws when there is none */
+  open(path: string): Promise<Netns>;
+  /** Takes a pin away that nobody holds open. Nothing happens when there is none. */
+  removePin(path: string): Promise<void>;
+  /** Pins in a folder, by file name. */
+  list(folder: string): Promise<readonly string[]>;
+}

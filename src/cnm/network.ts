@@ -1,0 +1,97 @@
+// A network: its record, the driver that makes it real, and the endpoints on it.
+
+import type { IpamDriver, NetworkDriver, NetworkOptions } from "../driverapi/index.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type NetworkRecord, type PoolRecord, poolDataOf } from "./records.ts";
+import type { IpamSpec, NetworkView, PoolSpec } from "./types.ts";
+
+/** Kept by the controller; the driver knows it by its id only. */
+export class Network {
+  readonly driver: NetworkDriver;
+  readonly ipam: IpamDriver;
+  readonly endpoints = new Map<string, Endpoint>();
+  /** A value: replaced, never changed. */
+  record: NetworkRecord;
+
+  constructor(record: NetworkRecord, driver: NetworkDriver, ipam: IpamDriver) {
+    this.record = record;
+    this.driver = driver;
+    this.ipam = ipam;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  /** Made by a user: containers on it find each other by name and may choose their addresses. */
+  get isUserDefined(): boolean {
+    return !this.record.predefined;
+  }
+
+  /** What clients are shown; nothing in it is alive. */
+  async view(): Promise<NetworkView> {
+    const { record } = this;
+    const pools = await Promise.all(
+      record.pools.map(async ({ poolId, subnet }) => ({
+        subnet,
+        ...((await this.ipam.usage?.(poolId)) ?? { inUse: 0n, available: 0n }),
+      })),
+    );
+    return {
+      id: record.id,
+      name: record.name,
+      createdAt: new Date(record.createdAt),
+      driver: record.driver,
+      scope: record.scope,
+      internal: record.internal,
+      attachable: record.attachable,
+      ingress: record.ingress,
+      configOnly: record.configOnly,
+      ...(record.configFrom !== undefined && { configFrom: record.configFrom }),
+      enableIpv4: record.enableIpv4,
+      enableIpv6: record.enableIpv6,
+      ipam: shownIpam(record),
+      options: record.options,
+      labels: record.labels,
+      predefined: record.predefined,
+      members: [...this.endpoints.values()].map((endpoint) => endpoint.member()),
+      pools,
+    };
+  }
+}
+
+/** What the driver is told of a network. */
+export function driverOptions(record: NetworkRecord): NetworkOptions {
+  return {
+    enableIpv4: record.enableIpv4,
+    enableIpv6: record.enableIpv6,
+    internal: record.internal,
+    generic: record.options,
+  };
+}
+
+/** The driver's request for a network, at its creation and again after a start. */
+export function createRequest(record: NetworkRecord) {
+  const ofFamily = (family: 4 | 6) => record.pools.filter((pool) => pool.family === family).map(poolDataOf);
+  return {
+    networkId: record.id,
+    networkName: record.name,
+    options: driverOptions(record),
+    ipv4Data: ofFamily(4),
+    ipv6Data: ofFamily(6),
+  };
+}
+
+/** What was leased; a null driver's pools (0.0.0.0/0) are not shown. */
+function shownIpam(record: NetworkRecord): IpamSpec {
+  const leased = record.pools.filter(({ subnet }) => subnet.length > 0);
+  return leased.length === 0 ? record.ipam : { ...record.ipam, pools: leased.map(shownPool) };
+}
+
+function shownPool({ subnet, range, gateway, auxiliaryAddresses }: PoolRecord): PoolSpec {
+  return { subnet, ...(range && { range }), ...(gateway && { gateway }), auxiliaryAddresses };
+}

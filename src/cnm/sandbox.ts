@@ -1,0 +1,336 @@
+// A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
+// lock: no two changes of one sandbox run at once.
+
+import { forbidden, internal, invalid } from "../util/errors.ts";
+import { shortId } from "../util/ids.ts";
+import { defaultRouteRequest } from "./attach.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import {
+  announce,
+  linkedEndpoint,
+  namedEndpoints,
+  privateNames,
+  SandboxResolver,
+  withdraw,
+} from "./discovery.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { checkEndpoint } from "./endpoint-check.ts";
+import { EtcFiles, type HostLine } from "./etc-files.ts";
+import { type Gateways, moveExternalConnectivity, revokeExternalConnectivity } from "./external.ts";
+import { chooseGateways } from "./gateway.ts";
+import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
+import type { Netns } from "./netns.ts";
+import type { Network } from "./network.ts";
+import type { SandboxRecord } from "./records.ts";
+import { pack } from "./stored.ts";
+import type { EndpointSpec, EndpointView, InterfaceStatistics, SandboxSpec } from "./types.ts";
+
+/** Made by `createSandbox` and `restoreSandbox`. */
+export class Sandbox {
+  readonly id: string;
+  /** Path of the netns for runtimes and drivers (Docker's SandboxKey). */
+  readonly netnsPath: string;
+  readonly #parts: ControllerParts;
+  readonly #netns: Netns | undefined;
+  readonly #files: EtcFiles;
+  readonly #resolver: SandboxResolver;
+  readonly #hasIpv6: boolean;
+  #spec: SandboxSpec;
+  #endpoints: Endpoint[] = [];
+  #gateways: Gateways = { 4: undefined, 6: undefined };
+  #nextIndex = 2; // 1 is lo
+  #announced = new Set<Endpoint>();
+  #deleted: Promise<void> | undefined;
+
+  constructor(parts: ControllerParts, record: SandboxRecord, netns: Netns | undefined) {
+    this.#parts = parts;
+    this.id = record.id;
+    this.netnsPath = record.netnsPath;
+    this.#spec = record.spec;
+    this.#netns = netns;
+    this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
+    this.#files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
+    this.#resolver = new SandboxResolver(parts.resolvers, record.id);
+  }
+
+  get containerId(): string {
+    return this.#spec.containerId;
+  }
+
+  get spec(): SandboxSpec {
+    return this.#spec;
+  }
+
+  /** In the order in which they were connected. */
+  endpoints(): readonly EndpointView[] {
+    return this.#endpoints.map((endpoint) => endpoint.view());
+  }
+
+  /** Connects several at once, then settles; for a sandbox that nobody uses yet. */
+  async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
+    for (const spec of specs) await this.#join(spec);
+    await this.#settle();
+  }
+
+  /**
+   * Connects the container to another network while it runs.
+   * @throws invalid, forbidden, not-found or unavailable; then nothing has changed
+   */
+  async connect(spec: EndpointSpec): Promise<EndpointView> {
+    const endpoint = await this.#join(spec);
+    try {
+      await this.#settle();
+    } catch (error) {
+      await this.#drop(endpoint).catch((reason: unknown) => this.#warn("disconnect", reason));
+      throw error;
+    }
+    return endpoint.view();
+  }
+
+  /** Takes the container off a network. @throws internal when it is not on it */
+  async disconnect(networkRef: string): Promise<void> {
+    const network = this.#parts.networks.find(networkRef);
+    if (this.#spec.netns === "host")
+      throw invalid("container cannot be disconnected from host network or connected to host network");
+    const endpoint = this.#endpoints.find((own) => own.network === network);
+    if (!endpoint)
+      throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
+    await this.#drop(endpoint);
+  }
+
+  /** Gives the container another name, under which it is found from now on. */
+  async rename(containerName: string): Promise<void> {
+    const before = this.#spec.containerName;
+    this.#spec = { ...this.#spec, containerName };
+    for (const endpoint of this.#endpoints) {
+      const { record } = endpoint;
+      const rest = record.names.filter((name) => name !== before && name !== containerName);
+      const names = record.names.length > 0 ? [containerName, ...rest] : [];
+      endpoint.record = { ...record, containerName, names };
+    }
+    await Promise.all(this.#endpoints.map((endpoint) => announce(this.#parts.resolvers, endpoint)));
+    await this.#store();
+  }
+
+  /** Counters by interface name, as the container sees them; empty in the host's netns. */
+  async statistics(): Promise<ReadonlyMap<string, InterfaceStatistics>> {
+    const links = (await this.#netns?.netlink.links()) ?? [];
+    return new Map(links.filter(({ loopback }) => !loopback).map(({ name, stats }) => [name, stats]));
+  }
+
+  /**
+   * Ends the sandbox and all its endpoints. Ports close and names vanish before it resolves; links follow. Never
+   * fails half-way: what cannot be taken back is logged. May be called twice.
+   */
+  delete(): Promise<void> {
+    this.#deleted ??= this.#teardown();
+    return this.#deleted;
+  }
+
+  /** Lets go of it and leaves all as it is, for a daemon that ends while the container lives. */
+  async release(): Promise<void> {
+    await this.#netns?.close();
+  }
+
+  /** Takes over endpoints that are there already, after a start, and brings what serves them up to date. */
+  async adopt(endpoints: readonly Endpoint[]): Promise<void> {
+    this.#endpoints = [...endpoints];
+    const indexes = endpoints.map(({ record }) => record.link?.index ?? 0);
+    this.#nextIndex = Math.max(2, ...indexes.map((index) => index + 1));
+    await this.#settle();
+  }
+
+  /** Links of other containers may name one that came or went. */
+  async refreshLinks(): Promise<void> {
+    const hasLinks = this.#endpoints.some(({ record }) => record.spec.links.length > 0);
+    if (hasLinks && !this.#deleted) await this.#settleDiscovery();
+  }
+
+  async #join(spec: EndpointSpec): Promise<Endpoint> {
+    const network = this.#parts.networks.find(spec.network);
+    this.#checkMixture(network);
+    checkEndpoint(network, spec);
+    const endpoint = await joinNetwork(this.#parts, network, {
+      spec,
+      place: {
+        sandboxId: this.id,
+        spec: this.#spec,
+        path: this.netnsPath,
+        netns: this.#netns,
+        hasIpv6: this.#hasIpv6,
+        freeIndex: this.#nextIndex,
+        freeName: (prefix) => this.#freeName(prefix),
+      },
+    });
+    this.#nextIndex = Math.max(this.#nextIndex, (endpoint.record.link?.index ?? 1) + 1);
+    this.#endpoints.push(endpoint);
+    return endpoint;
+  }
+
+  #checkMixture(network: Network): void {
+    if (this.#endpoints.some((own) => own.network === network))
+      throw forbidden(
+        `endpoint with name ${this.#spec.containerName} already exists in network ${network.name}`,
+      );
+    const isHost = network.driver.name === "host";
+    if (this.#spec.netns === "host" && !isHost)
+      throw invalid(
+        "container sharing network namespace with another container or host cannot be connected to any other network",
+      );
+    if (this.#spec.netns !== "host" && isHost)
+      throw invalid(
+        "cannot connect container to host network - container must be created in host network mode",
+      );
+    const isNone = (other: Network) => other.driver.name === "null";
+    if (this.#endpoints.length > 0 && (isNone(network) || this.#endpoints.some((own) => isNone(own.network))))
+      throw invalid(
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+      );
+  }
+
+  #freeName(prefix: string): string {
+    const taken = new Set(this.#endpoints.map(({ record }) => record.link?.name));
+    for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
+  }
+
+  /** Brings everything that depends on the whole set of endpoints in line with it. */
+  async #settle(): Promise<void> {
+    const results = await Promise.allSettled([this.#settleGateways(), this.#settleDiscovery()]);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+    await this.#store();
+    this.#refreshOthers();
+  }
+
+  async #settleGateways(): Promise<void> {
+    const before = this.#gateways;
+    const chosen = chooseGateways(this.#endpoints);
+    this.#gateways = chosen;
+    const changed = ([4, 6] as const).filter((family) => chosen[family] !== before[family]);
+    for (const family of changed) await this.#setDefaultRoute(family, chosen[family]);
+    await moveExternalConnectivity(this.#endpoints, chosen, this.#spec);
+  }
+
+  async #setDefaultRoute(family: 4 | 6, endpoint: Endpoint | undefined): Promise<void> {
+    const link = endpoint?.record.link?.index;
+    const gateway = family === 4 ? endpoint?.record.gatewayIpv4 : endpoint?.record.gatewayIpv6;
+    const via = link === undefined ? undefined : { link, ...(gateway && { gateway }) };
+    try {
+      await this.#netns?.netlink.send(defaultRouteRequest(family, via));
+    } catch (error) {
+      // the route went with its link
+      const isGone = via === undefined && error instanceof Error && "code" in error && error.code === "ESRCH";
+      if (!isGone) throw error;
+    }
+  }
+
+  async #settleDiscovery(): Promise<void> {
+    if (!this.#netns) return await this.#files.copyHostFiles();
+    const fresh = this.#endpoints.filter((endpoint) => !this.#announced.has(endpoint));
+    for (const endpoint of fresh) this.#announced.add(endpoint);
+    await Promise.all([
+      ...fresh.map((endpoint) => announce(this.#parts.resolvers, endpoint)),
+      this.#files.setHosts(
+        this.#endpoints.flatMap(({ addresses }) => addresses),
+        this.#linkLines(),
+      ),
+      this.#settleResolver(this.#netns),
+    ]);
+  }
+
+  async #settleResolver(netns: Netns): Promise<void> {
+    const named = namedEndpoints(this.#endpoints);
+    const isInternal = named.length > 0 || this.#resolver.isRunning;
+    const upstreams = await this.#files.setResolvConf(isInternal ? "internal" : "legacy");
+    if (!isInternal) return;
+    await this.#resolver.set(netns, {
+      networks: named.map(({ network }) => network.id),
+      privateNames: privateNames(this.#endpoints),
+      upstreams,
+      forwards: this.#endpoints.some(({ hasGateway }) => hasGateway[4] || hasGateway[6]),
+    });
+  }
+
+  /** Legacy links: on the default bridge there is no resolver, so linked containers are lines of hosts. */
+  #linkLines(): HostLine[] {
+    return this.#endpoints
+      .filter(({ network }) => !network.isUserDefined)
+      .flatMap((endpoint) =>
+        endpoint.record.spec.links.flatMap(({ container, alias }) => {
+          const linked = linkedEndpoint(endpoint, container);
+          const names = linked && [
+            ...new Set([alias, shortId(linked.record.containerId), linked.record.containerName]),
+          ];
+          return linked && names ? linked.addresses.map((address) => ({ address, names })) : [];
+        }),
+      );
+  }
+
+  #refreshOthers(): void {
+    const networks = new Set(this.#endpoints.map(({ network }) => network));
+    for (const other of this.#parts.sandboxes.values()) {
+      if (other === this || !other.#endpoints.some(({ network }) => networks.has(network))) continue;
+      this.#parts.background.run("refresh links", () => other.refreshLinks());
+    }
+  }
+
+  async #drop(endpoint: Endpoint): Promise<void> {
+    await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
+    await this.#tolerate("withdraw names", () => withdraw(this.#parts.resolvers, endpoint));
+    await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+    this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
+    this.#announced.delete(endpoint);
+    await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
+    await forgetEndpoint(this.#parts, endpoint);
+    await this.#parts.records.store.commit((transaction) =>
+      transaction.delete(this.#parts.records.endpoints, endpoint.id),
+    );
+    await this.#settle();
+  }
+
+  async #teardown(): Promise<void> {
+    const endpoints = this.#endpoints;
+    const { records, background, resolvers } = this.#parts;
+    await Promise.all([
+      ...endpoints.map((endpoint) =>
+        this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint)),
+      ),
+      ...endpoints.map((endpoint) => this.#tolerate("withdraw names", () => withdraw(resolvers, endpoint))),
+      this.#tolerate("end resolver", () => this.#resolver.end()),
+    ]);
+    for (const endpoint of endpoints)
+      await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+    await this.#tolerate("remove netns", async () => await this.#netns?.remove());
+    await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
+    this.#endpoints = [];
+    if (this.#parts.sandboxes.get(this.containerId) === this) this.#parts.sandboxes.delete(this.containerId);
+    // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
+    for (const endpoint of endpoints) background.run("delete endpoint", () => deleteInDriver(endpoint));
+    await records.store.commit((transaction) => {
+      for (const { id } of endpoints) transaction.delete(records.endpoints, id);
+      transaction.delete(records.sandboxes, this.id);
+    });
+  }
+
+  async #store(): Promise<void> {
+    const { records } = this.#parts;
+    await records.store.commit((transaction) => {
+      const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
+      transaction.put(records.sandboxes, this.id, pack(record));
+      for (const endpoint of this.#endpoints)
+        transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
+    });
+  }
+
+  async #tolerate(step: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#warn(step, error);
+    }
+  }
+
+  #warn(step: string, error: unknown): void {
+    this.#parts.log.warn({ sandbox: shortId(this.id), step, ...reasonOf(error) }, "sandbox step failed");
+  }
+}
