@@ -8,6 +8,7 @@ export {
   type LinkAddress,
   type Scope,
 } from "./address.ts";
+export type { Answer, Outcome } from "./batch.ts";
 export * from "./bridge.ts";
 export {
   Attributes,
@@ -47,13 +48,7 @@ export {
   neighbourState,
 } from "./neighbour.ts";
 export { type Netlink, openNetlink } from "./netlink.ts";
-export {
-  type Answer,
-  type NetlinkSocket,
-  netlinkProtocol,
-  type Outcome,
-  openNetlinkSocket,
-} from "./netlink-socket.ts";
+export { type NetlinkSocket, netlinkProtocol, openNetlinkSocket } from "./netlink-socket.ts";
 export { type Watch, type WatchSpec, watchNetlink } from "./netlink-watch.ts";
 export * from "./netns.ts";
 export type { Request } from "./request.ts";

@@ -8,37 +8,13 @@
 //   messages come in although they did not ask for an acknowledgement.
 
 import { type Addon, addon } from "../../native/index.ts";
-import {
-  Attributes,
-  align,
-  decodeMessages,
-  encodeHeader,
-  headerSize,
-  type Message,
-  nlmFlag,
-  nlmType,
-} from "./codec.ts";
-import { KernelError, kernelError, NetlinkError, saying } from "./errors.ts";
+import { type Answer, encodeBatch, lastExpecting, type Outcome, readOutcome } from "./batch.ts";
+import { decodeMessages, nlmFlag, nlmType } from "./codec.ts";
+import { saying } from "./errors.ts";
 import type { Request } from "./request.ts";
 
 /** Netlink families (linux/netlink.h). */
 export const netlinkProtocol = { route: 0, sockDiag: 4, xfrm: 6, netfilter: 12, generic: 16 } as const;
-
-/** One answer: `request` is the position in the batch of the request that it answers. */
-export interface Answer {
-  readonly request: number;
-  readonly type: number;
-  readonly flags: number;
-  /** Without the header; valid as long as you keep it. */
-  readonly payload: Buffer;
-}
-
-/** An error or acknowledgement of one request of a batch. */
-export interface Outcome {
-  readonly answers: Answer[];
-  /** In the order of the kernel; empty = everything was done. */
-  readonly errors: NetlinkError[];
-}
 
 /** A netlink socket that stays in the namespace it was opened in. Exchanges run one after the other. */
 export interface NetlinkSocket extends AsyncDisposable {
@@ -61,11 +37,8 @@ export interface NetlinkSocket extends AsyncDisposable {
  */
 export async function openNetlinkSocket(protocol: number, netns?: string): Promise<NetlinkSocket> {
   const native = addon();
-  try {
-    return new Socket(native, await native.netlinkOpen(protocol, netns, []));
-  } catch (error) {
-    throw kernelError(`open netlink socket ${protocol}${netns ? ` in ${netns}` : ""}`, error);
-  }
+  const words = `open netlink socket ${protocol}${netns ? ` in ${netns}` : ""}`;
+  return new Socket(native, await saying(words, native.netlinkOpen(protocol, netns, [])));
 }
 
 // a dump that something keeps changing is taken as it is after so many attempts
@@ -125,71 +98,4 @@ class Socket implements NetlinkSocket {
     this.#sequence += count;
     return first;
   }
-}
-
-function isExpecting({ flags }: Request): boolean {
-  return (flags & nlmFlag.ack) !== 0 || (flags & nlmFlag.dump) === nlmFlag.dump;
-}
-
-function lastExpecting(requests: readonly Request[]): number {
-  const last = requests.findLastIndex(isExpecting);
-  return last < 0 ? requests.length - 1 : last;
-}
-
-function encodeBatch(
-  requests: readonly Request[],
-  first: number,
-): { bytes: Buffer; files: (number | string)[] } {
-  const size = requests.reduce((sum, { payload }) => sum + headerSize + align(payload.length), 0);
-  const bytes = Buffer.alloc(size);
-  const files: (number | string)[] = [];
-  let at = 0;
-  for (const [index, { type, flags, payload, files: wanted }] of requests.entries()) {
-    encodeHeader(bytes, at, {
-      type,
-      flags: flags | nlmFlag.request,
-      sequence: first + index,
-      length: payload.length,
-    });
-    bytes.set(payload, at + headerSize);
-    for (const { offset, path } of wanted ?? []) files.push(at + headerSize + offset, path);
-    at += headerSize + align(payload.length);
-  }
-  return { bytes, files };
-}
-
-function readOutcome(requests: readonly Request[], first: number, messages: readonly Message[]): Outcome {
-  const answers: Answer[] = [];
-  const errors: NetlinkError[] = [];
-  const last = requests[lastExpecting(requests)];
-  let complete = last === undefined || !isExpecting(last);
-  for (const { type, flags, sequence, payload } of messages) {
-    const index = sequence - first;
-    const request = requests[index];
-    if (!request) continue; // the answer to an exchange that was broken off
-    const completes = type === nlmType.error || type === nlmType.done;
-    if (completes && request === last) complete = true;
-    const errno = completes ? failureOf(payload) : 0;
-    if (errno !== 0) errors.push(new NetlinkError(request, errno, extendedText(type, flags, payload)));
-    else if (type !== nlmType.error) answers.push({ request: index, type, flags, payload });
-  }
-  // a transaction that is refused as a whole answers with the error alone
-  if (!complete && errors.length === 0)
-    throw new KernelError(last?.words ?? "", 71, "the kernel did not answer");
-  return { answers, errors };
-}
-
-/** Errors and ends of dumps begin with 0 or a negative errno. */
-function failureOf(payload: Buffer): number {
-  return payload.length >= 4 ? Math.abs(payload.readInt32LE()) : 0;
-}
-
-const extendedMessage = 1; // NLMSGERR_ATTR_MSG
-
-/** The kernel's own words (NETLINK_EXT_ACK), behind the errno and, in errors, the header of the request. */
-function extendedText(type: number, flags: number, payload: Buffer): string | undefined {
-  if (!(flags & nlmFlag.ackTlvs)) return undefined;
-  const attributes = new Attributes(payload.subarray(type === nlmType.error ? 4 + headerSize : 4));
-  const text = attributes.string(extendedMessage);
-  return text?.replace(/^[A-Z](?=[a-z ])/, (first) => first.toLowerCase()).replace(/\.$/, "");
 }
