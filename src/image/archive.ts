@@ -30,27 +30,23 @@ export async function takeIn(
   const blobs = new Map<string, Descriptor>();
   const documents = new Map<string, Buffer>();
   const links = new Map<string, string>();
-  for await (const entry of entriesOf(source)) {
-    throwIfAborted(signal);
-    const path = posix.normalize(entry.header.name).replace(/^(\.?\/)+/, "");
-    if (entry.header.type === "symlink" || entry.header.type === "link")
-      links.set(path, linkTarget(path, entry));
-    else if (entry.header.type === "file") await takeEntry(path, entry, { blobs, documents, lease, signal });
+  try {
+    for await (const entry of tarEntries(await decompressed(source))) {
+      throwIfAborted(signal);
+      const path = posix.normalize(entry.header.name).replace(/^(\.?\/)+/, "");
+      const { type } = entry.header;
+      if (type === "symlink" || type === "link") links.set(path, linkTarget(path, entry));
+      else if (type === "file") await takeEntry(path, entry, { blobs, documents, lease, signal });
+    }
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    throw invalid(`read archive: ${errorMessage(error)}`, error);
   }
   for (const [path, target] of links) {
     const blob = blobs.get(target);
     if (blob) blobs.set(path, blob);
   }
   return { blobs, documents };
-}
-
-async function* entriesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
-  try {
-    yield* tarEntries(await decompressed(source));
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw invalid(`read archive: ${errorMessage(error)}`, error);
-  }
 }
 
 interface Taking {
