@@ -50,7 +50,6 @@ async function callNetfilter(family: Family, netns: string | undefined): Promise
     if (!hasCode(error, "ENOENT")) throw error;
     throw notImplemented(
       "keep the containers of a bridge apart: needs NFT_BRIDGE_META or br_netfilter, and this kernel has neither",
-      error,
     );
   }
 }
