@@ -51,21 +51,29 @@ async function downloadOnce(download: Download): Promise<boolean> {
   await using writer = await content.open(ingestRef(descriptor), { expected: digest, total: size, signal });
   if (!writer) return false;
   if (writer.offset > size) writer.restart();
-  if (writer.offset < size) await receive(download, writer);
-  const id = shortDigest(digest);
-  report({ status: "Verifying Checksum", id });
+  try {
+    if (writer.offset < size) await receive(download, writer);
+    report({ status: "Verifying Checksum", id: shortDigest(digest) });
+    await commit(writer, descriptor, labels);
+  } catch (error) {
+    // Resuming bytes that are wrong would fail for ever.
+    if (error instanceof VerificationError) await content.abort(ingestRef(descriptor));
+    throw error;
+  }
+  report({ status: "Download complete", id: shortDigest(digest) });
+  return true;
+}
+
+async function commit(writer: ContentWriter, { digest }: Descriptor, labels: Labels): Promise<void> {
   try {
     await writer.commit({ labels });
   } catch (error) {
-    if (signal.aborted || errorKind(error) === "unavailable") throw error;
-    // Resuming bytes that are wrong would fail for ever.
-    await content.abort(ingestRef(descriptor));
+    // containerd answers FAILED_PRECONDITION to bytes with another digest or size.
+    if (errorKind(error) !== "conflict") throw error;
     throw new VerificationError(
       `filesystem layer verification failed for digest ${digest}: ${errorMessage(error)}`,
     );
   }
-  report({ status: "Download complete", id });
-  return true;
 }
 
 /** Wrong bytes: worth another attempt from the start. */
@@ -82,7 +90,7 @@ async function receive({ descriptor, open, report, signal }: Download, writer: C
   }
   for await (const part of blob.body) {
     if (writer.offset + part.length > size)
-      throw new Error(`download ${digest}: more than the ${size} bytes announced`);
+      throw new VerificationError(`download ${digest}: more than the ${size} bytes announced`);
     await writer.write(part);
     progress(writer.offset);
   }

@@ -88,7 +88,7 @@ export class ImageLab implements AsyncDisposable {
 export type Misbehave = (
   request: IncomingMessage,
   response: ServerResponse,
-  pass: (limitBytes?: number, then?: "drop" | "stall") => void,
+  pass: (limitBytes?: number, then?: "drop" | "stall" | "corrupt" | "more") => void,
 ) => void;
 
 /** docker-registry in a netns of its own, on a unix socket, and a gate to it on loopback. */
@@ -142,9 +142,14 @@ export class Registry {
     this.misbehave(req, res, (limitBytes, then = "drop") => {
       const { method, url: path, headers } = req;
       const onward = request({ socketPath, method, path, headers }, (answer) => {
-        res.writeHead(answer.statusCode ?? 502, answer.headers);
+        const { "content-length": length, ...rest } = answer.headers;
+        const isLonger = then === "more";
+        res.writeHead(
+          answer.statusCode ?? 502,
+          isLonger ? rest : { ...rest, ...(length && { "content-length": length }) },
+        );
         if (limitBytes === undefined) answer.pipe(res);
-        else cutAfter(limitBytes, then, answer, res);
+        else misdeliver(limitBytes, then, answer, res);
       });
       onward.on("error", () => res.destroy());
       req.pipe(onward);
@@ -152,8 +157,19 @@ export class Registry {
   }
 }
 
-/** Sends so many bytes of the answer and then drops the connection, or says nothing more. */
-function cutAfter(limit: number, then: "drop" | "stall", answer: IncomingMessage, res: ServerResponse): void {
+/** Sends so many bytes of the answer and then drops the connection, or says nothing more; or sends wrong bytes. */
+function misdeliver(
+  limit: number,
+  then: "drop" | "stall" | "corrupt" | "more",
+  answer: IncomingMessage,
+  res: ServerResponse,
+): void {
+  if (then === "more") res.write(Buffer.alloc(limit));
+  if (then === "corrupt" || then === "more") {
+    answer.on("data", (chunk: Buffer) => res.write(chunk.map((byte) => byte ^ 1)));
+    answer.on("end", () => res.end());
+    return;
+  }
   let left = limit;
   answer.on("data", (chunk: Buffer) => {
     const part = chunk.subarray(0, left);
