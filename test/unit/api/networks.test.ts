@@ -1,0 +1,207 @@
+import { expect, test } from "vitest";
+import type { EndpointSpec, Filters, NetworkSpec } from "../../../src/engine/types.ts";
+import { address, c1Id, fakeEngine, networkView, prefix, x1Id } from "./fake-engine.ts";
+import { ServedApi } from "./serve.ts";
+
+async function specOf(body: object): Promise<NetworkSpec> {
+  let spec: NetworkSpec | undefined;
+  const create = async (given: NetworkSpec) => {
+    spec = given;
+    return { id: x1Id, warning: "" };
+  };
+  await using api = await ServedApi.create(fakeEngine({ networks: { create } }));
+  const answer = await api.ask("POST", "/networks/create", { body });
+  if (!spec) throw new Error(answer.text);
+  expect(answer).toMatchObject({ status: 201, text: `{"Id":"${x1Id}","Warning":""}\n` });
+  return spec;
+}
+
+test("what docker network create sends becomes a spec", async () => {
+  const spec = await specOf({
+    CheckDuplicate: true,
+    Name: "x1",
+    Driver: "bridge",
+    EnableIPv6: true,
+    IPAM: {
+      Driver: "default",
+      Options: {},
+      Config: [
+        {
+          Subnet: "192.0.2.0/24",
+          IPRange: "192.0.2.128/25",
+          Gateway: "192.0.2.254",
+          AuxiliaryAddresses: { router: "192.0.2.9" },
+        },
+        { Subnet: "2001:db8::/64" },
+      ],
+    },
+    Internal: true,
+    Options: { "com.docker.network.bridge.name": "br-x1" },
+    Labels: { l: "1" },
+  });
+  expect(spec).toEqual({
+    name: "x1",
+    driver: "bridge",
+    enableIpv6: true,
+    internal: true,
+    attachable: false,
+    ingress: false,
+    configOnly: false,
+    ipam: {
+      driver: "default",
+      options: {},
+      pools: [
+        {
+          subnet: prefix("192.0.2.0/24"),
+          range: prefix("192.0.2.128/25"),
+          gateway: address("192.0.2.254"),
+          auxiliaryAddresses: { router: address("192.0.2.9") },
+        },
+        { subnet: prefix("2001:db8::/64"), auxiliaryAddresses: {} },
+      ],
+    },
+    options: { "com.docker.network.bridge.name": "br-x1" },
+    labels: { l: "1" },
+  });
+});
+
+test("the driver is bridge and the IPAM driver default unless said", async () => {
+  expect(await specOf({ Name: "x1" })).toMatchObject({
+    driver: "bridge",
+    ipam: { driver: "default", pools: [] },
+  });
+});
+
+test.each([
+  [{}, "invalid network name: name is empty"],
+  [
+    { Name: "x", IPAM: { Config: [{ Subnet: "192.0.2.0" }] } },
+    'invalid subnet: "192.0.2.0" is not an address with a prefix length',
+  ],
+  [
+    { Name: "x", IPAM: { Config: [{ Subnet: "192.0.2.1/24" }] } },
+    "invalid network config:\ninvalid subnet 192.0.2.1/24: it should be 192.0.2.0/24",
+  ],
+  [{ Name: "x", IPAM: { Config: [{ Gateway: "x" }] } }, 'invalid gateway: "x" is not an IP address'],
+  [
+    { Name: "x", Internal: 1 },
+    "invalid JSON: json: cannot unmarshal number into Go struct field NetworkCreateRequest.Internal of type bool",
+  ],
+])("create refuses %j", async (body, message) => {
+  await using api = await ServedApi.create(fakeEngine());
+  const answer = await api.ask("POST", "/networks/create", { body });
+  expect(answer.status).toBe(400);
+  expect(answer.json()).toEqual({ message });
+});
+
+const withMembers = networkView({
+  members: [
+    {
+      containerId: c1Id,
+      endpointId: "e1",
+      name: "c1",
+      ipv4: prefix("172.18.0.2/16"),
+      ipv6: prefix("2001:db8::2/64"),
+    },
+    { endpointId: "e2", name: "gateway", ipv4: prefix("172.18.0.3/16") },
+  ],
+});
+
+test("inspect shows the network and who is on it", async () => {
+  const inspect = async () => withMembers;
+  await using api = await ServedApi.create(fakeEngine({ networks: { inspect } }));
+  expect((await api.ask("GET", "/networks/x1")).json()).toEqual({
+    Name: "x1",
+    Id: x1Id,
+    Created: "2026-11-01T09:00:00.12Z",
+    Scope: "local",
+    Driver: "bridge",
+    EnableIPv4: true,
+    EnableIPv6: false,
+    IPAM: {
+      Driver: "default",
+      Options: {},
+      Config: [{ Subnet: "172.18.0.0/16", Gateway: "172.18.0.1" }],
+    },
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Containers: {
+      [c1Id]: {
+        Name: "c1",
+        EndpointID: "e1",
+        MacAddress: "",
+        IPv4Address: "172.18.0.2/16",
+        IPv6Address: "2001:db8::2/64",
+      },
+      "ep-e2": {
+        Name: "gateway",
+        EndpointID: "e2",
+        MacAddress: "",
+        IPv4Address: "172.18.0.3/16",
+        IPv6Address: "",
+      },
+    },
+    Options: {},
+    Labels: {},
+  });
+});
+
+test("a list leaves the containers out, except for clients before 1.28", async () => {
+  const list = async () => [withMembers];
+  await using api = await ServedApi.create(fakeEngine({ networks: { list } }));
+  expect((await api.ask("GET", "/v1.45/networks")).json()).toMatchObject([{ Containers: {} }]);
+  const old = (await api.ask("GET", "/v1.27/networks")).json() as [{ Containers: object }];
+  expect(Object.keys(old[0].Containers)).toEqual([c1Id, "ep-e2"]);
+});
+
+test("connect, disconnect and remove", async () => {
+  const seen: unknown[] = [];
+  const record = async (...given: unknown[]) => void seen.push(given);
+  await using api = await ServedApi.create(
+    fakeEngine({ networks: { connect: record, disconnect: record, remove: record } }),
+  );
+  const body = { Container: "c1", EndpointConfig: { Aliases: ["a"], Links: ["db:database"] } };
+  expect(await api.ask("POST", "/networks/x1/connect", { body })).toMatchObject({ status: 200, text: "" });
+  await api.ask("POST", "/networks/x1/connect", { body: { Container: "c1" } });
+  const leaving = { Container: "c1", Force: true };
+  expect((await api.ask("POST", "/networks/x1/disconnect", { body: leaving })).status).toBe(200);
+  expect((await api.ask("DELETE", "/networks/x1")).status).toBe(204);
+  const endpoint: EndpointSpec = {
+    network: "x1",
+    linkLocal: [],
+    aliases: [],
+    links: [],
+    driverOptions: {},
+    gatewayPriority: 0,
+  };
+  const linked = { ...endpoint, aliases: ["a"], links: [{ container: "db", alias: "database" }] };
+  expect(seen).toEqual([["x1", "c1", linked], ["x1", "c1", endpoint], ["x1", "c1", { force: true }], ["x1"]]);
+  expect((await api.ask("POST", "/networks/x1/connect", { body: {} })).status).toBe(400);
+  const family = { Container: "c1", EndpointConfig: { IPAMConfig: { IPv4Address: "2001:db8::1" } } };
+  expect((await api.ask("POST", "/networks/x1/connect", { body: family })).json()).toEqual({
+    message: "invalid IPv4 address: 2001:db8::1",
+  });
+});
+
+test("prune turns until into seconds, whatever its form", async () => {
+  const seen: Filters[] = [];
+  const prune = async (filters: Filters) => {
+    seen.push(filters);
+    return ["x1"];
+  };
+  await using api = await ServedApi.create(fakeEngine({ networks: { prune } }));
+  const ask = (filters: object) =>
+    api.ask("POST", `/networks/prune?filters=${encodeURIComponent(JSON.stringify(filters))}`);
+  expect((await ask({ until: ["2026-11-01T00:00:00Z"], "label!": ["keep"] })).json()).toEqual({
+    NetworksDeleted: ["x1"],
+  });
+  expect([...(seen[0] ?? [])]).toEqual([
+    ["until", [`${Date.UTC(2026, 10, 1) / 1000}`]],
+    ["label!", ["keep"]],
+  ]);
+  expect((await ask({ until: ["soon"] })).status).toBe(400);
+  expect((await ask({ name: ["x1"] })).json()).toEqual({ message: "invalid filter 'name'" });
+});
