@@ -2,6 +2,7 @@
 
 import { errorMessage } from "../util/errors.ts";
 import type { Container, Running } from "./container.ts";
+import { networkIdsOf, publishMembership } from "./networks.ts";
 import type { EngineContext } from "./parts.ts";
 import { removeLocked } from "./remove.ts";
 import { restartDelay, shouldRestart } from "./restart-policy.ts";
@@ -45,6 +46,7 @@ async function settle(context: EngineContext, container: Container, exit: Exit):
 async function settleLocked(context: EngineContext, container: Container, exit: Exit): Promise<void> {
   if (container.running !== exit.running) return;
   const { running, code } = exit;
+  const networkIds = networkIdsOf(container);
   container.health?.stop();
   container.health = undefined;
   container.paused = false;
@@ -58,6 +60,7 @@ async function settleLocked(context: EngineContext, container: Container, exit: 
   container.streams.end();
   publishEnd(context, container, { ...exit, startedAt: running.startedAt });
   if (!again) container.tellExit({ statusCode: code });
+  publishMembership(context, container, { action: "disconnect", networkIds });
   await Promise.all([written, running.undo.dispose()]);
   if (again) planRestart(context, container, running);
   else if (container.record.spec.autoRemove && !context.isShuttingDown()) {

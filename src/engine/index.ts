@@ -1,5 +1,6 @@
 // The room's door: builds the engine from its parts.
 
+import type { ImageUser } from "../image/index.ts";
 import { readHostFacts } from "../runtime/index.ts";
 import { KeyedLock } from "../util/keyed-lock.ts";
 import type { ContainerRecord } from "./container.ts";
@@ -15,11 +16,14 @@ import { systemOperations } from "./system.ts";
 import type { Engine } from "./types.ts";
 import { volumeOperations } from "./volumes.ts";
 
+export { Events } from "./events.ts";
 export type { EngineParts, EngineSettings, RootfsAccess } from "./parts.ts";
 export type { Engine } from "./types.ts";
 
 export interface LiveEngine extends Engine {
   readonly events: Events;
+  /** The containers made from an image, by its full id. */
+  imageUsers(imageId: string): ImageUser[];
   /** Starts what restart policies ask for. */
   startRestored(): Promise<void>;
   /** Stops all containers; nothing is started afterwards. */
@@ -51,6 +55,11 @@ export async function createEngine(
     images: imageOperations(context),
     volumes: volumeOperations(context),
     events,
+    imageUsers: (imageId) =>
+      context.registry
+        .all()
+        .filter(({ record }) => record.imageId === imageId)
+        .map((container) => ({ containerId: container.id, isRunning: container.isRunning })),
     startRestored: () => startRestored(context, toStart),
     async shutdown() {
       isShuttingDown = true;

@@ -141,8 +141,8 @@ export function plainEndpoint(network: string): EndpointSpec {
 function hostGateways(context: EngineContext): Address[] {
   const bridge = context.controller
     .networks()
-    .find(({ predefined, driver }) => predefined && driver === "bridge");
-  const gateways = bridge?.ipam.pools.flatMap(({ gateway }) => (gateway ? [gateway] : [])) ?? [];
+    .find(({ record }) => record.predefined && record.driver === "bridge");
+  const gateways = bridge?.record.pools.flatMap(({ gateway }) => (gateway ? [gateway] : [])) ?? [];
   if (gateways.length === 0) {
     throw notFound("unable to derive the IP value for host-gateway: there is no default bridge");
   }

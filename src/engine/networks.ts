@@ -1,6 +1,7 @@
 // Networks: the controller's, with events, and with containers that are connected while they run.
 
-import { conflict, EngineError, forbidden, invalid, notFound } from "../util/errors.ts";
+import type { Network } from "../cnm/index.ts";
+import { conflict, EngineError, errorMessage, forbidden, invalid, notFound } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { matchesNetwork, matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
@@ -9,7 +10,10 @@ import type { EndpointSpec, Filters, NetworkOperations, NetworkSpec, NetworkView
 export function networkOperations(context: EngineContext): NetworkOperations {
   const { controller } = context;
   return {
-    list: async (filters) => controller.networks().filter((view) => matchesNetwork(view, filters)),
+    async list(filters) {
+      const views = await Promise.all(controller.networks().map((network) => network.view()));
+      return views.filter((view) => matchesNetwork(view, filters));
+    },
     inspect: async (ref, options) => inspectNetwork(context, ref, options?.scope),
     create: (spec) => createNetwork(context, spec),
     connect: (ref, containerRef, endpoint) => connect(context, { ref, containerRef, endpoint }),
@@ -20,8 +24,12 @@ export function networkOperations(context: EngineContext): NetworkOperations {
   };
 }
 
-function inspectNetwork({ controller }: EngineContext, ref: string, scope: string | undefined): NetworkView {
-  const view = controller.network(ref);
+async function inspectNetwork(
+  { controller }: EngineContext,
+  ref: string,
+  scope: string | undefined,
+): Promise<NetworkView> {
+  const view = await controller.network(ref).view();
   if (scope && view.scope !== scope) throw notFound(`network ${ref} not found`);
   return view;
 }
@@ -30,42 +38,34 @@ async function createNetwork(
   context: EngineContext,
   spec: NetworkSpec,
 ): Promise<{ id: string; warning: string }> {
-  const view = await context.locks.run(`network ${spec.name}`, () => context.controller.createNetwork(spec));
-  publish(context, "create", view);
-  return { id: view.id, warning: "" };
+  const network = await context.locks.run(`network ${spec.name}`, () =>
+    context.controller.createNetwork(spec),
+  );
+  publish(context, "create", network);
+  return { id: network.id, warning: "" };
 }
 
 async function removeNetwork(context: EngineContext, ref: string): Promise<void> {
-  const view = context.controller.network(ref);
-  await context.locks.run(`network ${view.name}`, () => context.controller.deleteNetwork(view.id));
-  publish(context, "destroy", view);
+  const network = context.controller.network(ref);
+  await context.locks.run(`network ${network.name}`, () => context.controller.deleteNetwork(network.id));
+  publish(context, "destroy", network);
 }
 
 async function pruneNetworks(context: EngineContext, filters: Filters): Promise<string[]> {
-  const named = new Set(context.registry.all().flatMap((container) => [...networkIds(context, container)]));
   const deleted: string[] = [];
-  for (const view of context.controller.networks()) {
-    const isUnused = !view.predefined && view.members.length === 0 && !named.has(view.id);
-    if (!isUnused || !matchesPrune(view, filters)) continue;
+  for (const { id, name, endpoints, record } of context.controller.networks()) {
+    const isUnused = !record.predefined && endpoints.size === 0;
+    if (!isUnused || !matchesPrune({ labels: record.labels, createdAt: new Date(record.createdAt) }, filters))
+      continue;
     try {
-      await removeNetwork(context, view.id);
-      deleted.push(view.name);
+      await removeNetwork(context, id);
+      deleted.push(name);
     } catch (error) {
-      context.log.warn({ network: view.name, reason: String(error) }, "cannot prune a network");
+      context.log.warn({ network: name, reason: errorMessage(error) }, "cannot prune a network");
     }
   }
   context.events.publish("network", "prune", "", { reclaimed: "0" });
   return deleted;
-}
-
-// a stopped container keeps the networks it will start on from being pruned only while it is paused or running;
-// Docker prunes what only stopped containers name, so running ones alone count
-function networkIds({ controller }: EngineContext, container: Container): Set<string> {
-  if (!container.running) return new Set();
-  const ids = container.record.spec.endpoints.map(
-    ({ network }) => controller.findNetwork(network)?.id ?? network,
-  );
-  return new Set(ids);
 }
 
 interface Connection {
@@ -75,22 +75,22 @@ interface Connection {
 }
 
 async function connect(context: EngineContext, { ref, containerRef, endpoint }: Connection): Promise<void> {
-  const view = context.controller.network(ref);
+  const network = context.controller.network(ref);
   const container = context.registry.find(containerRef);
   await context.locks.run(container.id, async () => {
-    checkConnectable(context, container, view);
-    context.controller.checkEndpoint({ ...endpoint, network: view.id });
+    checkConnectable(container, network);
+    context.controller.checkEndpoint({ ...endpoint, network: network.id });
     const { spec } = container.record;
-    const named = { ...endpoint, network: view.name };
-    await container.running?.sandbox?.connect({ ...endpoint, network: view.id });
-    const endpoints = [...spec.endpoints.filter(({ network }) => network !== "none"), named];
+    const named = { ...endpoint, network: network.name };
+    await container.running?.sandbox?.connect({ ...endpoint, network: network.id });
+    const endpoints = [...spec.endpoints.filter((it) => it.network !== "none"), named];
     const networkMode = spec.networkMode.kind === "none" ? ({ kind: "default" } as const) : spec.networkMode;
     await context.registry.change(container, { spec: { ...spec, networkMode, endpoints } });
   });
-  publish(context, "connect", view, container);
+  publish(context, "connect", network, container);
 }
 
-function checkConnectable(context: EngineContext, container: Container, view: NetworkView): void {
+function checkConnectable(container: Container, network: Network): void {
   const { spec } = container.record;
   if (container.removing)
     throw conflict(
@@ -102,12 +102,12 @@ function checkConnectable(context: EngineContext, container: Container, view: Ne
       "container sharing network namespace with another container or host cannot be connected to any other network",
     );
   }
-  if (view.driver === "host") {
+  if (network.record.driver === "host") {
     throw forbidden(
       "cannot connect container to host network - container must be created in host network mode",
     );
   }
-  if (view.driver === "null" || (mode === "none" && spec.endpoints.length > 0)) {
+  if (network.record.driver === "null" || (mode === "none" && spec.endpoints.length > 0)) {
     throw forbidden(
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     );
@@ -117,18 +117,14 @@ function checkConnectable(context: EngineContext, container: Container, view: Ne
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     );
   }
-  if (findEndpoint(context, container, view)) {
-    throw forbidden(`endpoint with name ${container.name} already exists in network ${view.name}`);
+  if (findEndpoint(container, network)) {
+    throw forbidden(`endpoint with name ${container.name} already exists in network ${network.name}`);
   }
 }
 
-function findEndpoint(
-  context: EngineContext,
-  container: Container,
-  view: NetworkView,
-): EndpointSpec | undefined {
+function findEndpoint(container: Container, network: Network): EndpointSpec | undefined {
   return container.record.spec.endpoints.find(
-    ({ network }) => network === view.name || context.controller.findNetwork(network)?.id === view.id,
+    (endpoint) => endpoint.network === network.name || endpoint.network === network.id,
   );
 }
 
@@ -136,7 +132,7 @@ async function disconnect(
   context: EngineContext,
   { ref, containerRef, force }: { ref: string; containerRef: string; force: boolean },
 ): Promise<void> {
-  const view = context.controller.network(ref);
+  const network = context.controller.network(ref);
   const container = findForDisconnect(context, containerRef);
   if (!container) {
     if (!force) throw notFound(`No such container: ${containerRef}`);
@@ -145,15 +141,18 @@ async function disconnect(
   await context.locks.run(container.id, async () => {
     const { spec } = container.record;
     if (spec.networkMode.kind === "host") throw invalid("container cannot be disconnected from host network");
-    const endpoint = findEndpoint(context, container, view);
+    const endpoint = findEndpoint(container, network);
     if (!endpoint) {
-      throw new EngineError("internal", `container ${container.id} is not connected to network ${view.name}`);
+      throw new EngineError(
+        "internal",
+        `container ${container.id} is not connected to network ${network.name}`,
+      );
     }
-    await container.running?.sandbox?.disconnect(view.id);
+    await container.running?.sandbox?.disconnect(network.id);
     const endpoints = spec.endpoints.filter((it) => it !== endpoint);
     await context.registry.change(container, { spec: { ...spec, endpoints } });
   });
-  publish(context, "disconnect", view, container);
+  publish(context, "disconnect", network, container);
 }
 
 function findForDisconnect(context: EngineContext, ref: string): Container | undefined {
@@ -164,19 +163,29 @@ function findForDisconnect(context: EngineContext, ref: string): Container | und
   }
 }
 
-function publish(context: EngineContext, action: string, view: NetworkView, container?: Container): void {
-  const attributes = { name: view.name, type: view.driver, ...(container && { container: container.id }) };
-  context.events.publish("network", action, view.id, attributes);
+function publish(context: EngineContext, action: string, network: Network, container?: Container): void {
+  const attributes = {
+    name: network.name,
+    type: network.record.driver,
+    ...(container && { container: container.id }),
+  };
+  context.events.publish("network", action, network.id, attributes);
 }
 
 /** Tells of the networks that a container joined or left by starting or ending. */
 export function publishMembership(
   context: EngineContext,
   container: Container,
-  { action, networkIds: ids }: { action: "connect" | "disconnect"; networkIds: readonly string[] },
+  { action, networkIds }: { action: "connect" | "disconnect"; networkIds: readonly string[] },
 ): void {
-  for (const id of ids) {
-    const view = context.controller.findNetwork(id);
-    if (view) publish(context, action, view, container);
+  const byId = new Map(context.controller.networks().map((network) => [network.id, network]));
+  for (const id of networkIds) {
+    const network = byId.get(id);
+    if (network) publish(context, action, network, container);
   }
+}
+
+/** The networks that a running container is on. */
+export function networkIdsOf(container: Container): string[] {
+  return container.running?.sandbox?.endpoints().map(({ networkId }) => networkId) ?? [];
 }

@@ -5,6 +5,7 @@
 // stack, which the running container then owns.
 
 import { writeFile } from "node:fs/promises";
+import type { SandboxSpec } from "../cnm/index.ts";
 import { startFailureExitCode } from "../runtime/index.ts";
 import { conflict, EngineError, errorMessage, notModified } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
@@ -13,6 +14,7 @@ import { followExit } from "./exit.ts";
 import { startHealth } from "./health.ts";
 import { checkSources } from "./mounts.ts";
 import { etcFiles, hostnameOf, sandboxSpec, sharedNetns } from "./networking.ts";
+import { networkIdsOf, publishMembership } from "./networks.ts";
 import type { EngineContext, LiveSandbox, LiveTask } from "./parts.ts";
 import { prepareRootfs } from "./rootfs.ts";
 import { specOf } from "./spec.ts";
@@ -43,6 +45,7 @@ export async function startLocked(context: EngineContext, container: Container):
     await noteFailure(context, container, error);
     throw error;
   }
+  publishMembership(context, container, { action: "connect", networkIds: networkIdsOf(container) });
   context.events.publish("container", "start", container.id, container.attributes);
   startHealth(context, container);
 }
@@ -51,10 +54,12 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   await using undo = new Undo(context.log);
   await checkSources(container.record.spec);
   const life: TaskLife = { ended: false };
-  const sandbox = await makeSandbox(context, container, undo);
+  const sandboxRequest = sandboxSpec(context, container);
+  // without endpoints yet: they are joined while containerd makes the task
+  const sandbox = await makeSandbox(context, container, { spec: { ...sandboxRequest, endpoints: [] }, undo });
   const [task] = await bothOrNeither([
     makeTask(context, container, { sandbox, life, undo }),
-    sandbox?.connectAll() ?? Promise.resolve(),
+    sandbox?.connectAll(sandboxRequest.endpoints) ?? Promise.resolve(),
   ]);
   container.streams.connect(task.stdio);
   await task.start();
@@ -83,11 +88,11 @@ async function bothOrNeither<A, B>(work: readonly [Promise<A>, Promise<B>]): Pro
 async function makeSandbox(
   context: EngineContext,
   container: Container,
-  undo: Undo,
+  { spec, undo }: { spec: SandboxSpec; undo: Undo },
 ): Promise<LiveSandbox | undefined> {
   if (container.record.spec.networkMode.kind === "container") return undefined;
   const [sandbox] = await Promise.all([
-    context.controller.createSandbox(sandboxSpec(context, container)),
+    context.controller.createSandbox(spec),
     writeFile(etcFiles(context, container).hostname, `${hostnameOf(context, container)}\n`),
   ]);
   undo.defer("delete sandbox", () => sandbox.delete());

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { InterfaceStatistics } from "../cnm/index.ts";
 import type { TaskMetrics } from "../runtime/index.ts";
 import { conflict, internal, invalid } from "../util/errors.ts";
 import type { Container, Running } from "./container.ts";
@@ -65,11 +66,22 @@ function toSample(
 }
 
 async function interfacesOf(running: Running): Promise<Readonly<Record<string, InterfaceSample>>> {
-  const statistics = (await running.sandbox?.statistics()) ?? {};
-  const toNumbers = (counters: object) =>
-    Object.fromEntries(Object.entries(counters).map(([key, value]) => [key, Number(value)]));
-  const named = Object.entries(statistics).map(([name, counters]) => [name, toNumbers(counters)]);
-  return Object.fromEntries(named) as Record<string, InterfaceSample>;
+  const statistics = (await running.sandbox?.statistics()) ?? new Map<string, InterfaceStatistics>();
+  const samples = [...statistics].map(([name, counters]) => [name, toInterfaceSample(counters)] as const);
+  return Object.fromEntries(samples);
+}
+
+function toInterfaceSample(counters: InterfaceStatistics): InterfaceSample {
+  return {
+    rxBytes: Number(counters.rxBytes),
+    rxPackets: Number(counters.rxPackets),
+    rxErrors: Number(counters.rxErrors),
+    rxDropped: Number(counters.rxDropped),
+    txBytes: Number(counters.txBytes),
+    txPackets: Number(counters.txPackets),
+    txErrors: Number(counters.txErrors),
+    txDropped: Number(counters.txDropped),
+  };
 }
 
 /** CPU time of the whole machine in nanoseconds, from the first line of /proc/stat (proc(5): ticks of 10 ms). */

@@ -67,7 +67,7 @@ async function infoFacts(context: EngineContext): Promise<InfoFacts> {
     logDriver: settings.log.driver,
     cgroupDriver: "cgroupfs",
     cgroupVersion: hostFacts.cgroupVersion === 2 ? "2" : "1",
-    networkDrivers: controller.driverNames(),
+    networkDrivers: controller.driverNames,
     volumeDrivers: ["local"],
     logDrivers: ["json-file", "none"],
     kernelVersion: release(),

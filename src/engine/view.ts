@@ -1,6 +1,6 @@
 // A container as its callers see it.
 
-import type { EndpointView as ConnectedEndpoint } from "../cnm/index.ts";
+import type { EndpointView as ConnectedEndpoint, Network } from "../cnm/index.ts";
 import type { Container } from "./container.ts";
 import { containerFolder, loggingOf } from "./create.ts";
 import type { EngineContext } from "./parts.ts";
@@ -97,7 +97,7 @@ function viewEndpoint(
   spec: EndpointSpec,
   connected: readonly ConnectedEndpoint[],
 ): EndpointView {
-  const network = context.controller.findNetwork(spec.network);
+  const network = findNetwork(context, spec.network);
   const live = connected.find(({ networkId }) => networkId === network?.id);
   const networkName = network?.name ?? spec.network;
   if (!live) return { spec, networkName, networkId: network?.id ?? "", endpointId: "", dnsNames: [] };
@@ -114,4 +114,9 @@ function viewEndpoint(
     ...(gatewayIpv6 && { gatewayIpv6 }),
     dnsNames,
   };
+}
+
+// a network may be gone that a stopped container still names
+function findNetwork({ controller }: EngineContext, ref: string): Network | undefined {
+  return controller.networks().find(({ id, name }) => id === ref || name === ref);
 }

@@ -1,0 +1,161 @@
+// Builds the network side of the daemon: the host's netlink, firewall, ports and forwarder, the drivers on them, and the
+// controller on the drivers.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import createBridge from "../../drivers/bridge/index.ts";
+import createHost from "../../drivers/host/index.ts";
+import createDefaultIpam from "../../drivers/ipam-default/index.ts";
+import createNullIpam from "../../drivers/ipam-null/index.ts";
+import createNone from "../../drivers/none/index.ts";
+import {
+  type Controller,
+  createController,
+  createNetnsMaker,
+  type DefaultBridgeConfig,
+} from "../cnm/index.ts";
+import type { Host, HostSettings } from "../driverapi/index.ts";
+import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
+import * as kernel from "../kernel/index.ts";
+import { setDnsRedirect } from "../kernel/nftables/index.ts";
+import { createPorts } from "../ports/index.ts";
+import { startProxy } from "../proxy/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Log } from "../util/log.ts";
+import type { Undo } from "../util/undo.ts";
+import type { Config, NetworkConfig } from "./config.ts";
+import { findProgram } from "./programs.ts";
+
+const ownNetns = "/proc/self/ns/net";
+
+export interface NetworkSide {
+  readonly controller: Controller;
+  readonly firewall: OwnedFirewall;
+}
+
+export interface NetworkSurroundings {
+  readonly store: Store;
+  readonly hostId: string;
+  readonly log: Log;
+  readonly undo: Undo;
+}
+
+/** Everything that is built goes onto `undo`, so that unwinding leaves the kernel as it was found. */
+export async function buildNetwork(
+  config: Config,
+  { store, hostId, log, undo }: NetworkSurroundings,
+): Promise<NetworkSide> {
+  const { network } = config;
+  const [netlink, firewall, proxy, hostFiles] = await Promise.all([
+    kernel.openNetlink(),
+    openFirewall(network, log),
+    startProxy({
+      command: [findProgram("tsdocker-proxy")],
+      controlPath: join(config.execRoot, "proxy.sock"),
+      logPath: join(config.execRoot, "proxy.log"),
+      log: log.child({ part: "proxy" }),
+    }),
+    readHostFiles(),
+  ]);
+  undo.defer("close netlink", () => netlink.close());
+  undo.defer("remove firewall", () => firewall.stop());
+  undo.defer("end proxy", () => proxy.stop());
+  const settings = await readSettings(network, netlink);
+  const host = (part: string): Host => ({
+    netlink,
+    link: kernel,
+    sysctl: hostSysctl,
+    firewall,
+    ports,
+    forwarder: proxy,
+    records: store.collection(`driver ${part}`),
+    settings,
+    log: log.child({ driver: part }),
+  });
+  const ports = createPorts({});
+  await firewall.start();
+  const controller = await createController({
+    store,
+    drivers: [createBridge(host("bridge")), createHost(host("host")), createNone(host("null"))],
+    ipamDrivers: [
+      createDefaultIpam({ defaultPools: network.addressPools, hostId }),
+      createNullIpam({ defaultPools: [] }),
+    ],
+    resolvers: proxy,
+    netns: createNetnsMaker(setDnsRedirect),
+    netnsFolder: join(config.execRoot, "netns"),
+    hostNetlink: netlink,
+    hostNetns: ownNetns,
+    hostHasIpv6: settings.ipv6,
+    hostFiles,
+    ...defaultBridge(network, settings),
+    live: new Set(),
+    log: log.child({ part: "cnm" }),
+  });
+  undo.defer("close controller", () => controller.close());
+  await proxy.sweep();
+  return { controller, firewall };
+}
+
+async function openFirewall({ firewall }: NetworkConfig, log: Log): Promise<OwnedFirewall> {
+  const options = { ipv6: firewall.ipv6, log: log.child({ part: "firewall" }) };
+  if (firewall.backend) return await createFirewall({ backend: firewall.backend, ...options });
+  return await createFirewall({ backend: "nftables", ...options }).catch((error) => {
+    log.warn({ reason: String(error) }, "this kernel has no nftables, using iptables");
+    return createFirewall({ backend: "iptables", ...options });
+  });
+}
+
+const hostSysctl: Host["sysctl"] = {
+  read: (key) => kernel.readSysctl(key),
+  write: (key, value) => kernel.writeSysctl(key, value),
+  writeAll: (values) => kernel.writeSysctls(Object.entries(values).map(([key, value]) => ({ key, value }))),
+};
+
+async function readSettings(network: NetworkConfig, netlink: kernel.Netlink): Promise<HostSettings> {
+  const ipv6 = await kernel.readSysctl("net.ipv6.conf.all.disable_ipv6");
+  return {
+    userlandProxy: network.userlandProxy,
+    ipv6: ipv6 === "0",
+    uplinkMtu: await uplinkMtu(netlink),
+    ipForward: network.ipForward,
+  };
+}
+
+/** MTU of the link that holds the default route. */
+async function uplinkMtu(netlink: kernel.Netlink): Promise<number | undefined> {
+  const [routes, links] = await Promise.all([netlink.routes(), netlink.links()]);
+  const uplink = routes.find(({ destination, link }) => destination === undefined && link !== undefined);
+  return links.find(({ index }) => index === uplink?.link)?.mtu;
+}
+
+async function readHostFiles() {
+  const [hosts, resolvConf, resolvedConf] = await Promise.all(
+    ["/etc/hosts", "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"].map((path) =>
+      readFile(path, "utf8").catch(() => ""),
+    ),
+  );
+  return { hosts: hosts ?? "", resolvConf: resolvConf ?? "", resolvedConf: resolvedConf ?? "" };
+}
+
+function defaultBridge(
+  network: NetworkConfig,
+  settings: HostSettings,
+): { defaultBridge?: DefaultBridgeConfig } {
+  if (network.bridge === "none") return {};
+  const mtu = network.mtu ?? settings.uplinkMtu;
+  return {
+    defaultBridge: {
+      link: network.bridge ?? "docker0",
+      mustExist: network.bridge !== undefined,
+      ...(network.bip && { bip: network.bip }),
+      ...(network.fixedCidr && { fixedCidr: network.fixedCidr }),
+      ...(network.defaultGateway && { defaultGateway: network.defaultGateway }),
+      ipv6: false,
+      ...(mtu !== undefined && { mtu }),
+      icc: network.icc,
+      masquerade: network.ipMasq,
+      hostBinding: network.hostBinding,
+    },
+  };
+}
