@@ -48,9 +48,7 @@ export function startForwarding(options: ForwardingOptions): ForwardingThread {
   return {
     add: (id, { fd, protocol, target, targetPort }) => {
       const number = protocolNumber[protocol];
-      inWords("forward", () =>
-        native.forwarderAdd(handle, id, fd, number, addressBytes(target), targetPort),
-      );
+      inWords("forward", () => native.forwarderAdd(handle, id, fd, number, addressBytes(target), targetPort));
     },
     remove: (ids) => native.forwarderRemove(handle, ids),
     counters: () => native.forwarderCounters(handle),

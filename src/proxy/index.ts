@@ -1,3 +1,13 @@
 // The daemon's side of tsdocker-proxy.
 
-export type { Forward, Forwarder, ResolverConfig, ResolverPorts, Resolvers, ZoneRecord } from "./types.ts";
+export { type ProxyHandle, type ProxyOptions, startProxy } from "./handle.ts";
+export type {
+  Forward,
+  Forwarder,
+  ProxyCounters,
+  ResolverConfig,
+  ResolverPorts,
+  Resolvers,
+  Upstream,
+  ZoneRecord,
+} from "./types.ts";

@@ -1,6 +1,10 @@
 // Desired state that the daemon hands to tsdocker-proxy: connections to forward, resolvers to run, names to answer.
 
+import type { ZoneRecord } from "../dns/index.ts";
+import type { ForwarderCounters } from "../kernel/splice.ts";
 import type { Address, Protocol } from "../netip/index.ts";
+
+export type { ZoneRecord };
 
 /** Forwards what arrives at a host address to a container, in user space (splice for tcp). */
 export interface Forward {
@@ -45,19 +49,15 @@ export interface ResolverPorts {
   readonly tcp: number;
 }
 
-/** One endpoint's names on its network. */
-export interface ZoneRecord {
-  readonly networkId: string;
-  readonly networkName: string;
-  readonly endpointId: string;
-  /** The first is the one that reverse look-ups give. */
-  readonly names: readonly string[];
-  readonly addresses: readonly Address[];
-}
-
 export interface Resolvers {
   /** Starts, changes or (undefined) ends the resolver of a sandbox. Resolves when it answers. */
   setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined>;
   /** Sets or (undefined) removes the names of one endpoint. Resolves when they are served. */
   setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void>;
+}
+
+/** How much a proxy has in hand, and has had. */
+export interface ProxyCounters extends ForwarderCounters {
+  readonly resolvers: number;
+  readonly records: number;
 }

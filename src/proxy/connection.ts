@@ -1,0 +1,157 @@
+// One connection to a proxy, from the daemon's side: requests out, replies in.
+
+import type { ZoneRecord } from "../dns/index.ts";
+import { type ChannelMessage, connectChannel, type FdChannel } from "../kernel/fd-channel.ts";
+import { closeFd } from "../kernel/socket.ts";
+import { internal, unavailable } from "../util/errors.ts";
+import {
+  fdsPerMessage,
+  forwardFromWire,
+  type Hello,
+  type Reply,
+  type Request,
+  toWire,
+  type WireForward,
+} from "./messages.ts";
+import type { Forward, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  /** Descriptors that came with parts of the reply. */
+  readonly fds: number[];
+  readonly parts: unknown[];
+}
+
+export class ProxyConnection {
+  pid: number | undefined;
+  readonly #channel: FdChannel;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #lost = Promise.withResolvers<void>();
+  #nextId = 1;
+  #isOpen = true;
+
+  /** Undefined when nobody listens at `path`. `lost` is called when the proxy goes, not after `close`. */
+  static open(path: string, lost: (connection: ProxyConnection) => void): ProxyConnection | undefined {
+    try {
+      return new ProxyConnection(path, lost);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && isNobody(error.code)) return undefined;
+      throw error;
+    }
+  }
+
+  private constructor(path: string, lost: (connection: ProxyConnection) => void) {
+    this.#channel = connectChannel(path, {
+      message: (message) => this.#onMessage(message),
+      closed: () => {
+        const isLoss = this.#isOpen;
+        this.#end();
+        if (isLoss) lost(this);
+      },
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#channel.close();
+  }
+
+  async hello(): Promise<Hello> {
+    return (await this.#ask({ op: "hello" })) as Hello;
+  }
+
+  async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {
+    const asked: Promise<unknown>[] = [];
+    let at = 0;
+    do {
+      const part = forwards.slice(at, at + fdsPerMessage);
+      at += fdsPerMessage;
+      const described = part.map(({ socket: _, ...rest }) => toWire(rest));
+      const fds = part.map(({ socket }) => socket);
+      asked.push(this.#ask({ op: "forwards", owner, forwards: described, more: at < forwards.length }, fds));
+    } while (at < forwards.length);
+    await Promise.all(asked);
+  }
+
+  async setResolver(
+    sandboxId: string,
+    config: ResolverConfig | undefined,
+  ): Promise<ResolverPorts | undefined> {
+    const asked = { op: "resolver", sandbox: sandboxId, config: config ? toWire(config) : null } as const;
+    return ((await this.#ask(asked)) as ResolverPorts | null) ?? undefined;
+  }
+
+  async setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void> {
+    await this.#ask({ op: "record", endpoint: endpointId, record: record ? toWire(record) : null });
+  }
+
+  async sweep(): Promise<void> {
+    await this.#ask({ op: "sweep" });
+  }
+
+  async counters(): Promise<ProxyCounters> {
+    return (await this.#ask({ op: "counters" })) as ProxyCounters;
+  }
+
+  async heldForwards(): Promise<Forward[]> {
+    const fds: number[] = [];
+    const described = (await this.#ask({ op: "sockets" }, [], fds)) as WireForward[];
+    return described.map((forward, at) => ({ ...forwardFromWire(forward), socket: fds[at] ?? -1 }));
+  }
+
+  /** Asks the proxy to end and waits until it has let go of the connection. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (!this.#isOpen) return;
+    const timeout = setTimeout(() => this.#lost.resolve(), timeoutMs);
+    await this.#ask({ op: "stop" }).catch(() => undefined);
+    await this.#lost.promise;
+    clearTimeout(timeout);
+  }
+
+  #ask(request: Request, fds: readonly number[] = [], received: number[] = []): Promise<unknown> {
+    const id = this.#nextId++;
+    const answer = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve: answer.resolve, reject: answer.reject, fds: received, parts: [] });
+    const bytes = Buffer.from(JSON.stringify({ ...request, id }));
+    this.#channel.send(bytes, fds).catch((error: Error) => {
+      this.#waiting.delete(id);
+      answer.reject(unavailable(`ask tsdocker-proxy: ${error.message}`, error));
+    });
+    return answer.promise;
+  }
+
+  #onMessage({ bytes, fds }: ChannelMessage): void {
+    const reply = JSON.parse(bytes.toString()) as Reply;
+    const waiting = this.#waiting.get(reply.id);
+    if (!waiting) {
+      for (const fd of fds) closeFd(fd);
+      return;
+    }
+    waiting.fds.push(...fds);
+    if ("result" in reply && reply.more) {
+      waiting.parts.push(...(reply.result as unknown[]));
+      return;
+    }
+    this.#waiting.delete(reply.id);
+    if ("error" in reply)
+      waiting.reject(Object.assign(internal(`tsdocker-proxy: ${reply.error}`), { code: reply.code }));
+    else waiting.resolve(Array.isArray(reply.result) ? [...waiting.parts, ...reply.result] : reply.result);
+  }
+
+  #end(): void {
+    this.#isOpen = false;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(unavailable("tsdocker-proxy: it went away"));
+    this.#lost.resolve();
+  }
+}
+
+function isNobody(code: unknown): boolean {
+  return code === "ENOENT" || code === "ECONNREFUSED";
+}

@@ -1,0 +1,312 @@
+// The daemon's handle on its proxy: finds the one that runs or starts one, tells it what is wished, and starts and
+// tells anew when it dies.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { open } from "node:fs/promises";
+import type { ZoneRecord } from "../dns/index.ts";
+import { EngineError, errorMessage, unavailable } from "../util/errors.ts";
+import type { Log } from "../util/log.ts";
+import { ProxyConnection } from "./connection.ts";
+import { type Hello, protocolVersion } from "./messages.ts";
+import type { Forward, Forwarder, ProxyCounters, ResolverConfig, ResolverPorts, Resolvers } from "./types.ts";
+
+export interface ProxyOptions {
+  /** The proxy's program and first arguments: `[process.execPath, "…/tsdocker-proxy.mjs"]`. */
+  readonly command: readonly string[];
+  /** Its control socket; at most 107 bytes, in a folder that is root's alone. */
+  readonly controlPath: string;
+  /** Netns of the host: where targets and the host's name servers are reached; undefined = the process's own. */
+  readonly netns?: string;
+  /** Where its stderr goes; undefined = nowhere. */
+  readonly logPath?: string;
+  /** End of an idle udp flow; default 90 s. */
+  readonly udpIdleMs?: number;
+  readonly log: Log;
+}
+
+export interface ProxyHandle extends Forwarder, Resolvers, AsyncDisposable {
+  /** Of the process that serves now. */
+  readonly pid: number | undefined;
+  /**
+   * Ends what an earlier daemon wished and this one has not: call it when everything has been restored.
+   */
+  sweep(): Promise<void>;
+  /** Copies of the sockets of all forwards: how a restarted daemon gets its reservations back. The caller owns them. */
+  heldForwards(): Promise<readonly Forward[]>;
+  counters(): Promise<ProxyCounters>;
+  /** Leaves the proxy serving and lets go of it. Idempotent. */
+  detach(): void;
+  /** Ends the proxy and everything it serves. Idempotent; the same as disposing. */
+  stop(): Promise<void>;
+}
+
+const startTimeoutMs = 10_000;
+const stopTimeoutMs = 5000;
+const restartPauseMs = 500;
+
+/**
+ * Adopts the proxy at the control socket, or starts one that outlives this process.
+ * @throws unavailable when none can be started
+ */
+export async function startProxy(options: ProxyOptions): Promise<ProxyHandle> {
+  const handle = new Handle(options);
+  await handle.ready();
+  return handle;
+}
+
+interface Desired {
+  readonly forwards: Map<string, readonly Forward[]>;
+  readonly resolvers: Map<string, ResolverConfig>;
+  readonly records: Map<string, ZoneRecord>;
+}
+
+class Handle implements ProxyHandle {
+  readonly #options: ProxyOptions;
+  readonly #log: Log;
+  readonly #desired: Desired = { forwards: new Map(), resolvers: new Map(), records: new Map() };
+  #connecting: Promise<ProxyConnection> | undefined;
+  #connection: ProxyConnection | undefined;
+  #child: ChildProcess | undefined;
+  #isSwept = false;
+  #isLeft = false;
+  #pause: NodeJS.Timeout | undefined;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#log = options.log;
+  }
+
+  get pid(): number | undefined {
+    return this.#connection?.pid;
+  }
+
+  async ready(): Promise<void> {
+    await this.#connected();
+  }
+
+  async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {
+    await this.#set(this.#desired.forwards, owner, forwards.length > 0 ? forwards : undefined, (connection) =>
+      connection.setForwards(owner, this.#desired.forwards.get(owner) ?? []),
+    );
+  }
+
+  setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined> {
+    return this.#set(this.#desired.resolvers, sandboxId, config, (connection) =>
+      connection.setResolver(sandboxId, this.#desired.resolvers.get(sandboxId)),
+    );
+  }
+
+  setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void> {
+    return this.#set(this.#desired.records, endpointId, record, (connection) =>
+      connection.setRecord(endpointId, this.#desired.records.get(endpointId)),
+    );
+  }
+
+  async sweep(): Promise<void> {
+    this.#isSwept = true;
+    await this.#whenConnected((connection) => connection.sweep());
+  }
+
+  heldForwards(): Promise<readonly Forward[]> {
+    return this.#whenConnected((connection) => connection.heldForwards());
+  }
+
+  counters(): Promise<ProxyCounters> {
+    return this.#whenConnected((connection) => connection.counters());
+  }
+
+  detach(): void {
+    this.#isLeft = true;
+    clearTimeout(this.#pause);
+    this.#connection?.close();
+    this.#child?.removeAllListeners();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isLeft) return;
+    this.#isLeft = true;
+    clearTimeout(this.#pause);
+    const connection = this.#connection ?? (await this.#connecting?.catch(() => undefined));
+    if (!connection) return;
+    const exited = this.#child?.exitCode === null ? exitOf(this.#child) : undefined;
+    await connection.stop(stopTimeoutMs);
+    await exited;
+    connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Records the wish and tells it; a wish that the proxy refuses is not kept. */
+  async #set<T, R>(
+    wishes: Map<string, T>,
+    key: string,
+    wish: T | undefined,
+    tell: (connection: ProxyConnection) => Promise<R>,
+  ): Promise<R> {
+    const before = wishes.get(key);
+    put(wishes, key, wish);
+    try {
+      return await this.#whenConnected(tell);
+    } catch (error) {
+      if (wishes.get(key) === wish) put(wishes, key, before);
+      throw error;
+    }
+  }
+
+  /** Asks again when the proxy died in between: every question is one that may be repeated. */
+  async #whenConnected<R>(ask: (connection: ProxyConnection) => Promise<R>): Promise<R> {
+    for (let tries = 0; ; tries++) {
+      const connection = this.#connection ?? (await this.#connected());
+      try {
+        return await ask(connection);
+      } catch (error) {
+        if (connection.isOpen || tries === 3) throw error;
+      }
+    }
+  }
+
+  #connected(): Promise<ProxyConnection> {
+    if (this.#isLeft) throw unavailable("tsdocker-proxy: the daemon has let go of it");
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<ProxyConnection> {
+    try {
+      const connection = (await this.#adopt()) ?? (await this.#start());
+      await this.#tellAll(connection);
+      this.#connection = connection;
+      if (!connection.isOpen) this.#onLost(connection);
+      return connection;
+    } catch (error) {
+      if (error instanceof EngineError) throw error;
+      throw unavailable(`start tsdocker-proxy: ${errorMessage(error)}`, error);
+    }
+  }
+
+  /** The proxy that listens at the control socket, if it speaks as we do. */
+  async #adopt(): Promise<ProxyConnection | undefined> {
+    const connection = this.#open();
+    if (!connection) return undefined;
+    const hello = await connection.hello();
+    if (hello.version === protocolVersion) return this.#greeted(connection, hello);
+    this.#log.warn({ theirs: hello.version, ours: protocolVersion }, "replacing a proxy of another version");
+    await connection.stop(stopTimeoutMs);
+    connection.close();
+    return undefined;
+  }
+
+  async #start(): Promise<ProxyConnection> {
+    this.#child = await spawnProxy(this.#options);
+    const connection = this.#open();
+    if (!connection) throw new Error("it does not answer");
+    const hello = await connection.hello();
+    this.#log.info({ proxy: hello.pid }, "started tsdocker-proxy");
+    return this.#greeted(connection, hello);
+  }
+
+  #greeted(connection: ProxyConnection, hello: Hello): ProxyConnection {
+    connection.pid = hello.pid;
+    return connection;
+  }
+
+  #open(): ProxyConnection | undefined {
+    const lost = (connection: ProxyConnection) => this.#onLost(connection);
+    return ProxyConnection.open(this.#options.controlPath, lost);
+  }
+
+  async #tellAll(connection: ProxyConnection): Promise<void> {
+    const { records, resolvers, forwards } = this.#desired;
+    const told = [
+      ...[...records].map(([id, record]) => connection.setRecord(id, record)),
+      ...[...resolvers].map(([id, config]) => connection.setResolver(id, config)),
+      ...[...forwards].map(([owner, wished]) => connection.setForwards(owner, wished)),
+    ];
+    for (const outcome of await Promise.allSettled(told))
+      if (outcome.status === "rejected")
+        this.#log.warn(
+          { reason: errorMessage(outcome.reason) },
+          "tsdocker-proxy could not be told everything",
+        );
+    if (this.#isSwept) await connection.sweep();
+  }
+
+  #onLost(connection: ProxyConnection): void {
+    if (this.#isLeft || this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#log.warn({ proxy: connection.pid }, "tsdocker-proxy is gone: starting another");
+    this.#reconnect();
+  }
+
+  #reconnect(): void {
+    if (this.#isLeft) return;
+    this.#connected().catch((error: unknown) => {
+      this.#log.error({ reason: errorMessage(error) }, "tsdocker-proxy cannot be started");
+      this.#pause = setTimeout(() => this.#reconnect(), restartPauseMs);
+    });
+  }
+}
+
+function put<T>(wishes: Map<string, T>, key: string, wish: T | undefined): void {
+  if (wish === undefined) wishes.delete(key);
+  else wishes.set(key, wish);
+}
+
+/** In a session of its own, so that neither our end nor a Ctrl-C is its end. Resolves when it listens. */
+async function spawnProxy(options: ProxyOptions): Promise<ChildProcess> {
+  const [program = process.execPath, ...first] = options.command;
+  const args = [...first, "--control", options.controlPath];
+  if (options.netns !== undefined) args.push("--netns", options.netns);
+  if (options.udpIdleMs !== undefined) args.push("--udp-idle-ms", String(options.udpIdleMs));
+  await using log = options.logPath === undefined ? undefined : await open(options.logPath, "a");
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ["ignore", "ignore", log?.fd ?? "ignore", "pipe"],
+    cwd: "/",
+  });
+  try {
+    await readyOf(child);
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+  child.unref();
+  return child;
+}
+
+/** Descriptor 3 says `0\n` when it serves, or `1\n` and why it cannot: docker-proxy's protocol. */
+async function readyOf(child: ChildProcess): Promise<void> {
+  const pipe = child.stdio[3];
+  if (!pipe || !("setEncoding" in pipe)) throw new Error("no pipe to the child");
+  const said = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    const timeout = setTimeout(() => reject(new Error(`silent for ${startTimeoutMs} ms`)), startTimeoutMs);
+    pipe.setEncoding("utf8");
+    pipe.on("data", (part) => {
+      text += part;
+    });
+    pipe.once("close", () => {
+      clearTimeout(timeout);
+      resolve(text);
+    });
+    child.once("error", (error) => {
+      clearTimeout(timeout);
+      reject(error);
+    });
+  });
+  if (!said.startsWith("0\n")) throw new Error(said.replace(/^1\n/, "").trim() || "it ended at once");
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const timeout = setTimeout(resolve, stopTimeoutMs);
+    child.once("exit", () => {
+      clearTimeout(timeout);
+      resolve();
+    });
+  });
+}

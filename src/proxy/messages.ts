@@ -1,0 +1,88 @@
+// What daemon and proxy say to each other, as JSON: requests with an id, and a reply to each. A proxy may be older or
+// newer than the daemon that adopts it: another `protocolVersion` makes the daemon start a new one.
+
+import type { ZoneRecord } from "../dns/index.ts";
+import { type Address, formatAddress, parseAddress } from "../netip/index.ts";
+import type { Forward, ResolverConfig } from "./types.ts";
+
+export const protocolVersion = 1;
+
+/** Descriptors that one message carries (SCM_MAX_FD is 253). */
+export const fdsPerMessage = 250;
+
+export type Request =
+  | { readonly op: "hello" }
+  /** The wish is whole when `more` is false. The nth forward's socket is the nth fd. */
+  | {
+      readonly op: "forwards";
+      readonly owner: string;
+      readonly forwards: WireForward[];
+      readonly more: boolean;
+    }
+  | { readonly op: "resolver"; readonly sandbox: string; readonly config: Wire<ResolverConfig> | null }
+  | { readonly op: "record"; readonly endpoint: string; readonly record: Wire<ZoneRecord> | null }
+  /** Ends what this connection has not mentioned. */
+  | { readonly op: "sweep" }
+  /** The sockets of all forwards: they come with replies of their own, the last of which has `more` false. */
+  | { readonly op: "sockets" }
+  | { readonly op: "counters" }
+  | { readonly op: "stop" };
+
+export type Numbered<T> = T & { readonly id: number };
+
+export type Reply =
+  | { readonly id: number; readonly result: unknown; readonly more?: boolean }
+  | { readonly id: number; readonly error: string; readonly code?: string };
+
+export interface Hello {
+  readonly version: number;
+  readonly pid: number;
+}
+
+/** The same value with addresses as text. */
+export type Wire<T> = T extends Address
+  ? string
+  : T extends string | number | boolean | undefined | null
+    ? T
+    : { [K in keyof T]: Wire<T[K]> };
+
+export type WireForward = Wire<Omit<Forward, "socket">>;
+
+/** Addresses become text; everything else is JSON already. */
+export function toWire<T>(value: T): Wire<T> {
+  return convert(value, (part) => (isAddress(part) ? formatAddress(part) : undefined)) as Wire<T>;
+}
+
+export function resolverConfigFromWire(wire: Wire<ResolverConfig>): ResolverConfig {
+  const upstreams = wire.upstreams.map((upstream) => ({
+    ...upstream,
+    address: addressFromWire(upstream.address),
+  }));
+  return { ...wire, upstreams };
+}
+
+export function zoneRecordFromWire(wire: Wire<ZoneRecord>): ZoneRecord {
+  return { ...wire, addresses: wire.addresses.map(addressFromWire) };
+}
+
+export function forwardFromWire(wire: WireForward): Omit<Forward, "socket"> {
+  return { ...wire, listen: addressFromWire(wire.listen), target: addressFromWire(wire.target) };
+}
+
+function addressFromWire(text: string): Address {
+  const address = parseAddress(text);
+  if (!address) throw new RangeError(`not an address: ${text}`);
+  return address;
+}
+
+function isAddress(value: unknown): value is Address {
+  return typeof value === "object" && value !== null && "value" in value && typeof value.value === "bigint";
+}
+
+function convert(value: unknown, replace: (part: unknown) => unknown): unknown {
+  const replaced = replace(value);
+  if (replaced !== undefined) return replaced;
+  if (Array.isArray(value)) return value.map((item) => convert(item, replace));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, convert(item, replace)]));
+}

@@ -1,0 +1,160 @@
+// The resolver of one sandbox: two sockets in its netns, what it may see, whom it may ask.
+
+import { stat } from "node:fs/promises";
+import {
+  decide,
+  encodeReply,
+  parseQuery,
+  type Query,
+  refusal,
+  relayReply,
+  serverFailure,
+  type View,
+  type Zones,
+} from "../dns/index.ts";
+import type { DatagramBatch } from "../kernel/datagrams.ts";
+import { bindSockets, socketAddress } from "../kernel/socket.ts";
+import type { Address } from "../netip/index.ts";
+import type { Log } from "../util/log.ts";
+import { AnswerCache } from "./answer-cache.ts";
+import { exchange } from "./exchange.ts";
+import type { Reply, Transport } from "./responder.ts";
+import { TcpResponder } from "./tcp-responder.ts";
+import type { ResolverConfig, ResolverPorts } from "./types.ts";
+import { UdpResponder } from "./udp-responder.ts";
+import type { UpstreamLease, UpstreamPool } from "./upstream-pool.ts";
+
+/** What all resolvers of a process share. */
+export interface ResolverWorld {
+  readonly zones: Zones;
+  readonly pool: UpstreamPool;
+  /** Netns of the host; undefined = the process's own. */
+  readonly hostNetns: string | undefined;
+  /** Questions in flight of all resolvers. */
+  readonly load: { inFlight: number };
+  /** Memory for questions over UDP and our own replies. */
+  readonly batch: DatagramBatch;
+  readonly log: Log;
+}
+
+export const resolverAddress: Address = { family: 4, value: 0x7f00000bn };
+
+/** Questions of one sandbox that may wait for an answer from outside, and of all. */
+const mostEach = 2048;
+const mostOfAll = 16_384;
+
+export class SandboxResolver {
+  readonly ports: ResolverPorts;
+  readonly #world: ResolverWorld;
+  readonly #netnsId: string;
+  readonly #responders: readonly { close(): void }[];
+  readonly #cache = new AnswerCache();
+  #config: ResolverConfig;
+  #view: View;
+  #leases: UpstreamLease[];
+  #inFlight = 0;
+
+  /** Opens the sockets. Rejects with KernelError: ENOENT when the netns is not there. */
+  static async open(config: ResolverConfig, world: ResolverWorld): Promise<SandboxResolver> {
+    const { netns } = config;
+    // freeBind: loopback may not be up yet
+    const socket = { netns, address: resolverAddress, port: 0, freeBind: true } as const;
+    const netnsId = await identityOf(netns);
+    const [udp, tcp] = await bindSockets([
+      { ...socket, protocol: "udp" },
+      { ...socket, protocol: "tcp" },
+    ]);
+    if (udp === undefined || tcp === undefined) throw new Error("open the sockets of a resolver: none came");
+    return new SandboxResolver(config, world, { netnsId, udp, tcp });
+  }
+
+  private constructor(
+    config: ResolverConfig,
+    world: ResolverWorld,
+    { netnsId, udp, tcp }: { netnsId: string; udp: number; tcp: number },
+  ) {
+    this.#world = world;
+    this.#netnsId = netnsId;
+    this.#config = config;
+    this.#view = this.#viewOf(config);
+    this.#leases = this.#lease(config);
+    this.ports = { udp: socketAddress(udp).port, tcp: socketAddress(tcp).port };
+    this.#responders = [
+      new UdpResponder(udp, (bytes) => this.#reply(bytes, "udp"), world),
+      new TcpResponder(tcp, (bytes) => this.#reply(bytes, "tcp")),
+    ];
+  }
+
+  /** True when its sockets are in the namespace that is now at the path: a path may be used again. */
+  async isIn(netns: string): Promise<boolean> {
+    return this.#config.netns === netns && this.#netnsId === (await identityOf(netns));
+  }
+
+  /** Takes a new configuration in the same netns. */
+  update(config: ResolverConfig): void {
+    const before = this.#leases;
+    this.#config = config;
+    this.#view = this.#viewOf(config);
+    this.#leases = this.#lease(config);
+    this.#cache.clear();
+    for (const lease of before) lease.release(); // last, so that a server that stays keeps its sockets
+  }
+
+  close(): void {
+    for (const responder of this.#responders) responder.close();
+    for (const lease of this.#leases) lease.release();
+    this.#leases = [];
+  }
+
+  #viewOf({ networks, privateNames, forwards }: ResolverConfig): View {
+    const names = Object.entries(privateNames).map(([name, ids]) => [name.toLowerCase(), ids] as const);
+    return { zones: this.#world.zones, networks, forwards, privateNames: Object.fromEntries(names) };
+  }
+
+  #lease({ netns, upstreams }: ResolverConfig): UpstreamLease[] {
+    return upstreams
+      .filter(({ address, from }) => from === "host" || address.value !== resolverAddress.value) // that is us
+      .map(({ address, port = 53, from }) =>
+        this.#world.pool.lease({ address, port, netns: from === "host" ? this.#world.hostNetns : netns }),
+      );
+  }
+
+  #reply(bytes: Buffer, transport: Transport): Reply {
+    const cached = transport === "udp" ? this.#cache.get(bytes, this.#world.zones.version) : undefined;
+    if (cached) return cached;
+    const parsed = parseQuery(bytes);
+    if (parsed.kind === "drop") return undefined;
+    if (parsed.kind === "error") return parsed.reply;
+    const decision = decide(parsed.query, this.#view);
+    if (decision.kind === "forward") return this.#forward(parsed.query, transport);
+    const reply = encodeReply(parsed.query, decision.content, transport);
+    const isFixed = (decision.content.records?.length ?? 0) < 2; // several are shuffled each time
+    if (isFixed && transport === "udp") this.#cache.set(bytes, reply, this.#world.zones.version);
+    return reply;
+  }
+
+  #forward(query: Query, transport: Transport): Reply {
+    const { load } = this.#world;
+    if (this.#inFlight >= mostEach || load.inFlight >= mostOfAll) return refusal(query);
+    return this.#askOutside({ ...query, bytes: Buffer.from(query.bytes) }, transport);
+  }
+
+  async #askOutside(query: Query, transport: Transport): Promise<Buffer> {
+    const { load } = this.#world;
+    const upstreams = this.#leases.map(({ upstream }) => upstream);
+    this.#inFlight++;
+    load.inFlight++;
+    try {
+      const response = await exchange(query, transport, upstreams);
+      return response ? relayReply(query, response, transport) : serverFailure(query);
+    } finally {
+      this.#inFlight--;
+      load.inFlight--;
+    }
+  }
+}
+
+async function identityOf(netns: string): Promise<string> {
+  const { dev, ino } = await stat(netns);
+  return `${dev} ${ino}`;
+}
