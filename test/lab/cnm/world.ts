@@ -1,0 +1,189 @@
+// A controller on a lab host: real kernel, real firewall, real ports; the proxy's two halves only write down what they
+// were told.
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import createBridgeDriver from "../../../drivers/bridge/index.ts";
+import createHostDriver from "../../../drivers/host/index.ts";
+import createDefaultIpam from "../../../drivers/ipam-default/index.ts";
+import createNullIpam from "../../../drivers/ipam-null/index.ts";
+import createNoneDriver from "../../../drivers/none/index.ts";
+import {
+  type Controller,
+  type ControllerOptions,
+  createController,
+  createNetnsMaker,
+} from "../../../src/cnm/index.ts";
+import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
+import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
+import * as kernel from "../../../src/kernel/index.ts";
+import { createPorts } from "../../../src/ports/index.ts";
+import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "../../../src/proxy/index.ts";
+import { openStore, type Store } from "../../../src/store/index.ts";
+import { type Log, silentLog } from "../../../src/util/log.ts";
+import type { LabHost } from "../lab.ts";
+
+/** The proxy as a notebook. */
+export class ProxyNotes implements Forwarder, Resolvers {
+  readonly forwards = new Map<string, readonly Forward[]>();
+  readonly resolvers = new Map<string, ResolverConfig>();
+  readonly records = new Map<string, ZoneRecord>();
+  readonly redirects = new Map<string, { readonly udp: number; readonly tcp: number }>();
+
+  async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {
+    if (forwards.length > 0) this.forwards.set(owner, forwards);
+    else this.forwards.delete(owner);
+  }
+
+  async setResolver(sandboxId: string, config: ResolverConfig | undefined) {
+    if (!config) return void this.resolvers.delete(sandboxId);
+    this.resolvers.set(sandboxId, config);
+    return { udp: 10053, tcp: 10054 };
+  }
+
+  async setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void> {
+    if (record) this.records.set(endpointId, record);
+    else this.records.delete(endpointId);
+  }
+
+  /** Names that resolve on a network, with how many endpoints each has. */
+  names(networkId: string): string[] {
+    return [...this.records.values()]
+      .flatMap((record) => (record.networkId === networkId ? record.names : []))
+      .sort();
+  }
+}
+
+/** What a daemon builds around a controller. */
+export interface World extends AsyncDisposable {
+  readonly controller: Controller;
+  readonly proxy: ProxyNotes;
+  readonly store: Store;
+  readonly firewall: OwnedFirewall;
+  readonly host: Host;
+  /** Scratch folder for the files of containers. */
+  readonly folder: string;
+  /** Ends the daemon without any clean-up, as a crash does; the next world can go on in the same folder. */
+  crash(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly settings?: Partial<HostSettings>;
+  readonly defaultBridge?: ControllerOptions["defaultBridge"] | "none";
+  /** Go on where a crashed world stopped. */
+  readonly folder?: string;
+  readonly live?: ReadonlySet<string>;
+  readonly log?: Log;
+  readonly wrapDriver?: (
+    driver: ReturnType<typeof createBridgeDriver>,
+  ) => ReturnType<typeof createBridgeDriver>;
+}
+
+const defaultBridge = {
+  link: "docker0",
+  mustExist: false,
+  ipv6: false,
+  icc: true,
+  masquerade: true,
+} as const;
+
+/** The hands that a driver gets on a lab host. */
+export async function labDriverHost(
+  lab: LabHost,
+  parts: {
+    readonly firewall: OwnedFirewall;
+    readonly proxy: ProxyNotes;
+    readonly store: Store;
+    readonly settings?: Partial<HostSettings>;
+    readonly log?: Log;
+  },
+): Promise<Host> {
+  const { netns, netlink } = lab;
+  return {
+    netlink,
+    link: kernel,
+    sysctl: {
+      read: (key) => kernel.readSysctl(key, netns).catch(() => undefined),
+      write: (key, value) => kernel.writeSysctl(key, value, netns),
+      writeAll: (values) =>
+        kernel.writeSysctls(
+          Object.entries(values).map(([key, value]) => ({ key, value })),
+          netns,
+        ),
+    },
+    firewall: parts.firewall,
+    ports: createPorts({ netns }),
+    forwarder: parts.proxy,
+    records: parts.store.collection("driver"),
+    settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
+    log: parts.log ?? silentLog,
+  };
+}
+
+export async function createWorld(lab: LabHost, options: WorldOptions = {}): Promise<World> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "tsdocker-world-")));
+  await writeFile(join(folder, "resolv.conf"), "nameserver 192.0.2.53\nsearch example.org\n");
+  await writeFile(join(folder, "hosts"), "127.0.0.1\tlocalhost\n");
+  const log = options.log ?? silentLog;
+  const store = openStore(join(folder, "store"));
+  const proxy = new ProxyNotes();
+  const firewall = await createFirewall({ backend: "nftables", netns: lab.netns });
+  const host = await labDriverHost(lab, {
+    firewall,
+    proxy,
+    store,
+    log,
+    ...(options.settings && { settings: options.settings }),
+  });
+  const wrap = options.wrapDriver ?? ((driver) => driver);
+  const ipamOptions = { defaultPools: [], hostId: "lab" };
+  const { defaultBridge: bridge = defaultBridge } = options;
+  const controller = await createController({
+    store,
+    drivers: [wrap(createBridgeDriver(host)), createHostDriver(host), createNoneDriver(host)],
+    ipamDrivers: [createDefaultIpam(ipamOptions), createNullIpam(ipamOptions)],
+    resolvers: proxy,
+    netns: createNetnsMaker(async (netns, ports) => {
+      if (ports) proxy.redirects.set(netns, ports);
+      else proxy.redirects.delete(netns);
+    }),
+    netnsFolder: `${lab.netns}-netns`,
+    hostNetlink: lab.netlink,
+    hostNetns: lab.netns,
+    hostHasIpv6: true,
+    hostFiles: {
+      hosts: join(folder, "hosts"),
+      resolvConf: join(folder, "resolv.conf"),
+      resolvedConf: join(folder, "resolved.conf"),
+    },
+    ...(bridge !== "none" && { defaultBridge: bridge }),
+    live: options.live ?? new Set(),
+    log,
+  });
+  await firewall.start();
+  return {
+    controller,
+    proxy,
+    store,
+    firewall,
+    host,
+    folder,
+    async crash() {
+      await controller.settle();
+      await firewall.close();
+      await store.close();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const network of controller.networks()) {
+        for (const { containerId } of (await network.view()).members)
+          await controller.sandbox(containerId)?.delete();
+      }
+      await controller.close();
+      await firewall.stop();
+      await store.close();
+      await kernel.deleteNetnsFolder(`${lab.netns}-netns`);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,71 @@
+// What a test must leave as it found it: links, rules, namespaces, mounts, processes.
+
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { openNetlink } from "../../src/kernel/index.ts";
+
+const run = promisify(execFile);
+
+/** Kinds of things with what there is of each, in text that people can compare. */
+export type Snapshot = Readonly<Record<string, readonly string[]>>;
+
+/** Links, addresses, routes and rules of one netns (path of its pin; undefined: the process's own). */
+export async function snapshotNetns(netns?: string): Promise<Snapshot> {
+  await using netlink = await openNetlink(netns);
+  const links = await netlink.links();
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const [addresses, routes] = await Promise.all([netlink.addresses(), netlink.routes()]);
+  return {
+    links: links.map(({ name, alias }) => [name, alias].join(" ").trim()).sort(),
+    addresses: addresses
+      .map(({ link, prefix }) => `${names.get(link)} ${prefix.address.value}/${prefix.length}`)
+      .sort(),
+    routes: routes
+      .map(({ link, destination }) => `${destination?.address.value ?? "default"} ${names.get(link ?? 0)}`)
+      .sort(),
+    nftables: await listRules(netns, "nft", "list", "ruleset"),
+    iptables: await listRules(netns, "iptables-save"),
+  };
+}
+
+/** Mounts and processes of the machine that mention any of these words (a lab's folder, say). */
+export async function snapshotMachine(...words: readonly string[]): Promise<Snapshot> {
+  const mentions = (text: string) => words.some((word) => text.includes(word));
+  const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter(mentions);
+  const processes = await Promise.all(
+    (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name)).map(commandLine),
+  );
+  return { mounts, processes: processes.filter(mentions).sort() };
+}
+
+/** What is there now and was not before, by kind; empty when nothing leaked. What went missing counts too. */
+export function leaks(before: Snapshot, after: Snapshot): Record<string, { more: string[]; less: string[] }> {
+  const kinds = new Set([...Object.keys(before), ...Object.keys(after)]);
+  const found: Record<string, { more: string[]; less: string[] }> = {};
+  for (const kind of kinds) {
+    const [old, now] = [before[kind] ?? [], after[kind] ?? []];
+    const more = now.filter((item) => !old.includes(item));
+    const less = old.filter((item) => !now.includes(item));
+    if (more.length + less.length > 0) found[kind] = { more, less };
+  }
+  return found;
+}
+
+async function commandLine(pid: string): Promise<string> {
+  const text = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  return text.replaceAll("\0", " ").trim();
+}
+
+/** The tool's lines without counters and comments; none where the tool is missing. */
+async function listRules(
+  netns: string | undefined,
+  ...command: readonly [string, ...string[]]
+): Promise<string[]> {
+  const [file, ...args] = netns ? ["nsenter", `--net=${netns}`, ...command] : command;
+  const { stdout } = await run(file ?? "", args).catch(() => ({ stdout: "" }));
+  return stdout
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#") && !/^:|^\*|^COMMIT/.test(line));
+}
