@@ -106,8 +106,8 @@ class TaskWatch implements TaskEvents {
 
   async #subscribeOnce(subscribed: () => void): Promise<void> {
     const { events } = this.#containerd.services;
-    const namespace = `namespace==${this.#containerd.namespace}`;
-    const filters = [`${namespace},topic~=|^/tasks/|`, `${namespace},topic==${markerTopic}`];
+    const namespace = `namespace==${JSON.stringify(this.#containerd.namespace)}`;
+    const filters = [`${namespace},topic~=|^/tasks/|`, `${namespace},topic==${JSON.stringify(markerTopic)}`];
     const marker = randomUUID();
     const inForce = new AbortController();
     const marking = this.#sendMarkers(marker, AbortSignal.any([this.#stop.signal, inForce.signal]));

@@ -2,21 +2,26 @@
 
 import { access, readdir, readFile } from "node:fs/promises";
 import { release } from "node:os";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { knownCapabilities } from "./capabilities.ts";
 import { listDevices } from "./devices.ts";
 import type { HostFacts } from "./spec-input.ts";
 
 /** Reads everything; what cannot be read counts as absent. */
 export async function readHostFacts(): Promise<HostFacts> {
-  const [isUnified, memsw, status, limits, score, devices, thermalPaths] = await Promise.all([
-    exists("/sys/fs/cgroup/cgroup.controllers"),
-    exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"),
-    readText("/proc/self/status"),
-    readText("/proc/self/limits"),
-    readText("/proc/self/oom_score_adj"),
-    listDevices("/dev"),
-    findThermalPaths(),
-  ]);
+  const [isUnified, memsw, status, limits, score, devices, thermalPaths, config, bootLine] =
+    await Promise.all([
+      exists("/sys/fs/cgroup/cgroup.controllers"),
+      exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"),
+      readText("/proc/self/status"),
+      readText("/proc/self/limits"),
+      readText("/proc/self/oom_score_adj"),
+      listDevices("/dev"),
+      findThermalPaths(),
+      readKernelConfig(),
+      readText("/proc/cmdline"),
+    ]);
   return {
     cgroupVersion: isUnified ? 2 : 1,
     hasSwapLimit: isUnified || memsw,
@@ -26,6 +31,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     devices,
     thermalPaths,
     kernel: parseKernel(release()),
+    hasX32: mayRunX32(config, bootLine),
   };
 }
 
@@ -66,10 +72,23 @@ export function parseLimits(text: string): Readonly<Record<string, number>> {
   return limits;
 }
 
+/** False only when the kernel's configuration says so. Debian builds x32 in and leaves it off until the boot line asks. */
+export function mayRunX32(config: string, bootLine: string): boolean {
+  if (config === "") return true;
+  if (!/^CONFIG_X86_X32(_ABI)?=y$/m.test(config)) return false;
+  return !/^CONFIG_X86_X32_DISABLED=y$/m.test(config) || /\bsyscall\.x32=y\b/.test(bootLine);
+}
+
 /** `6.18.5-generic` as [6, 18]. */
 export function parseKernel(release: string): readonly [number, number] {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return [Number(major ?? 0), Number(minor ?? 0)];
+}
+
+async function readKernelConfig(): Promise<string> {
+  const packed = await readFile("/proc/config.gz").catch(() => undefined);
+  if (packed) return (await promisify(gunzip)(packed)).toString();
+  return await readText(`/boot/config-${release()}`);
 }
 
 async function findThermalPaths(): Promise<readonly string[]> {

@@ -133,4 +133,6 @@ export interface HostFacts {
   readonly thermalPaths: readonly string[];
   /** Major and minor number: 6.18 is [6, 18]. */
   readonly kernel: readonly [number, number];
+  /** Whether the kernel runs x32 programs (a third ABI of x86-64 that few kernels have on). */
+  readonly hasX32: boolean;
 }
