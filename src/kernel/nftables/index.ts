@@ -1,6 +1,7 @@
 // nftables over netlink: values in, one atomic transaction out. No text of any command is written or parsed.
 
 export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
+export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-redirect.ts";
 export * from "./expression.ts";
 export { nftablesGroup } from "./numbers.ts";
 export * from "./request.ts";

@@ -39,10 +39,16 @@ export function nfgenmsg(family: number, resource = 0): Encoder {
   return new Encoder().struct(Uint8Array.of(family, 0, resource >> 8, resource & 0xff));
 }
 
-/** Makes the table unless it is there. */
-export function addTable(table: Table): Request {
+/** Makes the table unless it is there; EEXIST then when it is to be `exclusive`. */
+export function addTable(table: Table, { exclusive = false } = {}): Request {
   const encoder = begin(table).string(tableAttribute.name, table.name).be32(tableAttribute.flags, 0);
-  return change(nftType.newTable, nlmFlag.create, encoder, `nft add table ${named(table)}`);
+  const flags = nlmFlag.create | (exclusive ? nlmFlag.exclusive : 0);
+  return change(
+    nftType.newTable,
+    flags,
+    encoder,
+    `nft ${exclusive ? "create" : "add"} table ${named(table)}`,
+  );
 }
 
 /** Removes the table and all that is in it. ENOENT when there is none: add it in the same transaction first. */
