@@ -98,10 +98,12 @@ export class Registry {
   /** `GET /v2/…`, in order. */
   readonly requests: string[] = [];
   misbehave: Misbehave = (_request, _response, pass) => pass();
+  readonly folder: string;
   readonly #gate: Server;
   readonly #undo: Undo;
 
-  private constructor(gate: Server, undo: Undo) {
+  private constructor(folder: string, gate: Server, undo: Undo) {
+    this.folder = folder;
     this.#gate = gate;
     this.#undo = undo;
     this.host = `127.0.0.1:${(gate.address() as AddressInfo).port}`;
@@ -127,8 +129,22 @@ export class Registry {
     const gate = createServer((req, res) => registry.#pass(req, res, socket));
     gate.listen(0, "127.0.0.1");
     await new Promise((resolve) => gate.once("listening", resolve));
-    const registry = new Registry(gate, undo.move());
+    const registry = new Registry(folder, gate, undo.move());
     return registry;
+  }
+
+  /** The same registry a second time, on localhost:5000 in the netns of a process. */
+  async alsoIn(pid: number): Promise<void> {
+    const config = join(this.folder, "second.yml");
+    const text = await readFile(join(this.folder, "config.yml"), "utf8");
+    await writeFile(config, JSON.stringify({ ...JSON.parse(text), http: { addr: "localhost:5000" } }));
+    const argv = [`--net=/proc/${pid}/ns/net`, "docker-registry", "serve", config];
+    const child = spawn("nsenter", argv, { stdio: "ignore" });
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    this.#undo.defer("stop second registry", async () => {
+      child.kill();
+      await exited;
+    });
   }
 
   async stop(): Promise<void> {
