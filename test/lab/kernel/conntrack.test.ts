@@ -1,0 +1,89 @@
+import dgram from "node:dgram";
+import { describe, expect, it } from "vitest";
+import { bindSocket, deleteConntrack, listConntrack } from "../../../src/kernel/index.ts";
+import { address } from "../../unit/kernel/values.ts";
+import { Namespaces, openFds } from "./namespaces.ts";
+
+const udp = 17;
+
+/** Connections are tracked where a nat chain hooks in; here 127.0.0.9:99 (and its IPv6 like) is translated to port 53. */
+async function withTranslation(): Promise<Namespaces> {
+  const lab = await Namespaces.create("a");
+  const rules = `table ip t { chain o { type nat hook output priority -100; ip daddr 127.0.0.9 udp dport 99 dnat to 127.0.0.1:53; }; }
+    table ip6 t { chain o { type nat hook output priority -100; }; }`;
+  await lab.run("a", "nft", rules);
+  return lab;
+}
+
+async function send(lab: Namespaces, from: string, to: string, port: number): Promise<void> {
+  const family = from.includes(":") ? "udp6" : "udp4";
+  const socket = dgram.createSocket(family);
+  const fd = await bindSocket({ netns: lab.path("a"), protocol: "udp", address: address(from), port: 0 });
+  await new Promise<void>((done) => socket.bind({ fd }, done));
+  await new Promise((done) => socket.send("x", port, to, done));
+  socket.close();
+}
+
+describe("tracked connections", () => {
+  it("are found by what was asked for and by who answers", async () => {
+    await using lab = await withTranslation();
+    for (let i = 0; i < 3; i++) await send(lab, "127.0.0.1", "127.0.0.9", 99);
+    await send(lab, "127.0.0.1", "127.0.0.9", 98);
+    const found = await listConntrack(
+      { family: 4, protocol: udp, originalDestination: address("127.0.0.9"), originalDestinationPort: 99 },
+      lab.path("a"),
+    );
+    expect(found).toHaveLength(3);
+    expect(found[0]).toMatchObject({
+      original: { source: address("127.0.0.1"), protocol: udp, destinationPort: 99 },
+      reply: { source: address("127.0.0.1"), sourcePort: 53 },
+    });
+    const bySource = {
+      family: 4,
+      protocol: udp,
+      replySource: address("127.0.0.1"),
+      replySourcePort: 53,
+    } as const;
+    expect(await listConntrack(bySource, lab.path("a"))).toHaveLength(3);
+    expect(await listConntrack({ family: 4, originalDestinationPort: 98 }, lab.path("a"))).toHaveLength(1);
+    expect(await listConntrack({ family: 4 }, lab.path("a"))).toHaveLength(4);
+  });
+
+  it("are deleted when they match, and no others", async () => {
+    await using lab = await withTranslation();
+    for (const port of [99, 99, 98]) await send(lab, "127.0.0.1", "127.0.0.9", port);
+    await send(lab, "::1", "::1", 99);
+    const filter = { family: 4, protocol: udp, originalDestinationPort: 99 } as const;
+    expect(await deleteConntrack(filter, lab.path("a"))).toBe(2);
+    expect(await deleteConntrack(filter, lab.path("a"))).toBe(0);
+    expect(await listConntrack({ family: 4 }, lab.path("a"))).toHaveLength(1);
+    expect(await listConntrack({ family: 6 }, lab.path("a"))).toHaveLength(1);
+    const six = { family: 6, originalDestination: address("::1"), originalDestinationPort: 99 } as const;
+    expect(await deleteConntrack(six, lab.path("a"))).toBe(1);
+  });
+
+  it("are deleted in great numbers", async () => {
+    await using lab = await withTranslation();
+    const socket = dgram.createSocket("udp4");
+    const fd = await bindSocket({
+      netns: lab.path("a"),
+      protocol: "udp",
+      address: address("127.0.0.1"),
+      port: 0,
+    });
+    await new Promise<void>((done) => socket.bind({ fd }, done));
+    for (let port = 1; port <= 1500; port++)
+      await new Promise((done) => socket.send("x", port, "127.0.0.2", done));
+    socket.close();
+    const filter = { family: 4, originalDestination: address("127.0.0.2") } as const;
+    expect(await deleteConntrack(filter, lab.path("a"))).toBe(1500);
+    expect(await listConntrack({ family: 4 }, lab.path("a"))).toEqual([]);
+  });
+
+  it("leave no descriptor open", async () => {
+    await using lab = await withTranslation();
+    const before = openFds();
+    for (let i = 0; i < 5; i++) await deleteConntrack({ family: 4, protocol: udp }, lab.path("a"));
+    expect(openFds()).toBe(before);
+  });
+});
