@@ -1,7 +1,7 @@
 // The sockets on which the API is served: unix, TCP on loopback, and TCP with TLS whose clients have certificates.
 
 import { chown, lstat, readFile, unlink } from "node:fs/promises";
-import { createServer, type RequestListener, type Server } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import { connect } from "node:net";
 import { isLoopback, parseAddress } from "../netip/index.ts";
 import { errorMessage, internal, invalid } from "../util/errors.ts";
@@ -61,10 +61,10 @@ export class Listeners {
 
   async #openServer(address: ListenAddress, options: ListenOptions): Promise<Server> {
     if (address.kind === "unix")
-      return openUnix(this.#configure(createServer()), address.path, options.group);
+      return openUnix(this.#configure(createPlainServer()), address.path, options.group);
     const { host, port } = address;
     checkTcp(address, options.tls);
-    const server = this.#configure(options.tls ? await createTlsServer(options.tls) : createServer());
+    const server = this.#configure(options.tls ? await createTlsServer(options.tls) : createPlainServer());
     await listen(server, `tcp://${host}:${port}`, () => server.listen(port, host));
     return server;
   }
@@ -75,6 +75,11 @@ export class Listeners {
     server.on("request", this.#handle);
     return server;
   }
+}
+
+// an ESM import of node:http runs all its getters, and with them loads undici (for WebSocket): 30 ms and 10 MB for nothing
+function createPlainServer(): Server {
+  return process.getBuiltinModule("node:http").createServer();
 }
 
 function checkTcp({ host, port }: { host: string; port: number }, tls: TlsFiles | undefined): void {
