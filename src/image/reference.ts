@@ -20,13 +20,15 @@ const domainPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\
 const component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const pathPattern = new RegExp(`^${component}(?:/${component})*$`);
 const tagPattern = /^\w[\w.-]{0,127}$/;
-const digestPattern = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
-const sha256Pattern = /^sha256:[0-9a-f]{64}$/;
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+/** Longer than any valid reference: not worth matching. */
+const longest = 2048;
 
 /** Parses a reference; throws invalid with Docker's message. */
 export function parseReference(text: string): Reference {
   if (/^[0-9a-f]{64}$/.test(text))
     throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
+  if (text.length > longest) throw invalid("invalid reference format");
   const { domain, rest } = splitDomain(text);
   const { path, tag, digest } = splitPath(rest);
   if (path !== path.toLowerCase())
@@ -80,9 +82,9 @@ export function familiarString(reference: Reference): string {
   return `${familiarName(reference)}${suffix(reference)}`;
 }
 
-/** True for `sha256:` and 64 lower-case hex digits. */
+/** True for `sha256:` and 64 lower-case hex digits: the one algorithm that registries use. */
 export function isDigest(text: string): boolean {
-  return digestPattern.test(text) && (!text.startsWith("sha256:") || sha256Pattern.test(text));
+  return digestPattern.test(text);
 }
 
 function suffix({ tag, digest }: Reference): string {
