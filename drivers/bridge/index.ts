@@ -2,6 +2,7 @@
 
 import type {
   CreateNetworkRequest,
+  DeleteEndpointRequest,
   EndpointInterface,
   EndpointRef,
   Host,
@@ -107,11 +108,11 @@ class BridgeDriver implements NetworkDriver {
     return interface_;
   }
 
-  async deleteEndpoint({ networkId, endpointId }: EndpointRef): Promise<void> {
+  async deleteEndpoint({ networkId, endpointId, sandboxIsGone }: DeleteEndpointRequest): Promise<void> {
     const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
     this.#networks.get(networkId)?.endpoints.delete(endpointId);
     await endpoint?.ports?.dispose();
-    await this.#removal.remove(portName(endpointId));
+    await this.#removal.remove(portName(endpointId), { lazy: sandboxIsGone === true });
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -193,7 +194,7 @@ class BridgeDriver implements NetworkDriver {
     const addresses = await this.#host.netlink.addresses({ link: index });
     const requests = addresses.map(({ prefix }) => deleteAddress({ link: index, prefix }));
     await unless(gone, this.#host.netlink.send(...requests, setLink(index, { alias: "tsdocker:deleted" })));
-    this.#removal.remove(name).catch((error: unknown) => {
+    this.#removal.remove(name, { lazy: true }).catch((error: unknown) => {
       this.#host.log.warn({ link: name, reason: String(error) }, "cannot delete bridge");
     });
   }

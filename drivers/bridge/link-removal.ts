@@ -6,38 +6,62 @@ import type { Host } from "../../src/driverapi/index.ts";
 /** Links on their way out wear this group ("td" in ASCII); nothing else uses it. */
 const doomedGroup = 0x7464;
 
+/** How long a deletion that nobody waits for may wait for company. */
+const lazinessMs = 100;
+
 /** Deletes links by name, many at a time. */
 export class LinkRemoval {
   readonly #host: Pick<Host, "netlink" | "link">;
   readonly #pending = new Map<string, Promise<void>>();
   #waiting: { name: string; done: () => void; failed: (reason: unknown) => void }[] = [];
   #running = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(host: Pick<Host, "netlink" | "link">) {
     this.#host = host;
   }
 
-  /** Resolves when the link is gone; a link that is gone already is no error. */
-  remove(name: string): Promise<void> {
+  /**
+   * Resolves when the link is gone; one that is gone already is no error. `lazy`: others may come along first, so that
+   * a burst of deletions is paid for once and holds up nobody who makes links meanwhile.
+   */
+  remove(name: string, { lazy = false } = {}): Promise<void> {
     const known = this.#pending.get(name);
-    if (known) return known;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#pending.set(name, promise);
-    this.#waiting.push({ name, done: resolve, failed: reject });
-    const forget = () => this.#pending.delete(name);
-    promise.then(forget, forget);
-    if (!this.#running) void this.#run();
+    const promise = known ?? this.#add(name);
+    if (!lazy) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), lazinessMs);
     return promise;
   }
 
   /** Resolves at once unless the name is on its way out; then when it is free again. */
   async freed(name: string): Promise<void> {
-    await this.#pending.get(name)?.catch(() => undefined);
+    const pending = this.#pending.get(name);
+    if (!pending) return;
+    this.#start();
+    await pending.catch(() => undefined);
   }
 
   /** Resolves when nothing is on its way out. */
   async settle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending.values());
+    while (this.#pending.size > 0) {
+      this.#start();
+      await Promise.allSettled(this.#pending.values());
+    }
+  }
+
+  #add(name: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#pending.set(name, promise);
+    this.#waiting.push({ name, done: resolve, failed: reject });
+    const forget = () => this.#pending.delete(name);
+    promise.then(forget, forget);
+    return promise;
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (!this.#running) void this.#run();
   }
 
   async #run(): Promise<void> {

@@ -128,8 +128,11 @@ class NetworkController implements Controller {
   }
 
   async settle(): Promise<void> {
+    const drivers = async () =>
+      await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.()));
+    await drivers();
     await this.#parts.background.settle();
-    await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.()));
+    await drivers();
   }
 
   async close(): Promise<void> {

@@ -140,7 +140,7 @@ async function withPools(
     families,
     pools: draft.ipam.pools,
     options: draft.ipam.options ?? {},
-    exclude: await parts.hostPrefixes(),
+    exclude: parts.hostPrefixes,
     skipGateway: [...(skip?.skipIpv4 ? [4 as const] : []), ...(skip?.skipIpv6 ? [6 as const] : [])],
   });
   leased.undo.forget();

@@ -68,8 +68,8 @@ export async function leaveNetwork(
 }
 
 /** Tells the driver that an endpoint, which has left, is no more: its link goes. */
-export async function deleteInDriver(endpoint: Endpoint): Promise<void> {
-  await endpoint.network.driver.deleteEndpoint(refOf(endpoint));
+export async function deleteInDriver(endpoint: Endpoint, sandboxIsGone = false): Promise<void> {
+  await endpoint.network.driver.deleteEndpoint({ ...refOf(endpoint), sandboxIsGone });
 }
 
 /** Gives an endpoint's addresses back and takes it off its network's list. */

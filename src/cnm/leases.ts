@@ -5,6 +5,7 @@ import {
   type Address,
   type Family,
   formatAddress,
+  isUnspecified,
   type Mac,
   type Prefix,
   prefixContains,
@@ -22,8 +23,8 @@ export interface PoolsRequest {
   readonly families: readonly Family[];
   readonly pools: readonly PoolSpec[];
   readonly options: Readonly<Record<string, string>>;
-  /** Prefixes that a chosen pool must not overlap. */
-  readonly exclude: readonly Prefix[];
+  /** Prefixes that a chosen pool must not overlap; asked for only when one is to be chosen. */
+  readonly exclude: () => Promise<readonly Prefix[]>;
   /** Families whose gateway is not wanted unless the user names one. */
   readonly skipGateway: readonly Family[];
 }
@@ -119,13 +120,14 @@ async function leasePool(
   const { ipam } = request;
   const spaces = await ipam.defaultAddressSpaces();
   const addressSpace = request.scope === "local" ? spaces.local : spaces.global;
+  const isChosen = !spec.subnet || isUnspecified(spec.subnet.address);
   const lease = await ipam.requestPool({
     addressSpace,
     family,
     ...(spec.subnet && { pool: spec.subnet }),
     ...(spec.range && { subPool: spec.range }),
     options: request.options,
-    exclude: request.scope === "local" ? request.exclude : [],
+    exclude: isChosen && request.scope === "local" ? await request.exclude() : [],
   });
   undo.defer("release pool", () => ipam.releasePool(lease.poolId));
   const gateway =

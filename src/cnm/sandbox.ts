@@ -305,7 +305,7 @@ export class Sandbox {
     this.#endpoints = [];
     if (this.#parts.sandboxes.get(this.containerId) === this) this.#parts.sandboxes.delete(this.containerId);
     // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
-    for (const endpoint of endpoints) background.run("delete endpoint", () => deleteInDriver(endpoint));
+    for (const endpoint of endpoints) background.run("delete endpoint", () => deleteInDriver(endpoint, true));
     await records.store.commit((transaction) => {
       for (const { id } of endpoints) transaction.delete(records.endpoints, id);
       transaction.delete(records.sandboxes, this.id);

@@ -46,6 +46,11 @@ export interface EndpointRef {
   readonly endpointId: string;
 }
 
+export interface DeleteEndpointRequest extends EndpointRef {
+  /** The sandbox's netns is gone and takes its links with it: deleting them is not urgent. */
+  readonly sandboxIsGone?: boolean;
+}
+
 export interface JoinRequest extends EndpointRef {
   /** Path of the sandbox's netns; it exists and is pinned. */
   readonly sandboxKey: string;
@@ -107,7 +112,7 @@ export interface NetworkDriver {
 
   /** May fill in only what the request's interface left empty. */
   createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface>;
-  deleteEndpoint(request: EndpointRef): Promise<void>;
+  deleteEndpoint(request: DeleteEndpointRequest): Promise<void>;
 
   join(request: JoinRequest): Promise<JoinResponse>;
   leave(request: EndpointRef): Promise<void>;
