@@ -15,6 +15,7 @@ import {
   parseReference,
   type Reference,
   withDefaultTag,
+  withDigest,
 } from "./reference.ts";
 
 /** An image in the store. */
@@ -109,7 +110,9 @@ export class Catalogue {
       if (!image) throw notFound(`No such image: ${id}`);
       return { image };
     }
-    const reference = withDefaultTag(parseReference(text.replace(/^sha256:(?=[0-9a-f]+$)/, "")));
+    const parsed = withDefaultTag(parseReference(text.replace(/^sha256:(?=[0-9a-f]+$)/, "")));
+    // With both a tag and a digest the digest decides.
+    const reference = parsed.digest ? withDigest(parsed, parsed.digest) : parsed;
     const image = this.named(reference);
     if (image) return { image, reference };
     const found = this.#byPrefix(text);

@@ -1,13 +1,13 @@
 // docker pull: resolve the name at a registry, bring in what is missing, unpack it, name it.
 
-import { forbidden, notFound } from "../util/errors.ts";
+import { notFound } from "../util/errors.ts";
 import type { StoredImage } from "./catalogue.ts";
 import { writeDocuments } from "./commit-image.ts";
 import { type ImageContext, type ImageLease, withLease } from "./context.ts";
-import { downloadBlob, ingestRef } from "./download.ts";
+import { type BlobSource, fetchBlob, fetchLayers } from "./fetch-layers.ts";
 import { isIndexType, type Manifest, parseConfig, parseManifest } from "./oci.ts";
 import { choosePlatform, formatPlatform, hostPlatform, type Platform, parsePlatform } from "./platform.ts";
-import { type Report, shortDigest } from "./progress.ts";
+import type { Report } from "./progress.ts";
 import {
   canonicalName,
   familiarName,
@@ -20,9 +20,9 @@ import {
 import type { RegistryAuth } from "./registry/auth.ts";
 import { connectRepository } from "./registry/connect.ts";
 import { pullError } from "./registry/errors.ts";
-import type { FetchedManifest, Repository } from "./registry/repository.ts";
+import type { FetchedManifest } from "./registry/repository.ts";
 import { throwIfAborted } from "./shared-work.ts";
-import { type Layer, layersOf } from "./unpack.ts";
+import { layersOf } from "./unpack.ts";
 
 export interface PullRequest {
   /** `name`, `name:tag` or `name@digest`; a bare name means every tag. */
@@ -31,11 +31,8 @@ export interface PullRequest {
   readonly auth?: RegistryAuth;
 }
 
-interface Source {
-  readonly repository: Repository;
+interface Source extends BlobSource {
   readonly reference: Reference;
-  readonly report: Report;
-  readonly signal: AbortSignal;
 }
 
 /** Pulls what the request names. Throws with Docker's messages; what has been downloaded in part stays for next time. */
@@ -187,88 +184,4 @@ async function fetchImage(
   await fetchLayers(context, source, layers, sourceLabels);
   const documents = { manifest, manifestDescriptor: descriptor, manifestBytes: bytes, config, configBytes };
   return await writeDocuments(lease.containerd, { ...documents, sourceLabels });
-}
-
-/** Layers come in side by side and are unpacked bottom up, each as soon as it and the one below are there. */
-async function fetchLayers(
-  context: ImageContext,
-  source: Source,
-  layers: readonly Layer[],
-  labels: Readonly<Record<string, string>>,
-): Promise<void> {
-  // One failure stops the others.
-  const stop = new AbortController();
-  const signal = AbortSignal.any([source.signal, stop.signal]);
-  let failure: unknown;
-  const guard = (work: Promise<void>) =>
-    work.catch((error: unknown) => {
-      failure ??= error;
-      stop.abort(error);
-      throw error;
-    });
-  let below: Promise<void> = Promise.resolve();
-  const work = layers.map((layer) => {
-    const downloaded = guard(fetchLayer(context, { ...source, signal }, layer, labels));
-    below = guard(unpackAbove(context, { ...source, signal }, layer, { downloaded, below }));
-    return below;
-  });
-  await Promise.allSettled(work);
-  if (failure !== undefined) throw failure;
-}
-
-async function fetchLayer(
-  context: ImageContext,
-  source: Source,
-  layer: Layer,
-  labels: Readonly<Record<string, string>>,
-): Promise<void> {
-  const id = shortDigest(layer.descriptor.digest);
-  const { digest } = layer.descriptor;
-  const [isHere, isUnpacked] = await Promise.all([
-    context.containerd.content.info(digest),
-    context.unpacker.isUnpacked(layer.chainId),
-  ]);
-  if (isHere && isUnpacked) {
-    source.report({ status: "Already exists", id });
-    return;
-  }
-  source.report({ status: "Pulling fs layer", id });
-  await fetchBlob(context, source, layer.descriptor, labels);
-}
-
-async function unpackAbove(
-  context: ImageContext,
-  { report, signal }: Source,
-  layer: Layer,
-  after: { readonly downloaded: Promise<void>; readonly below: Promise<void> },
-): Promise<void> {
-  await Promise.all([after.downloaded, after.below]);
-  if (await context.unpacker.isUnpacked(layer.chainId)) return;
-  await context.unpacker.unpack(layer, report, signal);
-  report({ status: "Pull complete", id: shortDigest(layer.descriptor.digest) });
-}
-
-/** A blob that two pulls need at once comes in once. */
-async function fetchBlob(
-  context: ImageContext,
-  { repository, report, signal }: Source,
-  descriptor: Manifest["config"],
-  labels: Readonly<Record<string, string>>,
-): Promise<void> {
-  if (descriptor.mediaType.includes("foreign") || descriptor.mediaType.includes("nondistributable"))
-    throw forbidden(`pull ${descriptor.digest}: layers that may not be distributed are not supported`);
-  await context.downloads.run(ingestRef(descriptor), { report, signal }, (caller) =>
-    context.downloadSlots.run(caller.signal, () =>
-      downloadBlob({
-        content: context.containerd.content,
-        descriptor,
-        labels,
-        open: (offset, inner) => repository.blob(descriptor.digest, offset, inner),
-        report: caller.report,
-        signal: caller.signal,
-        attempts: context.downloadAttempts,
-        retryDelayMs: context.retryDelayMs,
-      }),
-    ),
-  );
 }

@@ -1,6 +1,6 @@
 // How large images are on disk: the sum of their unpacked layers. A snapshot never changes, so each is asked for once.
 
-import type { Snapshots } from "../runtime/index.ts";
+import { isNotFound, type Snapshots } from "../runtime/index.ts";
 
 export class Sizes {
   readonly #snapshots: Snapshots;
@@ -28,6 +28,8 @@ export class Sizes {
       return (await this.#snapshots.usage(chainId)).size;
     } catch (error) {
       this.#known.delete(chainId);
+      // An image whose layer somebody else removed must not hide the others from a list.
+      if (isNotFound(error)) return 0;
       throw error;
     }
   }
