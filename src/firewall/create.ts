@@ -1,8 +1,10 @@
 // Builds the firewall that a daemon asked for.
 
-import { notImplemented } from "../util/errors.ts";
+import type { IptablesVariant } from "../kernel/iptables/index.ts";
 import type { Log } from "../util/log.ts";
 import { firewallOn, type OwnedFirewall } from "./firewall.ts";
+import { iptablesBackend } from "./iptables/backend.ts";
+import { alone } from "./leftovers.ts";
 import { openNftablesBackend } from "./nftables/backend.ts";
 import { noBackend } from "./none.ts";
 import type { Firewall } from "./rules.ts";
@@ -18,6 +20,8 @@ export interface FirewallOptions {
    * `net.ipv4.conf.<bridge>.route_localnet=1` on each bridge; without it they are left to the forwarder. Default: true.
    */
   readonly loopbackNat?: boolean;
+  /** Which iptables the iptables back end uses. Default: the one that the system calls `iptables`. */
+  readonly iptables?: IptablesVariant;
   readonly log?: Log;
 }
 
@@ -26,12 +30,12 @@ export interface FirewallOptions {
  * @throws when the kernel lacks what the back end needs
  */
 export async function createFirewall(options: FirewallOptions): Promise<OwnedFirewall> {
-  const { netns, ipv6 = true, loopbackNat = true, log } = options;
+  const { netns, ipv6 = true, loopbackNat = true, iptables = "default", log } = options;
   switch (options.backend) {
     case "nftables":
-      return firewallOn(await openNftablesBackend({ netns, ipv6, loopbackNat }), log);
+      return firewallOn(alone(await openNftablesBackend({ netns, ipv6, loopbackNat }), netns), log);
     case "iptables":
-      throw notImplemented("make an iptables firewall: not there yet");
+      return firewallOn(alone(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns), log);
     case "none":
       return firewallOn(noBackend, log);
   }

@@ -1,9 +1,9 @@
 // How the kernel lets us see packets between two ports of one bridge, which plain forwarding rules never do.
 
-import { hasCode, readSysctl, writeSysctl } from "../../kernel/index.ts";
+import { hasCode } from "../../kernel/index.ts";
 import { addTable, deleteTable, type Nftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
-import { notImplemented } from "../../util/errors.ts";
+import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import { bridgeLayout, bridgeTable } from "./layout.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function prepareBridging(
   netns: string | undefined,
 ): Promise<Bridging> {
   if (await hasBridgeMeta(nftables)) return "table";
-  for (const family of families) await callNetfilter(family, netns);
+  for (const family of families) await callBridgeNetfilter(family, netns);
   return "netfilter";
 }
 
@@ -39,17 +39,5 @@ async function hasBridgeMeta(nftables: Nftables): Promise<boolean> {
   } catch (error) {
     if (hasCode(error, "EOPNOTSUPP", "ENOENT", "EAFNOSUPPORT")) return false;
     throw error;
-  }
-}
-
-async function callNetfilter(family: Family, netns: string | undefined): Promise<void> {
-  const key = `net.bridge.bridge-nf-call-ip${family === 6 ? "6" : ""}tables`;
-  try {
-    if ((await readSysctl(key, netns)) === "0") await writeSysctl(key, "1", netns);
-  } catch (error) {
-    if (!hasCode(error, "ENOENT")) throw error;
-    throw notImplemented(
-      "keep the containers of a bridge apart: needs NFT_BRIDGE_META or br_netfilter, and this kernel has neither",
-    );
   }
 }

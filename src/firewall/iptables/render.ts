@@ -1,0 +1,157 @@
+// Rules as iptables-restore lines: a pure function. The chains have Docker's names where Docker's users know them.
+//
+//   filter FORWARD > DOCKER-USER (the user's), DOCKER-FORWARD > DOCKER-INTERNAL, DOCKER-CT, DOCKER-BRIDGE > DOCKER
+//   nat    PREROUTING, OUTPUT > DOCKER;  POSTROUTING > DOCKER-POSTROUTING
+//   raw    PREROUTING > DOCKER-RAW
+
+import {
+  type Address,
+  type Family,
+  formatAddress,
+  formatPrefix,
+  type PortRange,
+  subnetOf,
+} from "../../netip/index.ts";
+import { hostAddressOf } from "../key.ts";
+import type { AllowRule, BridgeRule, PublishRule, Rule } from "../rules.ts";
+
+/** The chains of one table and their rules, without the leading `-A chain`. */
+export type TableRules = Readonly<Record<string, readonly string[]>>;
+
+/** All that a family's tables hold of ours. */
+export interface RuleSet {
+  readonly raw: TableRules;
+  readonly filter: TableRules;
+  readonly nat: TableRules;
+}
+
+export type TableName = keyof RuleSet;
+
+/** Everything that the rules mean for one family. */
+export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
+  const bridges = rules.filter((rule) => rule.kind === "bridge");
+  const published = rules.filter((rule) => rule.kind === "publish" && rule.target.family === family);
+  const allowed = rules.filter((rule) => rule.kind === "allow" && rule.target.family === family);
+  return {
+    raw: { "DOCKER-RAW": family === 4 ? ["! -i lo -d 127.0.0.0/8 -j DROP"] : [] },
+    filter: filterTable(bridges, allowed as AllowRule[], family),
+    nat: {
+      DOCKER: publishing(published as PublishRule[], family),
+      "DOCKER-POSTROUTING": bridges.flatMap((bridge) => leaving(bridge, family)),
+    },
+  };
+}
+
+function filterTable(
+  bridges: readonly BridgeRule[],
+  allowed: readonly AllowRule[],
+  family: Family,
+): TableRules {
+  const allowedOn = Map.groupBy(allowed, ({ link }) => link);
+  const internal = bridges.filter((bridge) => modeOf(bridge, family) === "isolated");
+  const open = bridges.filter((bridge) => modeOf(bridge, family) !== "isolated");
+  return {
+    "DOCKER-FORWARD": [
+      "-j DOCKER-INTERNAL",
+      "-j DOCKER-CT",
+      "-j DOCKER-BRIDGE",
+      ...open.map(({ link }) => `-i ${link} -j ACCEPT`),
+    ],
+    "DOCKER-INTERNAL": internal.flatMap((bridge) => [
+      `-i ${bridge.link} ! -o ${bridge.link} -j DROP`,
+      `! -i ${bridge.link} -o ${bridge.link} -j DROP`,
+      ...within(bridge, allowedOn.get(bridge.link) ?? []),
+    ]),
+    "DOCKER-CT": open.flatMap((bridge) => tracking(bridge, family)),
+    "DOCKER-BRIDGE": open.map(({ link }) => `-o ${link} -j DOCKER`),
+    DOCKER: open.flatMap((bridge) => entering(bridge, allowedOn.get(bridge.link) ?? [], family)),
+  };
+}
+
+/** What is known passes; what is neither known nor new would leave untranslated. */
+function tracking(bridge: BridgeRule, family: Family): string[] {
+  const { link } = bridge;
+  const known = `-o ${link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`;
+  const mode = modeOf(bridge, family);
+  const outgoing = `-i ${link} ! -o ${link} -m conntrack --ctstate INVALID -j DROP`;
+  const incoming = `! -i ${link} -o ${link} -m conntrack --ctstate INVALID -j DROP`;
+  if (mode === "nat") return [known, outgoing, incoming];
+  return mode === "nat-unprotected" ? [known, outgoing] : [known];
+}
+
+/** Packets that a bridge's link is to take: from its own containers, and new ones from elsewhere. */
+function entering(bridge: BridgeRule, allowed: readonly AllowRule[], family: Family): string[] {
+  const { link } = bridge;
+  const mode = modeOf(bridge, family);
+  const fromElsewhere = `! -i ${link} -o ${link}`;
+  return [
+    `-o ${link} -m conntrack --ctstate DNAT -j ACCEPT`,
+    ...within(bridge, allowed),
+    ...(mode === "nat-unprotected" ? [`${fromElsewhere} -j ACCEPT`] : []),
+    ...(mode === "routed" ? [`${fromElsewhere} -p ${family === 4 ? "icmp" : "ipv6-icmp"} -j ACCEPT`] : []),
+    ...bridge.trustedLinks.map((trusted) => `-i ${trusted} -o ${link} -j ACCEPT`),
+    ...allowed.map((rule) => `${fromElsewhere} ${allowance(rule)}`),
+    `${fromElsewhere} -j DROP`,
+  ];
+}
+
+/** Between two containers of the bridge. */
+function within({ link, icc }: BridgeRule, allowed: readonly AllowRule[]): string[] {
+  const inside = `-i ${link} -o ${link}`;
+  if (icc) return [`${inside} -j ACCEPT`];
+  const links = allowed.filter(({ from }) => from !== undefined);
+  return [...links.map((rule) => `${inside} ${allowance(rule)}`), `${inside} -j DROP`];
+}
+
+function allowance({ from, target, protocol, targetPorts }: AllowRule): string {
+  const source = from ? `-s ${formatAddress(from)} ` : "";
+  return `${source}-d ${formatAddress(target)} -p ${protocol} --dport ${dport(targetPorts)} -j ACCEPT`;
+}
+
+/** One rule for each published port or range; those of one address go before those of all. */
+function publishing(published: readonly PublishRule[], family: Family): string[] {
+  const unanswerable = family === 6 ? ["-s fe80::/10 -j RETURN", "-d ::1 -j RETURN"] : [];
+  const specific = published.filter((rule) => hostAddressOf(rule));
+  const general = published.filter((rule) => !hostAddressOf(rule));
+  return [...unanswerable, ...[...specific, ...general].map(translation)];
+}
+
+function translation(rule: PublishRule): string {
+  const host = hostAddressOf(rule);
+  const to = destination(rule.target, rule.hostPorts, rule.targetPorts);
+  const at = `${host ? `-d ${formatAddress(host)} ` : ""}-p ${rule.protocol} --dport ${dport(rule.hostPorts)}`;
+  return `${at} -j DNAT --to-destination ${to}`;
+}
+
+/** Without a port it stays as it is; `ip:80-90/8080` moves 8080 to 80, 8081 to 81 and so on (Linux 4.18). */
+function destination(target: Address, host: PortRange, container: PortRange): string {
+  const text = formatAddress(target);
+  const address = target.family === 6 ? `[${text}]` : text;
+  if (host.first === container.first) return host.first === host.last ? `${address}:${host.first}` : text;
+  if (host.first === host.last) return `${address}:${container.first}`;
+  return `${address}:${container.first}-${container.last}/${host.first}`;
+}
+
+function leaving(bridge: BridgeRule, family: Family): string[] {
+  const { link, internal } = bridge;
+  const source = internal ? "keep" : bridge.source[family];
+  const subnets = bridge.subnets.filter(({ address }) => address.family === family);
+  return [
+    ...(family === 4 ? [`-s 127.0.0.0/8 -o ${link} -j MASQUERADE`] : []),
+    ...subnets.flatMap((subnet) => {
+      const from = `-s ${formatPrefix(subnetOf(subnet))}`;
+      const hairpin = `${from} -o ${link} -m conntrack --ctstate DNAT -j MASQUERADE`;
+      if (source === "keep") return [hairpin];
+      const how = source === "masquerade" ? "MASQUERADE" : `SNAT --to-source ${formatAddress(source)}`;
+      return [hairpin, `${from} ! -o ${link} -j ${how}`];
+    }),
+  ];
+}
+
+function modeOf(bridge: BridgeRule, family: Family) {
+  return bridge.internal ? "isolated" : bridge.gatewayMode[family];
+}
+
+function dport({ first, last }: PortRange): string {
+  return first === last ? `${first}` : `${first}:${last}`;
+}
