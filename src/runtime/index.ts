@@ -50,7 +50,6 @@ export type { SnapshotInfo, SnapshotKind, Snapshots } from "./snapshots.ts";
 export { startFailureExitCode } from "./start-failure.ts";
 export type { MakeFifo, Stdio } from "./stdio.ts";
 export {
-  type ContainerdExit,
   type Supervised,
   type SuperviseOptions,
   superviseContainerd,
@@ -59,3 +58,4 @@ export type { ExecProcess, StreamOptions, Task } from "./task.ts";
 export type { TaskEvent, TaskExit } from "./task-event.ts";
 export { type TaskEvents, watchTasks } from "./task-events.ts";
 export type { Descriptor, LabelChanges, Labels, Mount } from "./values.ts";
+export type { ProcessExit } from "./watched-process.ts";

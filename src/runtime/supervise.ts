@@ -1,15 +1,22 @@
 // A containerd of the daemon's own: its configuration, its start, its watch, its end. Containers live in shims and
 // outlast every death of containerd; one that a killed daemon left behind is taken over rather than started again.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorMessage, unavailable } from "../util/errors.ts";
+import { errorMessage, invalid, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { probeContainerd } from "./containerd.ts";
 import { configToml } from "./containerd-config.ts";
-import { findLeftOver, isAlive } from "./left-over.ts";
+import { findLeftOver } from "./left-over.ts";
+import {
+  childProcess,
+  endProcess,
+  foreignProcess,
+  type ProcessExit,
+  type WatchedProcess,
+} from "./watched-process.ts";
 
 export interface SuperviseOptions {
   /** Where images and snapshots are kept. */
@@ -24,11 +31,6 @@ export interface SuperviseOptions {
   readonly startTimeoutMs?: number;
 }
 
-export interface ContainerdExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
 export interface Supervised {
   readonly address: string;
   /** The process id now; changes when containerd is restarted. */
@@ -36,7 +38,7 @@ export interface Supervised {
   /** Ends containerd: SIGTERM, then SIGKILL. Containers go on in their shims. May be called twice. */
   stop(): Promise<void>;
   /** Calls back at every death that was not asked for, before the restart. Returns how to stop listening. */
-  onExit(listener: (exit: ContainerdExit) => void): () => void;
+  onExit(listener: (exit: ProcessExit) => void): () => void;
 }
 
 const startTimeoutMs = 15_000;
@@ -52,18 +54,13 @@ export async function superviseContainerd(options: SuperviseOptions): Promise<Su
   return supervisor;
 }
 
-interface Process {
-  readonly pid: number;
-  readonly exited: Promise<ContainerdExit>;
-}
-
 class Supervisor implements Supervised {
   readonly address: string;
   readonly #options: SuperviseOptions;
   readonly #log: Log;
-  readonly #listeners = new Set<(exit: ContainerdExit) => void>();
+  readonly #listeners = new Set<(exit: ProcessExit) => void>();
   readonly #stopping = new AbortController();
-  #process: Process | undefined;
+  #process: WatchedProcess | undefined;
   #watch: Promise<void> = Promise.resolve();
 
   constructor(options: SuperviseOptions) {
@@ -78,6 +75,7 @@ class Supervisor implements Supervised {
 
   async begin(): Promise<void> {
     const { root, state } = this.#options;
+    checkSocketPath(`${this.address}.ttrpc`);
     await Promise.all([
       mkdir(root, { recursive: true, mode: 0o711 }),
       mkdir(state, { recursive: true, mode: 0o711 }),
@@ -88,7 +86,7 @@ class Supervisor implements Supervised {
     this.#watch = this.#keepAlive(this.#process);
   }
 
-  onExit(listener: (exit: ContainerdExit) => void): () => void {
+  onExit(listener: (exit: ProcessExit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -115,10 +113,10 @@ class Supervisor implements Supervised {
     await rename(`${this.#configFile}.new`, this.#configFile);
   }
 
-  async #takeOver(): Promise<Process | undefined> {
+  async #takeOver(): Promise<WatchedProcess | undefined> {
     const pid = await findLeftOver(this.#pidFile, this.#configFile);
     if (pid === undefined) return undefined;
-    const found = { pid, exited: watchForeign(pid, this.#stopping.signal) };
+    const found = foreignProcess(pid, this.#stopping.signal);
     try {
       await probeContainerd(this.address, 3000);
       this.#log.info({ pid }, "taking over the containerd that is running");
@@ -130,7 +128,7 @@ class Supervisor implements Supervised {
     }
   }
 
-  async #start(): Promise<Process> {
+  async #start(): Promise<WatchedProcess> {
     const { binary = "containerd", logFile } = this.#options;
     await rm(this.address, { force: true });
     await using log = logFile === undefined ? undefined : await open(logFile, "a", 0o640);
@@ -155,8 +153,8 @@ class Supervisor implements Supervised {
     return started;
   }
 
-  async #keepAlive(first: Process): Promise<void> {
-    let current: Process | undefined = first;
+  async #keepAlive(first: WatchedProcess): Promise<void> {
+    let current: WatchedProcess | undefined = first;
     let backoffMs = 0;
     let startedAt = Date.now();
     while (!this.#stopping.signal.aborted) {
@@ -170,7 +168,7 @@ class Supervisor implements Supervised {
     }
   }
 
-  async #restart(): Promise<Process | undefined> {
+  async #restart(): Promise<WatchedProcess | undefined> {
     try {
       this.#process = await this.#start();
       if (this.#stopping.signal.aborted) await endProcess(this.#process, stopTimeoutMs);
@@ -181,7 +179,7 @@ class Supervisor implements Supervised {
     }
   }
 
-  #report(exit: ContainerdExit): void {
+  #report(exit: ProcessExit): void {
     this.#process = undefined;
     if (this.#stopping.signal.aborted) return;
     this.#log.error({ ...exit }, "containerd ended, starting it again; containers go on");
@@ -189,47 +187,16 @@ class Supervisor implements Supervised {
   }
 }
 
-function childProcess(child: ChildProcess): Process {
-  const exited = new Promise<ContainerdExit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", () => resolve({ code: null, signal: null }));
-  });
-  return { pid: child.pid ?? 0, exited };
-}
-
-/** The end of a process that is not our child can only be looked for. */
-async function watchForeign(pid: number, stop: AbortSignal): Promise<ContainerdExit> {
-  while (await isAlive(pid)) {
-    // After the stop was asked for, look quickly: somebody waits.
-    await sleep(stop.aborted ? 20 : 500, undefined, stop.aborted ? {} : { signal: stop }).catch(
-      () => undefined,
+// The kernel's sun_path has 108 bytes, the last of them a zero; containerd's own message would not say so.
+function checkSocketPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length > 107)
+    throw invalid(
+      `start containerd: ${path} has ${length} bytes, a unix socket's path at most 107: choose a shorter root`,
     );
-  }
-  return { code: null, signal: null };
 }
 
-async function endProcess(process_: Process, patienceMs: number): Promise<void> {
-  signal(process_.pid, "SIGTERM");
-  const patience = new AbortController();
-  const inTime = await Promise.race([
-    process_.exited.then(() => true),
-    sleep(patienceMs, false, { signal: patience.signal }).catch(() => false),
-  ]);
-  patience.abort();
-  if (inTime) return;
-  signal(process_.pid, "SIGKILL");
-  await process_.exited;
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // Gone already.
-  }
-}
-
-async function waitForAnswer(address: string, started: Process, timeoutMs: number): Promise<void> {
+async function waitForAnswer(address: string, started: WatchedProcess, timeoutMs: number): Promise<void> {
   const ended = started.exited.then((exit) => {
     throw new Error(
       exit.signal !== null || exit.code !== null

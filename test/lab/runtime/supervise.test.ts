@@ -179,6 +179,15 @@ describe("a containerd of its own", () => {
     });
   });
 
+  test("is refused a folder whose path is too long for a socket", async () => {
+    const state = join(folder, "x".repeat(100));
+    const start = superviseContainerd({ root: folder, state, log: silentLog });
+    await expect(start).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining("at most 107"),
+    });
+  });
+
   test("keeps its files where it was told to", async () => {
     const config = await readFile(join(folder, "state", "containerd.toml"), "utf8");
     expect(config).toContain(`root = "${folder}/root"`);
