@@ -57,11 +57,13 @@ export class Call {
   /** Fires when the client is gone before its answer was complete, or the API closes. */
   get signal(): AbortSignal {
     const { response, closing } = this.#parts;
-    if (response.destroyed || closing.aborted) this.#gone.abort();
+    const abort = () => this.#gone.abort();
+    if (response.destroyed || closing.aborted) abort();
+    closing.addEventListener("abort", abort);
     response.once("close", () => {
-      if (!response.writableFinished) this.#gone.abort();
+      closing.removeEventListener("abort", abort);
+      if (!response.writableFinished) abort();
     });
-    closing.addEventListener("abort", () => this.#gone.abort(), { signal: this.#gone.signal, once: true });
     return this.#gone.signal;
   }
 

@@ -70,8 +70,9 @@ export class Listeners {
   }
 
   #configure(server: Server): Server {
-    // an image may take hours to upload; who holds a connection open is the client's business
+    // an image may take hours to upload, and a client may come back to an idle connection at any time
     server.requestTimeout = 0;
+    server.keepAliveTimeout = 0;
     server.on("request", this.#handle);
     return server;
   }

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import type { Engine } from "../engine/types.ts";
-import { EngineError, errorMessage } from "../util/errors.ts";
+import { EngineError, errorKind, errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { Call } from "./call.ts";
 import { errorBody, statusOf } from "./errors.ts";
@@ -105,7 +105,8 @@ function serve(app: FastifyInstance, route: Route, { log, closing, versions }: S
         sendAnswer(reply, await route.handle(call));
       } catch (error) {
         if (!call.hasAnswered) return sendError(reply, error, log);
-        logFailure(log, request, error);
+        // a stream that stops because its client left is no failure
+        if (errorKind(error) !== "cancelled" && !reply.raw.destroyed) logFailure(log, request, error);
         reply.raw.destroy();
       }
       return reply;

@@ -70,7 +70,10 @@ function readEndpoints(
     const names = given.map(([name]) => name).join(", ");
     throw invalid(`Container cannot be connected to network endpoints: ${names}`);
   }
-  const endpoints = given.map(([name, input]) => readEndpoint(name === "default" ? "bridge" : name, input));
+  const own = mode.kind === "container" ? `container:${mode.container}` : undefined;
+  const endpoints = given
+    .filter(([name]) => name !== own)
+    .map(([name, input]) => readEndpoint(name === "default" ? "bridge" : name, input));
   const main = networkName(mode);
   const isListed = main === undefined || endpoints.some(({ network }) => network === main);
   const all = isListed ? endpoints : [readEndpoint(main, {}), ...endpoints];

@@ -487,3 +487,12 @@ test("update passes only what changes", async () => {
     },
   ]);
 });
+
+test("a mode that clients list as a network is not one", async () => {
+  const spec = await specOf({
+    Image: "b",
+    HostConfig: { NetworkMode: "container:c2" },
+    NetworkingConfig: { EndpointsConfig: { "container:c2": {} } },
+  });
+  expect(spec.endpoints).toEqual([]);
+});

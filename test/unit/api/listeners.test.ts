@@ -34,7 +34,7 @@ class Opened implements AsyncDisposable {
 
 function ping(options: { socketPath: string } | { port: number }): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    get({ ...options, path: "/_ping" }, (response) => {
+    get({ host: "127.0.0.1", ...options, path: "/_ping" }, (response) => {
       response.resume();
       resolve(response.statusCode);
     }).on("error", reject);

@@ -25,19 +25,25 @@ export interface Ask {
 /** An API on a socket in a folder of its own; both go when it is disposed. */
 export class ServedApi implements AsyncDisposable {
   readonly path: string;
+  /** What was logged as an error. */
+  readonly failures: readonly object[];
   readonly #api: Api;
   readonly #folder: string;
 
-  private constructor(api: Api, folder: string) {
+  private constructor(api: Api, folder: string, failures: readonly object[]) {
     this.#api = api;
     this.#folder = folder;
+    this.failures = failures;
     this.path = join(folder, "api.sock");
   }
 
   static async create(engine: Engine): Promise<ServedApi> {
     const folder = await mkdtemp(join(tmpdir(), `tsdocker-api-${process.pid}-`));
-    const api = await createApi({ engine, log: silentLog, serverVersion: "0.1.0" });
-    const served = new ServedApi(api, folder);
+    const failures: object[] = [];
+    const error = (fields: object | string) => void failures.push(Object(fields));
+    const log = { ...silentLog, error };
+    const api = await createApi({ engine, log, serverVersion: "0.1.0" });
+    const served = new ServedApi(api, folder, failures);
     await api.listen({ kind: "unix", path: served.path });
     return served;
   }

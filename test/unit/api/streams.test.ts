@@ -10,7 +10,7 @@ import type {
   PullRequest,
   StatsSample,
 } from "../../../src/engine/types.ts";
-import { conflict, notFound } from "../../../src/util/errors.ts";
+import { conflict, EngineError, notFound } from "../../../src/util/errors.ts";
 import { c1Id, fakeEngine, imageId, x1Id } from "./fake-engine.ts";
 import { ServedApi } from "./serve.ts";
 
@@ -288,4 +288,31 @@ test("a stream that breaks after its head ends without its last chunk", async ()
   const logs = async () => ({ tty: true, records: broken() });
   await using api = await ServedApi.create(fakeEngine({ containers: { logs } }));
   await expect(api.ask("GET", "/containers/c1/logs?stdout=1")).rejects.toThrow(/aborted|hang up/);
+});
+
+test("a wait whose client is gone ends quietly", async () => {
+  const gone = Promise.withResolvers<void>();
+  const wait = async (_ref: string, _condition: string, signal: AbortSignal) => ({
+    exit: new Promise<ContainerExit>((_resolve, reject) => {
+      signal.addEventListener("abort", () => {
+        reject(new EngineError("cancelled", "the client went away"));
+        gone.resolve();
+      });
+    }),
+  });
+  await using api = await ServedApi.create(fakeEngine({ containers: { wait } }));
+  const client = api.dial();
+  client.send("POST /containers/c1/wait HTTP/1.1\r\nHost: docker\r\n\r\n");
+  await client.until("\r\n\r\n");
+  client.socket.destroy();
+  await gone.promise;
+  expect(api.failures).toEqual([]);
+});
+
+test("what fails inside is logged with its request, what a client did wrong is not", async () => {
+  const inspect = (ref: string) => Promise.reject(ref === "c9" ? notFound("no") : new Error("boom"));
+  await using api = await ServedApi.create(fakeEngine({ containers: { inspect } }));
+  await api.ask("GET", "/v1.44/containers/c9/json");
+  await api.ask("GET", "/v1.44/containers/c1/json");
+  expect(api.failures).toMatchObject([{ method: "GET", path: "/v1.44/containers/c1/json", reason: "boom" }]);
 });
