@@ -5,6 +5,7 @@ import type { Family } from "../netip/index.ts";
 import { forbidden, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
+import { allDone } from "./all-done.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { checkIpam } from "./ipam-check.ts";
 import { leasePools, releasePools } from "./leases.ts";
@@ -46,7 +47,7 @@ export async function makeNetwork(
   undo.defer("forget network", () => parts.records.networks.delete(record.id));
   undo.defer("delete network", () => driver.deleteNetwork({ networkId: record.id }));
   const stored = parts.records.networks.put(record.id, pack(record));
-  if (!record.configOnly) await joinBoth(driver.createNetwork(createRequest(record)), stored);
+  if (!record.configOnly) await allDone([driver.createNetwork(createRequest(record)), stored]);
   await stored;
   undo.forget();
   parts.networks.add(network);
@@ -146,12 +147,6 @@ async function withPools(
   leased.undo.forget();
   undo.defer("release pools", () => releasePools(ipam, leased.pools));
   return { ...draft, pools: leased.pools };
-}
-
-/** Waits for both even when the first fails, so that the undo steps find everything at rest. */
-async function joinBoth(first: Promise<unknown>, second: Promise<unknown>): Promise<void> {
-  const [made] = await Promise.allSettled([first, second]);
-  if (made.status === "rejected") throw made.reason;
 }
 
 /** Fills in what a configuration-only network says. @throws forbidden when both say something */

@@ -51,6 +51,7 @@ export class SandboxResolver {
   readonly #resolvers: Resolvers;
   readonly #sandboxId: string;
   #shown: string | undefined;
+  #hasEnded = false;
 
   constructor(resolvers: Resolvers, sandboxId: string) {
     this.#resolvers = resolvers;
@@ -61,20 +62,25 @@ export class SandboxResolver {
     return this.#shown !== undefined;
   }
 
-  /** Starts it or changes what it knows. Repeating a call changes nothing. */
+  /** Starts it or changes what it knows. Repeating a call changes nothing; after `end` none does. */
   async set(netns: Netns, config: Omit<ResolverConfig, "netns">): Promise<void> {
     const whole = { ...config, netns: netns.path };
     const shown = JSON.stringify(whole, (_, value) =>
       typeof value === "bigint" ? value.toString(16) : value,
     );
-    if (shown === this.#shown) return;
-    const isFirst = this.#shown === undefined;
-    this.#shown = shown;
+    if (shown === this.#shown || this.#hasEnded) return;
+    const isFirst = !this.#shown;
+    // until it has answered nobody knows what it knows; `end` ends it all the same
+    this.#shown = "";
     const ports = await this.#resolvers.setResolver(this.#sandboxId, whole);
+    // links of others are refreshed without this container's lock: it may be on its way out
+    if (this.#hasEnded) return void (await this.#resolvers.setResolver(this.#sandboxId, undefined));
     if (isFirst) await netns.setDnsRedirect(ports);
+    this.#shown = shown;
   }
 
   async end(): Promise<void> {
+    this.#hasEnded = true;
     if (this.#shown === undefined) return;
     this.#shown = undefined;
     await this.#resolvers.setResolver(this.#sandboxId, undefined);

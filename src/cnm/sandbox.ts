@@ -3,6 +3,7 @@
 
 import { forbidden, internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
+import { allDone } from "./all-done.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import {
@@ -195,9 +196,7 @@ export class Sandbox {
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
   async #settle(): Promise<void> {
-    const results = await Promise.allSettled([this.#settleGateways(), this.#settleDiscovery()]);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+    await allDone([this.#settleGateways(), this.#settleDiscovery()]);
     await this.#store();
     this.#refreshOthers();
   }
@@ -228,7 +227,7 @@ export class Sandbox {
     if (!this.#netns) return await this.#files.copyHostFiles();
     const fresh = this.#endpoints.filter((endpoint) => !this.#announced.has(endpoint));
     for (const endpoint of fresh) this.#announced.add(endpoint);
-    await Promise.all([
+    await allDone([
       ...fresh.map((endpoint) => announce(this.#parts.resolvers, endpoint)),
       this.#files.setHosts(
         this.#endpoints.flatMap(({ addresses }) => addresses),

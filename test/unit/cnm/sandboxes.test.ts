@@ -1,0 +1,472 @@
+import { describe, expect, test } from "vitest";
+import type { Sandbox } from "../../../src/cnm/index.ts";
+import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
+import { errorKind } from "../../../src/util/errors.ts";
+import { address, endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
+import { createFakeWorld, type FakeWorld, leased } from "./fakes.ts";
+
+const binding = (containerPort: number, hostPort?: number) => ({
+  protocol: "tcp" as const,
+  containerPort,
+  ...(hostPort && { hostPorts: { first: hostPort, last: hostPort } }),
+});
+
+async function worldWith(...networks: readonly string[]): Promise<FakeWorld> {
+  const world = await createFakeWorld();
+  for (const name of networks) await world.controller.createNetwork(networkSpec(name));
+  world.steps.transcript.length = 0;
+  return world;
+}
+
+function addresses(sandbox: Sandbox): string[] {
+  return sandbox.endpoints().map(({ ipv4 }) => (ipv4 ? formatPrefix(ipv4) : ""));
+}
+
+/** Nothing of a sandbox is anywhere. */
+async function expectNothing(world: FakeWorld, ...networks: readonly string[]): Promise<void> {
+  await world.controller.settle();
+  expect(world.netns.pins).toEqual(new Set());
+  expect(world.bridge.endpoints).toEqual(new Map());
+  expect(world.bridge.published).toEqual(new Set());
+  expect(world.resolvers.resolvers).toEqual(new Map());
+  expect(world.resolvers.records).toEqual(new Map());
+  expect(world.store.sizes()).toMatchObject({ endpoints: 0, sandboxes: 0 });
+  for (const network of networks) {
+    expect(await leased(world, network)).toEqual([1n]);
+    expect((await world.controller.network(network).view()).members).toEqual([]);
+  }
+}
+
+describe("a sandbox", () => {
+  test("is wired before anybody lives in it, in this order", async () => {
+    const world = await worldWith("x1");
+    await world.controller.createSandbox(
+      sandboxSpec("c1", {
+        containerId: "c".repeat(64),
+        endpoints: [endpointSpec("x1")],
+        portBindings: [binding(80)],
+      }),
+    );
+    expect(world.steps.transcript).toEqual([
+      "netns add",
+      "sandbox: sysctl net.ipv4.ip_unprivileged_port_start=0",
+      "sandbox: sysctl net.ipv4.ping_group_range=0 2147483647",
+      "bridge: create endpoint",
+      "bridge: join eth0 if2",
+      "sandbox: sysctl net/ipv6/conf/eth0/disable_ipv6=1",
+      "sandbox: ip address add 172.17.0.2/16 broadcast + dev if2",
+      "sandbox: ip link set if2 up",
+      "sandbox: ip route replace default via 0.0.0.1 dev if2",
+      "set record c1 172.17.0.2",
+      "bridge: publish 80",
+      "set resolver",
+      "sandbox: redirect dns",
+      "store 2",
+    ]);
+  });
+
+  test("gives its networks interfaces in the order of the request", async () => {
+    const world = await worldWith("x1", "x2", "x3");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: ["x3", "x1", "x2"].map((name) => endpointSpec(name)) }),
+    );
+    expect(
+      sandbox.endpoints().map(({ networkName, interfaceName }) => `${networkName} ${interfaceName}`),
+    ).toEqual(["x3 eth0", "x1 eth1", "x2 eth2"]);
+  });
+
+  test("writes the container's net sysctls into its netns and leaves others to the runtime", async () => {
+    const world = await worldWith();
+    const sysctls = {
+      "net.ipv4.ip_unprivileged_port_start": "1024",
+      "net.core.somaxconn": "9",
+      "kernel.msgmax": "1",
+    };
+    await world.controller.createSandbox(sandboxSpec("c1", { sysctls }));
+    const written = world.steps.transcript.filter((step) => step.includes("sysctl"));
+    expect(written).toEqual([
+      "sandbox: sysctl net.ipv4.ip_unprivileged_port_start=1024",
+      "sandbox: sysctl net.ipv4.ping_group_range=0 2147483647",
+      "sandbox: sysctl net.core.somaxconn=9",
+    ]);
+  });
+
+  test("of an IPv6 network has IPv6, unless its sysctls turn it off", async () => {
+    const world = await createFakeWorld();
+    await world.controller.createNetwork(networkSpec("x", { enableIpv6: true }));
+    const both = await world.controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("x")] }));
+    expect(both.endpoints()[0]?.ipv6).toBeDefined();
+    expect(world.steps.transcript).toContain("sandbox: sysctl net/ipv6/conf/eth0/disable_ipv6=0");
+    expect(world.steps.transcript.find((step) => step.includes("nodad"))).toMatch(
+      /address add fd.*\/64 dev if2 nodad/,
+    );
+    const sysctls = { "net.ipv6.conf.all.disable_ipv6": "1" };
+    const only4 = await world.controller.createSandbox(
+      sandboxSpec("c2", { sysctls, endpoints: [endpointSpec("x")] }),
+    );
+    expect(only4.endpoints()[0]).toMatchObject({ ipv4: expect.anything() });
+    expect(only4.endpoints()[0]?.ipv6).toBeUndefined();
+  });
+
+  test("replaces one that an earlier run of the container left", async () => {
+    const world = await worldWith("x1");
+    const spec = sandboxSpec("c1", { endpoints: [endpointSpec("x1")] });
+    const first = await world.controller.createSandbox(spec);
+    const second = await world.controller.createSandbox(spec);
+    expect(second.id).not.toBe(first.id);
+    expect(world.netns.pins).toEqual(new Set([second.netnsPath]));
+    expect((await world.controller.network("x1").view()).members).toHaveLength(1);
+    await second.delete();
+    await expectNothing(world, "x1");
+  });
+
+  test("in the host's netns has no netns of its own and can be nowhere else", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { netns: "host", endpoints: [endpointSpec("host")] }),
+    );
+    expect(sandbox.netnsPath).toBe("/proc/1/ns/net");
+    expect(world.netns.pins.size).toBe(0);
+    expect(sandbox.endpoints()[0]).toMatchObject({ networkName: "host" });
+    await expect(sandbox.connect(endpointSpec("x1"))).rejects.toThrow(
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
+    await expect(sandbox.disconnect("host")).rejects.toThrow(
+      "container cannot be disconnected from host network",
+    );
+    await sandbox.delete();
+    await expectNothing(world, "x1");
+  });
+
+  test("on none is alone there", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("none")] }),
+    );
+    const message =
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+    await expect(sandbox.connect(endpointSpec("x1"))).rejects.toThrow(message);
+    const other = await world.controller.createSandbox(
+      sandboxSpec("c2", { endpoints: [endpointSpec("x1")] }),
+    );
+    await expect(other.connect(endpointSpec("none"))).rejects.toThrow(message);
+    await expect(other.connect(endpointSpec("host"))).rejects.toThrow(
+      "cannot connect container to host network - container must be created in host network mode",
+    );
+  });
+
+  test("can be deleted twice, and at the same time", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }),
+    );
+    await Promise.all([sandbox.delete(), sandbox.delete()]);
+    await sandbox.delete();
+    await expectNothing(world, "x1");
+  });
+});
+
+describe("a step that fails", () => {
+  test("while a sandbox is made leaves nothing of it", async () => {
+    const world = await worldWith("x1", "x2");
+    const spec = sandboxSpec("c1", {
+      endpoints: [endpointSpec("x1"), endpointSpec("x2")],
+      portBindings: [binding(80)],
+    });
+    world.steps.failAt(undefined);
+    await (await world.controller.createSandbox(spec)).delete();
+    const steps = world.steps.count;
+    expect(steps).toBeGreaterThan(15);
+    for (let step = 1; step <= steps; step++) {
+      world.steps.failAt(step);
+      await expect(world.controller.createSandbox(spec), `step ${step}`).rejects.toThrow("injected");
+      world.steps.failAt(undefined);
+      await expectNothing(world, "x1", "x2");
+      expect(world.controller.sandbox(spec.containerId)).toBeUndefined();
+    }
+  });
+
+  test("while a container is connected leaves it as it was", async () => {
+    const world = await worldWith("x1", "x2");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x2")], portBindings: [binding(80)] }),
+    );
+    const before = sandbox.endpoints();
+    world.steps.failAt(undefined);
+    // x1 comes before x2, so that gateway and ports move
+    await sandbox.connect(endpointSpec("x1"));
+    const steps = world.steps.count;
+    await sandbox.disconnect("x1");
+    expect(steps).toBeGreaterThan(5);
+    for (let step = 1; step <= steps; step++) {
+      world.steps.failAt(step);
+      await expect(sandbox.connect(endpointSpec("x1")), `step ${step}`).rejects.toThrow("injected");
+      world.steps.failAt(undefined);
+      expect(sandbox.endpoints()).toEqual(before);
+      expect(world.bridge.endpoints.size).toBe(1);
+      expect(world.bridge.published).toEqual(new Set([before[0]?.endpointId]));
+      expect(world.resolvers.records.size).toBe(1);
+      expect(await leased(world, "x1")).toEqual([1n]);
+    }
+  });
+
+  test("with a published port says which driver and endpoint", async () => {
+    const world = await worldWith("x1");
+    world.bridge.programExternalConnectivity = async () =>
+      Promise.reject(new Error("port is already allocated"));
+    const spec = sandboxSpec("web", { endpoints: [endpointSpec("x1")], portBindings: [binding(80, 8080)] });
+    await expect(world.controller.createSandbox(spec)).rejects.toThrow(
+      /^driver failed programming external connectivity on endpoint web \([0-9a-f]{64}\): port is already allocated$/,
+    );
+    await expectNothing(world, "x1");
+  });
+});
+
+describe("addresses", () => {
+  test("are handed out in turn, and a freed one waits for its turn", async () => {
+    const world = await worldWith("x1");
+    const make = (name: string) =>
+      world.controller.createSandbox(sandboxSpec(name, { endpoints: [endpointSpec("x1")] }));
+    const first = await make("c1");
+    expect(addresses(first)).toEqual(["172.17.0.2/16"]);
+    await first.delete();
+    expect(addresses(await make("c2"))).toEqual(["172.17.0.3/16"]);
+  });
+
+  test("that the user chose are used, and refused when taken or outside", async () => {
+    const world = await worldWith("x1");
+    const make = (name: string, ipv4: string) =>
+      world.controller.createSandbox(
+        sandboxSpec(name, { endpoints: [endpointSpec("x1", { ipv4: address(ipv4) })] }),
+      );
+    expect(addresses(await make("c1", "172.17.9.9"))).toEqual(["172.17.9.9/16"]);
+    await expect(make("c2", "172.17.9.9")).rejects.toThrow("Address already in use");
+    await expect(make("c2", "10.0.0.1")).rejects.toThrow("no configured subnet contains IP address 10.0.0.1");
+  });
+
+  test("of a full pool say which network it is", async () => {
+    const world = await createFakeWorld();
+    const small = await world.controller.createNetwork(
+      networkSpec("small", { ipam: { driver: "", pools: [pool("10.0.0.0/30")] } }),
+    );
+    await world.controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("small")] }));
+    const second = world.controller.createSandbox(sandboxSpec("c2", { endpoints: [endpointSpec("small")] }));
+    await expect(second).rejects.toThrow(
+      `no available IPv4 addresses on this network's address pools: small (${small.id})`,
+    );
+    await expect(second).rejects.toSatisfy((error) => errorKind(error) === "unavailable");
+  });
+
+  test("cannot be chosen on the default bridge, nor aliases", async () => {
+    const world = await createFakeWorld({
+      defaultBridge: { link: "docker0", mustExist: false, ipv6: false, icc: true, masquerade: true },
+    });
+    const check = (part: object) => () => world.controller.checkEndpoint(endpointSpec("bridge", part));
+    expect(check({ ipv4: address("172.17.0.9") })).toThrow(
+      "user-specified IP address is supported on user-defined networks only",
+    );
+    expect(check({ aliases: ["a"] })).toThrow(
+      "network-scoped aliases are only supported for user-defined networks",
+    );
+    expect(check({})).not.toThrow();
+  });
+});
+
+describe("connecting a running container", () => {
+  test("gives it the next interface; its way out stays with the first in order", async () => {
+    const world = await worldWith("x1", "x2");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }),
+    );
+    world.steps.transcript.length = 0;
+    const endpoint = await sandbox.connect(endpointSpec("x2"));
+    expect(endpoint).toMatchObject({ networkName: "x2", interfaceName: "eth1" });
+    expect(world.steps.transcript.filter((step) => step.includes("default"))).toEqual([]);
+  });
+
+  test("moves the way out and the ports when the new network has a higher priority, and back", async () => {
+    const world = await worldWith("x1", "x2");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1")], portBindings: [binding(80)] }),
+    );
+    const [first] = sandbox.endpoints();
+    expect(first?.published).toHaveLength(1);
+    const second = await sandbox.connect(endpointSpec("x2", { gatewayPriority: 1 }));
+    expect(world.bridge.published).toEqual(new Set([second.endpointId]));
+    expect(sandbox.endpoints().map(({ published }) => published.length)).toEqual([0, 1]);
+    expect(world.steps.transcript).toContain("sandbox: ip route replace default via 0.0.0.1 dev if3");
+    await sandbox.disconnect("x2");
+    expect(world.bridge.published).toEqual(new Set([first?.endpointId]));
+    expect(sandbox.endpoints().map(({ published }) => published.length)).toEqual([1]);
+  });
+
+  test("starts its resolver with the first network that has names", async () => {
+    const world = await createFakeWorld({
+      defaultBridge: { link: "docker0", mustExist: false, ipv6: false, icc: true, masquerade: true },
+    });
+    const x1 = await world.controller.createNetwork(networkSpec("x1"));
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("bridge")] }),
+    );
+    expect(world.resolvers.resolvers.size).toBe(0);
+    expect(world.resolvers.records.size).toBe(0);
+    await sandbox.connect(endpointSpec("x1"));
+    expect(world.resolvers.resolvers.get(sandbox.id)).toMatchObject({
+      networks: [x1.id],
+      netns: sandbox.netnsPath,
+    });
+    expect(world.netns.redirects.get(sandbox.netnsPath)).toEqual({ udp: 1, tcp: 2 });
+  });
+
+  test("twice to one network is refused; to one that is gone too", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }),
+    );
+    await expect(sandbox.connect(endpointSpec("x1"))).rejects.toThrow(
+      "endpoint with name c1 already exists in network x1",
+    );
+    await expect(sandbox.connect(endpointSpec("nope"))).rejects.toThrow("network nope not found");
+    expect(sandbox.endpoints()).toHaveLength(1);
+  });
+
+  test("of the same name as another is no conflict: identity is the container's id", async () => {
+    const world = await worldWith("x1");
+    for (let copy = 0; copy < 2; copy++)
+      await world.controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }));
+    expect((await world.controller.network("x1").view()).members.map(({ name }) => name)).toEqual([
+      "c1",
+      "c1",
+    ]);
+  });
+});
+
+describe("disconnecting", () => {
+  test("takes link, names and address away", async () => {
+    const world = await worldWith("x1", "x2");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1"), endpointSpec("x2")] }),
+    );
+    await sandbox.disconnect("x1");
+    expect(sandbox.endpoints().map(({ networkName }) => networkName)).toEqual(["x2"]);
+    expect(world.bridge.endpoints.size).toBe(1);
+    expect(await leased(world, "x1")).toEqual([1n]);
+    expect(world.store.sizes()).toMatchObject({ endpoints: 1, sandboxes: 1 });
+    await expect(sandbox.disconnect("x1")).rejects.toThrow(/is not connected to network x1$/);
+    expect(await sandbox.connect(endpointSpec("x1"))).toMatchObject({ interfaceName: "eth0" });
+  });
+});
+
+describe("names", () => {
+  test("are the container's name, its aliases, its short id and its host name, each once", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", {
+        containerId: "abcdef".repeat(10),
+        hostname: "box",
+        endpoints: [endpointSpec("x1", { aliases: ["db", "c1", "primary"] })],
+      }),
+    );
+    const names = ["c1", "db", "primary", "abcdefabcdef", "box"];
+    expect(sandbox.endpoints()[0]?.dnsNames).toEqual(names);
+    expect([...world.resolvers.records.values()][0]).toMatchObject({ networkName: "x1", names });
+  });
+
+  test("follow a rename", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("old", { hostname: "h", endpoints: [endpointSpec("x1")] }),
+    );
+    await sandbox.rename("new");
+    expect([...world.resolvers.records.values()].map(({ names }) => names[0])).toEqual(["new"]);
+    expect([...world.resolvers.records.values()].flatMap(({ names }) => names)).not.toContain("old");
+    expect((await world.controller.network("x1").view()).members[0]?.name).toBe("new");
+  });
+
+  test("of a link are known to its container alone, and follow the other container", async () => {
+    const world = await worldWith("x1");
+    const make = (name: string, links: { container: string; alias: string }[] = []) =>
+      world.controller.createSandbox(sandboxSpec(name, { endpoints: [endpointSpec("x1", { links })] }));
+    const db = await make("db");
+    const web = await make("web", [{ container: "db", alias: "store" }]);
+    const known = () => world.resolvers.resolvers.get(web.id)?.privateNames;
+    expect(known()).toEqual({ store: [db.endpoints()[0]?.endpointId] });
+    await db.delete();
+    const again = await make("db");
+    await world.controller.settle();
+    expect(known()).toEqual({ store: [again.endpoints()[0]?.endpointId] });
+    expect(formatAddress(address("192.0.2.1"))).toBe("192.0.2.1");
+  });
+
+  test("are asked outside only where there is a way out", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }),
+    );
+    expect(world.resolvers.resolvers.get(sandbox.id)?.forwards).toBe(true);
+    const { join } = world.bridge;
+    world.bridge.join = async (request) => {
+      const { gateway: _, ...response } = await join.call(world.bridge, request);
+      return response;
+    };
+    const closed = await world.controller.createSandbox(
+      sandboxSpec("c2", { endpoints: [endpointSpec("x1")] }),
+    );
+    expect(world.resolvers.resolvers.get(closed.id)?.forwards).toBe(false);
+  });
+});
+
+describe("published ports", () => {
+  test("with -P are those exposed that have no binding", async () => {
+    const world = await worldWith("x1");
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", {
+        endpoints: [endpointSpec("x1")],
+        publishAll: true,
+        exposedPorts: [80, 81].map((port) => ({ protocol: "tcp" as const, port })),
+        portBindings: [binding(80, 8080)],
+      }),
+    );
+    expect(
+      sandbox.endpoints()[0]?.published.map(({ containerPort, hostPort }) => [containerPort, hostPort]),
+    ).toEqual([
+      [80, 8080],
+      [81, 32768],
+    ]);
+  });
+});
+
+describe("a start after a crash", () => {
+  test("serves what lives again, with its addresses, names and ports", async () => {
+    const first = await worldWith("x1");
+    const spec = sandboxSpec("c1", { endpoints: [endpointSpec("x1")], portBindings: [binding(80)] });
+    const before = await first.controller.createSandbox(spec);
+    const second = await createFakeWorld({ after: first, live: new Set([spec.containerId]) });
+    const after = second.controller.sandbox(spec.containerId);
+    expect(after?.id).toBe(before.id);
+    expect(after?.endpoints()).toEqual(before.endpoints());
+    expect(second.bridge.endpoints.size).toBe(1);
+    expect(second.bridge.published.size).toBe(1);
+    expect(second.resolvers.resolvers.size).toBe(1);
+    expect([...second.resolvers.records.values()][0]?.names[0]).toBe("c1");
+    // its address is not handed out again
+    const other = await second.controller.createSandbox(
+      sandboxSpec("c2", { endpoints: [endpointSpec("x1")] }),
+    );
+    expect(addresses(other)).not.toEqual(after && addresses(after));
+    const third = await after?.connect(endpointSpec("none")).catch((error: Error) => error.message);
+    expect(third).toMatch(/private \(none\) mode/);
+    await after?.delete();
+    await other.delete();
+    await expectNothing(second, "x1");
+  });
+
+  test("removes what is dead: namespaces, records, addresses", async () => {
+    const first = await worldWith("x1");
+    await first.controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }));
+    first.netns.pins.add("/run/test/netns/0123456789ab");
+    const second = await createFakeWorld({ after: first });
+    expect(second.controller.networks().map(({ name }) => name)).toContain("x1");
+    await expectNothing(second, "x1");
+  });
+});
