@@ -56,7 +56,7 @@ export interface Addon {
   ): Promise<Buffer>;
   /** Closes after all exchanges asked for before. */
   netlinkClose(fd: number): Promise<void>;
-  /** What waits on an event socket (at most 64 datagrams); undefined when nothing. Throws ENOBUFS when events were lost. */
+  /** What waits on an event socket (at most 64 datagrams); undefined when nothing. Throws ENOBUFS when events were lost, and then drops the rest. */
   netlinkReceive(fd: number): Buffer | undefined;
 
   netnsCreate(path: string): Promise<void>;

@@ -79,7 +79,7 @@ bool completes(const std::string &bytes, size_t at, uint32_t sequence) {
   return false;
 }
 
-/** Takes what earlier, broken-off exchanges left behind. */
+/** Takes all that waits: what a broken-off exchange left behind, events that are no use any more. */
 void discard(int fd) {
   char byte;
   while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0 || errno == EINTR || errno == ENOBUFS) {
@@ -159,7 +159,13 @@ Napi::Value netlinkReceive(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   auto bytes = now(info.Env(), [fd] {
     std::string bytes;
-    for (int i = 0; i < 64 && receive(fd, bytes); i++) {
+    try {
+      for (int i = 0; i < 64 && receive(fd, bytes); i++) {
+      }
+    } catch (const SystemError &) {
+      // Once events were lost the kernel sends no more until all that wait are read: only then is it worth looking again.
+      discard(fd);
+      throw;
     }
     return bytes;
   });

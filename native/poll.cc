@@ -26,9 +26,11 @@ void onReady(uv_poll_t *handle, int status, int events) {
   Napi::HandleScope scope(env);
   // a negative status (the descriptor is bad) shows as both: the next call on it gives the error
   const int ready = status < 0 ? UV_READABLE | UV_WRITABLE : events;
+  // While the callback runs it may stop this poll, which is deleted only in a later turn of the loop.
   try {
     poll->callback.MakeCallback(env.Global(), {Napi::Number::New(env, ready)}, poll->context);
   } catch (const Napi::Error &error) {
+    // fails where a worker is being terminated, and may
     napi_fatal_exception(env, error.Value());
   }
 }

@@ -83,7 +83,11 @@ void Addon::complete(napi_env env, napi_value, void *context, void *data) {
   if (!env) return; // the environment is going away
   auto *addon = static_cast<Addon *>(context);
   if (--addon->pending_ == 0) napi_unref_threadsafe_function(env, addon->queue_);
-  (*completion)(env);
+  try {
+    (*completion)(env);
+  } catch (const Napi::Error &) {
+    // a worker that is being terminated runs no JS any more; nobody waits for the promise
+  }
 }
 
 std::optional<std::string> optionalString(const Napi::Value &value) {

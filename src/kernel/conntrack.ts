@@ -179,7 +179,11 @@ interface WantedTuple {
 
 /** Writes the wanted fields of one direction; returns the flags of those that the kernel can compare. */
 function encodeTuple(encoder: Encoder, type: number, wanted: WantedTuple): number {
-  const { source, destination, protocol } = wanted;
+  const { protocol } = wanted;
+  // Linux's own comparison of IPv6 addresses is the wrong way round (nf_conntrack_netlink.c: `!ipv6_addr_cmp`, so equal
+  // ones do not match): they are left to `matches`
+  const source = wanted.source?.family === 4 ? wanted.source : undefined;
+  const destination = wanted.destination?.family === 4 ? wanted.destination : undefined;
   // the kernel compares ports only beside a protocol that has them
   const hasPorts = protocol === 6 || protocol === 17 || protocol === 132;
   const sourcePort = hasPorts ? wanted.sourcePort : undefined;
@@ -190,7 +194,11 @@ function encodeTuple(encoder: Encoder, type: number, wanted: WantedTuple): numbe
     .reduce((bits, [name]) => bits | compare[name as keyof typeof compare], 0);
   if (flags === 0) return 0;
   encoder.nest(type, (tuple) => {
-    if (source || destination) tuple.nest(ctaTuple.ip, (ip) => encodeIp(ip, source, destination));
+    if (source || destination)
+      tuple.nest(ctaTuple.ip, (ip) => {
+        if (source) ip.bytes(ctaIp.source4, addressBytes(source));
+        if (destination) ip.bytes(ctaIp.destination4, addressBytes(destination));
+      });
     if (protocol === undefined) return;
     tuple.nest(ctaTuple.protocol, (inner) => {
       inner.u8(ctaProtocol.number, protocol);
@@ -199,12 +207,6 @@ function encodeTuple(encoder: Encoder, type: number, wanted: WantedTuple): numbe
     });
   });
   return flags;
-}
-
-function encodeIp(ip: Encoder, source: Address | undefined, destination: Address | undefined): void {
-  if (source) ip.bytes(source.family === 4 ? ctaIp.source4 : ctaIp.source6, addressBytes(source));
-  if (destination)
-    ip.bytes(destination.family === 4 ? ctaIp.destination4 : ctaIp.destination6, addressBytes(destination));
 }
 
 /**

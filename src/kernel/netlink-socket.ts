@@ -16,7 +16,7 @@ import type { Request } from "./request.ts";
 /** Netlink families (linux/netlink.h). */
 export const netlinkProtocol = { route: 0, sockDiag: 4, xfrm: 6, netfilter: 12, generic: 16 } as const;
 
-/** A netlink socket that stays in the namespace it was opened in. Exchanges run one after the other. */
+/** A netlink socket that stays in the namespace it was opened in and keeps it alive. Exchanges run one after the other. */
 export interface NetlinkSocket extends AsyncDisposable {
   /**
    * Sends all requests at once and resolves with all that the kernel answered; its refusals are in `errors`. Rejects

@@ -19,7 +19,7 @@ export interface WatchSpec {
   readonly groups: readonly number[];
   /** At least one message; those that came together come together. */
   readonly messages: (messages: readonly Message[]) => void;
-  /** Notifications were lost, since they came faster than they were read: look at everything again. */
+  /** Notifications came faster than they were read and were lost: look at everything again. What comes after is told. */
   readonly lost: () => void;
 }
 

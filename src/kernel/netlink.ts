@@ -1,7 +1,7 @@
 // One rtnetlink socket in one network namespace, in nouns: links, addresses, routes, neighbours, forwarding entries.
 
 import { type AddressFilter, decodeLinkAddress, type LinkAddress, listAddresses } from "./address.ts";
-import { unless } from "./errors.ts";
+import { type NetlinkError, unless } from "./errors.ts";
 import { decodeFdb, type FdbEntry, listFdb } from "./fdb.ts";
 import { decodeLink, getLink, type Link, type LinkFilter, listLinks } from "./link.ts";
 import { decodeNeighbour, listNeighbours, type Neighbour, type NeighbourFilter } from "./neighbour.ts";
@@ -10,9 +10,12 @@ import type { Request } from "./request.ts";
 import { decodeRoute, listRoutes, type Route, type RouteFilter } from "./route.ts";
 import { type LinkRef, rtm } from "./rtnetlink.ts";
 
-/** A handle on the network of one namespace. It stays there wherever the process goes. */
+/**
+ * A handle on the network of one namespace. While it is open the namespace lives, even when it was deleted: close the
+ * handles on a container's namespace before, or its links stay.
+ */
 export interface Netlink extends AsyncDisposable {
-  /** All requests in one sendmsg. All are tried, in order; rejects with the NetlinkError of the first that fails. */
+  /** All requests in one sendmsg (per 4096). All are tried, in order; rejects with the NetlinkError of the first that fails. */
   send(...requests: readonly Request[]): Promise<void>;
   links(filter?: LinkFilter): Promise<Link[]>;
   /** Undefined when there is none. */
@@ -31,6 +34,9 @@ export async function openNetlink(netns?: string): Promise<Netlink> {
   return new RouteNetlink(await openNetlinkSocket(netlinkProtocol.route, netns));
 }
 
+// how many acknowledgements surely fit into the socket's receive buffer
+const batchSize = 4096;
+
 class RouteNetlink implements Netlink {
   readonly #socket: NetlinkSocket;
 
@@ -39,12 +45,9 @@ class RouteNetlink implements Netlink {
   }
 
   async send(...requests: readonly Request[]): Promise<void> {
-    const { errors } = await this.#socket.exchange(requests);
-    const failed = new Set(errors.map(({ request }) => request));
-    const next = requests.flatMap((request) =>
-      request.followedBy && !failed.has(request) ? [request.followedBy] : [],
-    );
-    if (next.length > 0) errors.push(...(await this.#socket.exchange(next)).errors);
+    const errors: NetlinkError[] = [];
+    for (let at = 0; at < requests.length; at += batchSize)
+      errors.push(...(await this.#try(requests.slice(at, at + batchSize))));
     if (errors[0]) throw errors[0];
   }
 
@@ -81,6 +84,16 @@ class RouteNetlink implements Netlink {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The errors of a batch and of what follows the requests that succeeded. */
+  async #try(requests: readonly Request[]): Promise<NetlinkError[]> {
+    const { errors } = await this.#socket.exchange(requests);
+    const failed = new Set(errors.map(({ request }) => request));
+    const next = requests.flatMap((request) =>
+      request.followedBy && !failed.has(request) ? [request.followedBy] : [],
+    );
+    return next.length > 0 ? [...errors, ...(await this.#socket.exchange(next)).errors] : errors;
   }
 
   async #dump<T>(request: Request, decode: (payload: Buffer) => T | undefined): Promise<T[]> {

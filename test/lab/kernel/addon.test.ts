@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 
 const execute = promisify(execFile);
-const addon = fileURLToPath(new URL("../../../native/index.ts", import.meta.url));
+const addon = new URL("../../../native/index.ts", import.meta.url).href;
 const preamble = `import { addon } from ${JSON.stringify(addon)}; const native = addon();`;
 
 /** Runs a script in a process of its own; rejects when it ends with another code than 0. */

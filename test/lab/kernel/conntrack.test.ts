@@ -6,11 +6,11 @@ import { Namespaces, openFds } from "./namespaces.ts";
 
 const udp = 17;
 
-/** Connections are tracked where a nat chain hooks in; here 127.0.0.9:99 (and its IPv6 like) is translated to port 53. */
+/** Connections are tracked where a rule translates some; here 127.0.0.9:99 is translated to port 53. */
 async function withTranslation(): Promise<Namespaces> {
   const lab = await Namespaces.create("a");
   const rules = `table ip t { chain o { type nat hook output priority -100; ip daddr 127.0.0.9 udp dport 99 dnat to 127.0.0.1:53; }; }
-    table ip6 t { chain o { type nat hook output priority -100; }; }`;
+    table ip6 t { chain o { type nat hook output priority -100; udp dport 1 redirect; }; }`;
   await lab.run("a", "nft", rules);
   return lab;
 }

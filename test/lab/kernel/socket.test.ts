@@ -32,10 +32,10 @@ describe("a bound socket", () => {
     const spec = { netns: lab.path("a"), protocol: "udp", address: local } as const;
     const [server, client] = [dgram.createSocket("udp4"), dgram.createSocket("udp4")];
     server.on("message", (message, from) => server.send(`${message}!`, from.port, from.address));
-    for (const [socket, port] of [[server, 5353] as const, [client, 0] as const])
-      await new Promise<void>((done) => {
-        bindSocket({ ...spec, port }).then((fd) => socket.bind({ fd }, done));
-      });
+    for (const [socket, port] of [[server, 5353] as const, [client, 0] as const]) {
+      const fd = await bindSocket({ ...spec, port });
+      await new Promise<void>((done) => socket.bind({ fd }, done));
+    }
     client.send("hello", 5353, "127.0.0.1");
     const [answer] = await once(client, "message");
     expect(String(answer)).toBe("hello!");
