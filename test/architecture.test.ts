@@ -32,7 +32,7 @@ function sourceFiles(folder: string): string[] {
 /** Files that a file imports, type imports and `import("…")` types included. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
-  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)].map(
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+\.ts)"/g)].map(
     ([, path = ""]) => path,
   );
   return specifiers.map((path) => relative(root, resolve(root, dirname(file), path)));

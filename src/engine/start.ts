@@ -16,6 +16,7 @@ import { checkSources } from "./mounts.ts";
 import { etcFiles, hostnameOf, sandboxSpec, sharedNetns } from "./networking.ts";
 import { networkIdsOf, publishMembership } from "./networks.ts";
 import type { EngineContext, LiveSandbox, LiveTask } from "./parts.ts";
+import { removeLocked } from "./remove.ts";
 import { prepareRootfs } from "./rootfs.ts";
 import { specOf } from "./spec.ts";
 
@@ -141,5 +142,8 @@ async function noteFailure(context: EngineContext, container: Container, error: 
       error: errorMessage(error),
     },
   });
+  container.streams.end();
   container.tellExit({ statusCode: exitCode });
+  if (container.record.spec.autoRemove)
+    await removeLocked(context, container, { force: false, volumes: true });
 }

@@ -1,5 +1,6 @@
 // Waiting for a container: to be not running, to exit the next time, to be removed.
 
+import { EngineError } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import type { ContainerExit, PendingExit, WaitCondition } from "./types.ts";
 
@@ -18,7 +19,7 @@ export function waitFor(container: Container, condition: WaitCondition, signal: 
       () => {
         take();
         release();
-        reject(signal.reason);
+        reject(new EngineError("cancelled", "the client went away"));
       },
       { once: true },
     );
