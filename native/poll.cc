@@ -10,6 +10,7 @@ namespace tsdocker {
 struct Poll {
   uv_poll_t handle;
   Addon *addon;
+  int events;
   Napi::FunctionReference callback;
   Napi::AsyncContext context;
 };
@@ -22,9 +23,11 @@ namespace {
 
 void onReady(uv_poll_t *handle, int status, int events) {
   auto *poll = static_cast<Poll *>(handle->data);
+  // libuv stops polling at POLLERR, which for sockets is an error to be read (ENOBUFS of netlink) and no end
+  if (status < 0) uv_poll_start(handle, poll->events, onReady);
   Napi::Env env = poll->callback.Env();
   Napi::HandleScope scope(env);
-  // a negative status (the descriptor is bad) shows as both: the next call on it gives the error
+  // an error shows as both: the next call on the descriptor tells it
   const int ready = status < 0 ? UV_READABLE | UV_WRITABLE : events;
   // While the callback runs it may stop this poll, which is deleted only in a later turn of the loop.
   try {
@@ -64,13 +67,14 @@ Napi::Value pollStart(const Napi::CallbackInfo &info) {
   Addon &addon = Addon::of(env);
   uv_loop_t *loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
-  auto *poll = new Poll{{}, &addon, Napi::Persistent(info[2].As<Napi::Function>()), Napi::AsyncContext(env, "tsdocker.poll")};
+  const int events = info[1].As<Napi::Number>().Int32Value();
+  auto *poll = new Poll{{}, &addon, events, Napi::Persistent(info[2].As<Napi::Function>()), Napi::AsyncContext(env, "tsdocker.poll")};
   poll->handle.data = poll;
   if (int status = uv_poll_init(loop, &poll->handle, info[0].As<Napi::Number>().Int32Value())) {
     delete poll;
     fail(env, "uv_poll_init", status);
   }
-  if (int status = uv_poll_start(&poll->handle, info[1].As<Napi::Number>().Int32Value(), onReady)) {
+  if (int status = uv_poll_start(&poll->handle, events, onReady)) {
     closePoll(poll);
     fail(env, "uv_poll_start", status);
   }
@@ -83,7 +87,7 @@ Napi::Value pollEvents(const Napi::CallbackInfo &info) {
   Addon &addon = Addon::of(info.Env());
   auto found = addon.polls.find(info[0].As<Napi::Number>().Uint32Value());
   if (found == addon.polls.end()) return info.Env().Undefined();
-  const int events = info[1].As<Napi::Number>().Int32Value();
+  const int events = found->second->events = info[1].As<Napi::Number>().Int32Value();
   if (int status = uv_poll_start(&found->second->handle, events, onReady)) fail(info.Env(), "uv_poll_start", status);
   return info.Env().Undefined();
 }
