@@ -9,6 +9,7 @@ import type { ImageContext, ImageEvent, UsersOf } from "./context.ts";
 import { distributionOf } from "./distribution.ts";
 import { type HistoryRecord, historyOf, type ImageSummary, inspectionOf } from "./documents.ts";
 import { type ImportRequest, importImage } from "./import.ts";
+import { interruptible } from "./interruptible.ts";
 import { type Filters, listImages } from "./list.ts";
 import { loadArchive } from "./load.ts";
 import { login } from "./login.ts";
@@ -146,10 +147,12 @@ function imagesOn(context: ImageContext): Images {
       progressStream(signal, (report, inner) => pushImages(context, request, report, inner)),
     load: (archive, { quiet }, signal) =>
       progressStream(signal, (report, inner) =>
-        loadArchive(context, archive, { report, signal: inner, isQuiet: quiet }),
+        loadArchive(context, interruptible(archive, inner), { report, signal: inner, isQuiet: quiet }),
       ),
     import: (request, signal) =>
-      progressStream(signal, (report, inner) => importImage(context, request, report, inner)),
+      progressStream(signal, (report, inner) =>
+        importImage(context, { ...request, source: interruptible(request.source, inner) }, report, inner),
+      ),
     save: (names, signal) => saveImages(context, names, signal),
     list: (filters = new Map(), { sharedSize = false } = {}) =>
       listImages(context, filters, { isShared: sharedSize }),

@@ -2,6 +2,7 @@
 
 import { Readable } from "node:stream";
 import { extract, type Header, type Pack, pack } from "tar-stream";
+import { interruptible } from "./interruptible.ts";
 
 export interface TarEntry {
   readonly header: Header;
@@ -21,6 +22,8 @@ export interface TarFile {
 export async function* tarEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const archive = extract();
   const feeding = feed(source, archive);
+  // Its failure reaches the reader through the archive, perhaps only in the middle of a body.
+  feeding.catch(() => undefined);
   try {
     for await (const body of archive) {
       // The library types its chunks as unknown; they are Buffers.
@@ -67,13 +70,15 @@ async function fill(sink: Sink, body: AsyncIterable<Uint8Array> | Iterable<Uint8
 }
 
 async function feed(source: AsyncIterable<Uint8Array>, archive: ReturnType<typeof extract>): Promise<void> {
+  const closed = new AbortController();
+  archive.once("close", () => closed.abort());
   try {
-    for await (const chunk of source) {
-      if (archive.destroyed) return;
+    for await (const chunk of interruptible(source, closed.signal))
       if (!archive.write(chunk)) await drained(archive);
-    }
     archive.end(null);
   } catch (error) {
+    // Closed by the reader, or by an error that the reader sees.
+    if (closed.signal.aborted) return;
     archive.destroy(error instanceof Error ? error : new Error(String(error)));
     throw error;
   }

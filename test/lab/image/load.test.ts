@@ -1,5 +1,6 @@
 // docker load, save, import, and what the store says about images, against a real containerd.
 
+import { PassThrough } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -125,6 +126,30 @@ describe("load", () => {
   ])("refuses %s and leaves nothing", async (_name, bytes) => {
     const images = await lab.open();
     await expect(drain(images.load(once(bytes), quiet, never))).rejects.toMatchObject({ kind: "invalid" });
+    expect(await lab.holdings()).toEqual(nothing);
+  });
+
+  it("leaves the stream of a refused archive open, since its sender waits for an answer", async () => {
+    const images = await lab.open();
+    for (const bytes of [Buffer.alloc(1 << 20, 7), Buffer.from("BZh9".padEnd(1 << 20))]) {
+      const source = new PassThrough();
+      source.write(bytes);
+      await expect(drain(images.load(source, quiet, never))).rejects.toMatchObject({ kind: "invalid" });
+      expect(source.destroyed).toBe(false);
+    }
+  });
+
+  it("stops when its caller goes while the sender is silent", async () => {
+    const images = await lab.open();
+    for (const bytes of [busybox.subarray(0, 300_000), gzipSync(busybox).subarray(0, 100_000)]) {
+      const going = new AbortController();
+      const source = new PassThrough();
+      source.write(bytes);
+      const loading = drain(images.load(source, quiet, going.signal));
+      await expect.poll(() => source.readableLength).toBe(0);
+      going.abort();
+      await expect(loading).rejects.toMatchObject({ kind: "cancelled" });
+    }
     expect(await lab.holdings()).toEqual(nothing);
   });
 
