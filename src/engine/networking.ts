@@ -2,7 +2,7 @@
 
 import type { SandboxSpec } from "../cnm/index.ts";
 import type { Address } from "../netip/index.ts";
-import { conflict, invalid, notFound } from "../util/errors.ts";
+import { conflict, errorKind, invalid, notFound } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
 import { containerFolder } from "./create.ts";
@@ -17,11 +17,20 @@ export function checkNetworking(context: EngineContext, spec: ContainerSpec): st
   const exclusive = mode.kind === "none" || mode.kind === "host" || mode.kind === "container";
   const others = spec.endpoints.filter(({ network }) => network !== mode.kind);
   if (exclusive && others.length > 0) throw exclusiveError(mode.kind);
-  if (!exclusive) for (const endpoint of spec.endpoints) context.controller.checkEndpoint(endpoint);
+  if (!exclusive) for (const endpoint of spec.endpoints) checkEndpoint(context, endpoint);
   const publishes = spec.portBindings.length > 0 || spec.publishAllPorts;
   return mode.kind === "host" && publishes
     ? ["Published ports are discarded when using host network mode"]
     : [];
+}
+
+// a network may be made between create and start; a 404 here would send clients looking for the image
+function checkEndpoint(context: EngineContext, endpoint: EndpointSpec): void {
+  try {
+    context.controller.checkEndpoint(endpoint);
+  } catch (error) {
+    if (errorKind(error) !== "not-found") throw error;
+  }
 }
 
 function exclusiveError(kind: "none" | "host" | "container"): Error {

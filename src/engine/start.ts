@@ -7,7 +7,7 @@
 import { writeFile } from "node:fs/promises";
 import type { SandboxSpec } from "../cnm/index.ts";
 import { startFailureExitCode } from "../runtime/index.ts";
-import { conflict, EngineError, errorMessage, notModified } from "../util/errors.ts";
+import { conflict, errorMessage, notModified, wrapError } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
 import type { Container } from "./container.ts";
 import { followExit } from "./exit.ts";
@@ -60,7 +60,7 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   const sandbox = await makeSandbox(context, container, { spec: { ...sandboxRequest, endpoints: [] }, undo });
   const [task] = await bothOrNeither([
     makeTask(context, container, { sandbox, life, undo }),
-    sandbox?.connectAll(sandboxRequest.endpoints) ?? Promise.resolve(),
+    sandbox && connect(sandbox, sandboxRequest.endpoints),
   ]);
   container.streams.connect(task.stdio);
   await task.start();
@@ -80,10 +80,18 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
 }
 
 /** Waits for all even when one fails, so that undoing meets nothing half-made. */
-async function bothOrNeither<A, B>(work: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+async function bothOrNeither<A, B>(work: readonly [A | Promise<A>, B | Promise<B>]): Promise<[A, B]> {
   const outcomes = await Promise.allSettled(work);
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   return Promise.all(work);
+}
+
+async function connect(sandbox: LiveSandbox, endpoints: SandboxSpec["endpoints"]): Promise<void> {
+  try {
+    await sandbox.connectAll(endpoints);
+  } catch (error) {
+    throw wrapError(error, "failed to set up container networking");
+  }
 }
 
 async function makeSandbox(
@@ -130,7 +138,6 @@ async function deleteTask(task: LiveTask, life: TaskLife): Promise<void> {
 
 /** A start that failed shows in inspect and, unless a restart follows, ends those who wait. */
 async function noteFailure(context: EngineContext, container: Container, error: unknown): Promise<void> {
-  if (error instanceof EngineError && (error.kind === "not-modified" || error.kind === "conflict")) return;
   const exitCode = startFailureExitCode(errorMessage(error));
   const { state } = container.record;
   await context.registry.change(container, {
