@@ -3,6 +3,7 @@
 import type { Host } from "../../src/driverapi/index.ts";
 import { type Prefix, randomMac } from "../../src/netip/index.ts";
 import { conflict, wrapError } from "../../src/util/errors.ts";
+import { Undo } from "../../src/util/undo.ts";
 import type { BridgeConfig } from "./options.ts";
 
 /** A bridge device in the host's netns. */
@@ -27,46 +28,55 @@ export function markedId(alias: string | undefined): string | undefined {
 
 /** Makes the device, or takes the one that is there; both end up with the network's addresses, and up. */
 export async function makeBridge(host: Host, config: BridgeConfig): Promise<BridgeLink> {
-  const { setLink, addAddress } = host.link;
+  await using undo = new Undo(host.log);
   try {
-    const link = (await createLink(host, config)) ?? (await adoptLink(host, config));
+    const isNew = await createLink(host, config, undo);
+    const link = isNew ? await findLink(host, config) : await adoptLink(host, config);
     // before it is up: no router advertisement may reach the host through a container
     await host.sysctl.writeAll(sysctlsOf(config, link, host.settings.ipv6));
-    await host.netlink.send(
-      ...addressesOf(config).map((prefix) =>
-        addAddress(
-          {
-            link: link.index,
-            prefix,
-            ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }),
-          },
-          { replace: true },
-        ),
-      ),
-      setLink(link.index, { up: true, ...(config.mtu !== undefined && { mtu: config.mtu }) }),
-    );
+    await host.netlink.send(...addressRequests(host, config, link), upRequest(host, config, link));
+    undo.forget();
     return link;
   } catch (error) {
     throw wrapError(error, `create bridge ${config.link}`);
   }
 }
 
-/** Undefined when the name is taken. */
-async function createLink(host: Host, config: BridgeConfig): Promise<BridgeLink | undefined> {
-  const { createBridge, hasCode } = host.link;
+/** False when the name is taken. */
+async function createLink(host: Host, config: BridgeConfig, undo: Undo): Promise<boolean> {
+  const { createBridge, deleteLink, hasCode, unless } = host.link;
   const { link: name, mtu, networkId } = config;
+  undo.defer("delete bridge", () => unless(["ENODEV"], host.netlink.send(deleteLink(name))));
   try {
     // a MAC of its own: the kernel would take the lowest of the ports' and change it with them
     await host.netlink.send(
       createBridge({ name, mac: randomMac(), alias: markOf(networkId), ...(mtu !== undefined && { mtu }) }),
     );
+    return true;
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return undefined;
-    throw error;
+    if (!hasCode(error, "EEXIST")) throw error;
+    undo.forget();
+    return false;
   }
+}
+
+async function findLink(host: Host, { link: name }: BridgeConfig): Promise<BridgeLink> {
   const link = await host.netlink.link(name);
   if (!link) throw conflict(`the device ${name} was removed by somebody else`);
   return { name, index: link.index, isOurs: true };
+}
+
+function addressRequests(host: Host, config: BridgeConfig, { index }: BridgeLink) {
+  return addressesOf(config).map((prefix) =>
+    host.link.addAddress(
+      { link: index, prefix, ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }) },
+      { replace: true },
+    ),
+  );
+}
+
+function upRequest(host: Host, { mtu }: BridgeConfig, { index }: BridgeLink) {
+  return host.link.setLink(index, { up: true, ...(mtu !== undefined && { mtu }) });
 }
 
 async function adoptLink(host: Host, { link: name, networkId }: BridgeConfig): Promise<BridgeLink> {

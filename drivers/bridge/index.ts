@@ -11,11 +11,13 @@ import type {
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
-import { prefixesOverlap, randomMac } from "../../src/netip/index.ts";
+import { randomMac } from "../../src/netip/index.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
+import { allDone } from "./all-done.ts";
 import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
+import { Claims } from "./conflicts.ts";
 import { chosenName, chosenSysctls, makePort, portName } from "./endpoint-link.ts";
 import { createForwarding } from "./forwarding.ts";
 import { LinkRemoval } from "./link-removal.ts";
@@ -48,6 +50,7 @@ class BridgeDriver implements NetworkDriver {
   readonly capabilities = { scope: "local", connectivityScope: "local", replay: true } as const;
   readonly #host: Host;
   readonly #networks = new Map<string, BridgeNetwork>();
+  readonly #claims = new Claims();
   readonly #removal: LinkRemoval;
   readonly #enableForwarding: ReturnType<typeof createForwarding>;
 
@@ -64,13 +67,13 @@ class BridgeDriver implements NetworkDriver {
   async createNetwork(request: CreateNetworkRequest): Promise<void> {
     if (this.#networks.has(request.networkId)) return;
     const config = readBridgeConfig(request);
-    this.#checkConflicts(config);
     if (config.ipv6 && !this.#host.settings.ipv6)
       throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
+    this.#claims.add(config);
     const network: BridgeNetwork = { config, endpoints: new Map() };
     this.#networks.set(config.networkId, network);
     await using undo = new Undo(this.#host.log);
-    undo.defer("forget network", () => this.#networks.delete(config.networkId));
+    undo.defer("forget network", () => this.#forget(config.networkId));
     undo.defer("remove rules of network", () => this.#host.firewall.set(config.networkId, []));
     undo.defer("delete bridge", () => network.link?.isOurs && this.#removal.remove(config.link));
     await this.#removal.freed(config.link);
@@ -86,7 +89,7 @@ class BridgeDriver implements NetworkDriver {
   async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
     const network = this.#networks.get(networkId);
     if (!network) return;
-    this.#networks.delete(networkId);
+    this.#forget(networkId);
     await Promise.all([...network.endpoints.values()].map(({ ports }) => ports?.dispose()));
     // addresses and routes go at once, so that the subnet is free with the answer; the device follows
     if (network.link?.isOurs) await this.#emptyLink(network.link);
@@ -199,16 +202,9 @@ class BridgeDriver implements NetworkDriver {
     });
   }
 
-  #checkConflicts(config: BridgeConfig): void {
-    for (const other of this.#networks.values()) {
-      const conflictName = conflictOf(config, other.config);
-      if (conflictName) {
-        const name = ({ networkId, link }: BridgeConfig) => `network ${networkId} (${link})`;
-        throw forbidden(
-          `cannot create ${name(config)}: conflicts with ${name(other.config)}: networks have ${conflictName}`,
-        );
-      }
-    }
+  #forget(networkId: string): void {
+    this.#networks.delete(networkId);
+    this.#claims.remove(networkId);
   }
 
   #network(networkId: string): BridgeNetwork {
@@ -254,18 +250,4 @@ function joinResponse(
     disableGatewayService: false,
     sysctls: chosenSysctls(endpoint.driverOpts),
   };
-}
-
-function conflictOf(a: BridgeConfig, b: BridgeConfig): string | undefined {
-  if (a.link === b.link) return "same bridge name";
-  if (a.ipv4 && b.ipv4 && prefixesOverlap(a.ipv4.pool, b.ipv4.pool)) return "overlapping IPv4";
-  if (a.ipv6 && b.ipv6 && prefixesOverlap(a.ipv6.pool, b.ipv6.pool)) return "overlapping IPv6";
-  return undefined;
-}
-
-/** Waits for all even when one fails, so that what undoes them finds everything at rest; throws the first reason. */
-async function allDone(work: readonly (Promise<void> | undefined)[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
 }
