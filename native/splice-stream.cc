@@ -66,6 +66,7 @@ private:
   Outcome fill(ForwardLoop &loop, Direction &direction);
   Outcome drain(ForwardLoop &loop, Direction &direction);
   void end(ForwardLoop &loop, bool isReset);
+  void closeBoth(bool isReset);
   ForwardLoop &loop_;
   StreamForward &forward_;
   Side client_;
@@ -104,8 +105,7 @@ Connection::Connection(ForwardLoop &loop, StreamForward &forward, int client) : 
 Connection::~Connection() {
   loop_.unqueue(this);
   for (auto *direction : {&up_, &down_}) PipePool::destroy(direction->pipe);
-  for (auto *side : {&client_, &server_})
-    if (side->fd >= 0) close(side->fd);
+  closeBoth(true);
   loop_.counters.connections--;
 }
 
@@ -201,15 +201,19 @@ Outcome Connection::drain(ForwardLoop &, Direction &direction) {
   return Outcome::HasMore;
 }
 
-/** `isReset`: the other side learns that it broke, not that it is complete. */
 void Connection::end(ForwardLoop &loop, bool isReset) {
+  closeBoth(isReset);
+  forward_.forget(loop, this);
+}
+
+/** `isReset`: the peers learn that the connection broke, not that it is complete. */
+void Connection::closeBoth(bool isReset) {
   const linger now{1, 0};
   for (auto *side : {&client_, &server_}) {
     if (side->fd < 0) continue;
     if (isReset) setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close(std::exchange(side->fd, -1));
   }
-  forward_.forget(loop, this);
 }
 
 StreamForward::StreamForward(ForwardLoop &loop, Fd fd, const Target &target) : loop_(loop), fd_(std::move(fd)), target_(target) {
@@ -243,8 +247,6 @@ void StreamForward::accept(ForwardLoop &loop, int client) {
   connections_[connection] = std::move(owned);
   if (connection->connect(loop, target_)) return;
   loop.counters.refused++;
-  const linger now{1, 0};
-  setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   forget(loop, connection);
 }
 

@@ -51,8 +51,8 @@ export function listenForDaemons(options: ControlOptions): { close(): void } {
   return {
     close: () => {
       listener.close();
+      rmSync(path, { force: true }); // before the daemons learn of the end, who may start another here
       for (const session of [...sessions]) session.close();
-      rmSync(path, { force: true });
     },
   };
 }

@@ -26,17 +26,22 @@ function main(args: readonly string[]): void {
   try {
     const port = parseOnePort(args);
     const close = port ? runOnePort(port) : runControl(args);
-    const end = () => {
-      close();
-      process.exit(0);
-    };
-    process.once("SIGTERM", end);
-    if (port) process.once("SIGINT", end);
+    process.once("SIGTERM", () => end(close));
+    if (port) process.once("SIGINT", () => end(close));
     sayStatus("0\n");
   } catch (error) {
     sayStatus(`1\n${errorMessage(error)}\n`);
     process.stderr.write(`tsdocker-proxy: ${errorMessage(error)}\n`);
     process.exit(1);
+  }
+}
+
+/** Ends whatever happens on the way. */
+function end(close: () => void): never {
+  try {
+    close();
+  } finally {
+    process.exit(0);
   }
 }
 
@@ -49,11 +54,7 @@ function runControl(args: readonly string[]): () => void {
   const log = stderrLog(debug);
   keepServing(log);
   const serving = new Serving({ netns, udpIdleMs: idleMs, log });
-  const stop = () => {
-    close();
-    process.exit(0);
-  };
-  const listener = listenForDaemons({ path: control, serving, stop, log });
+  const listener = listenForDaemons({ path: control, serving, stop: () => end(close), log });
   const close = () => {
     listener.close();
     serving.close();

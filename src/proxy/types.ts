@@ -11,7 +11,11 @@ export interface Forward {
   readonly protocol: Protocol;
   readonly listen: Address;
   readonly listenPort: number;
-  /** A socket bound to `listen`; it is passed on by descriptor, the caller keeps its own. */
+  /**
+   * A socket bound to `listen`; it is passed on by descriptor, the caller keeps its own, open as long as it wishes this
+   * forward: another proxy may have to be given it. Bound by number: a port that the kernel chose is lost when
+   * listening ends.
+   */
   readonly socket: number;
   readonly target: Address;
   readonly targetPort: number;

@@ -27,7 +27,7 @@ interface Pending {
 export class UdpAsker implements Asker {
   readonly #server: ServerAddress;
   readonly #batch: DatagramBatch;
-  #sockets: Promise<AskingSocket>[] = [];
+  #sockets = new Map<number, Promise<AskingSocket>>();
   #idle: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -61,8 +61,8 @@ export class UdpAsker implements Asker {
     clearTimeout(this.#idle);
     this.#idle = undefined;
     const sockets = this.#sockets;
-    this.#sockets = [];
-    for (const socket of sockets) void socket.then((open) => open.retire()).catch(() => undefined);
+    this.#sockets = new Map();
+    for (const socket of sockets.values()) void socket.then((open) => open.retire()).catch(() => undefined);
   }
 
   /** One of a few, at random. */
@@ -70,17 +70,16 @@ export class UdpAsker implements Asker {
     this.#idle ??= setTimeout(() => this.#drop(), idleMs).unref();
     this.#idle.refresh();
     const at = randomInt(socketsEach);
-    const present = this.#sockets[at];
+    const present = this.#sockets.get(at);
     if (present) return present;
-    const opened = this.#open(at);
-    this.#sockets[at] = opened;
+    const opened: Promise<AskingSocket> = this.#open(() => {
+      if (this.#sockets.get(at) === opened) this.#sockets.delete(at);
+    });
+    this.#sockets.set(at, opened);
     return opened;
   }
 
-  async #open(at: number): Promise<AskingSocket> {
-    const forget = () => {
-      delete this.#sockets[at];
-    };
+  async #open(forget: () => void): Promise<AskingSocket> {
     try {
       const socket = new AskingSocket(await openSocket(this.#server), this.#batch, forget);
       if (this.#isClosed) socket.retire();

@@ -1,0 +1,233 @@
+// Forwarding, from a client on a LAN through the proxy's host to a target beyond it.
+
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { expect, test } from "vitest";
+import type { Forward } from "../../../src/proxy/index.ts";
+import { Lab } from "../lab.ts";
+import "../matchers.ts";
+import { connect, ip, proxyOn, readAll, reserve, serve } from "./world.ts";
+
+/** A client, the proxy's host, and a container that only the host can reach. */
+async function threeHosts(lab: Lab) {
+  const lan = lab.segment("192.0.2.0/24", "2001:db8::/64");
+  const bridge = lab.segment("198.51.100.0/24", "2001:db8:1::/64");
+  const host = await lan.host("host");
+  await bridge.attach(host);
+  return { host, client: await lan.host("client"), container: await bridge.host("container") };
+}
+
+const containerAddress = "198.51.100.2";
+
+test("a TCP port of the host's IPv6 address leads to an IPv4 container", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "2001:db8::1");
+  await proxy.setForwards("c1", [forwardTo(port, "2001:db8::1", 80)]);
+  await expect(client).toReach(`[2001:db8::1]:${port.port}`, { answer: "container 198.51.100.1" });
+  await expect(host).toReach(`[2001:db8::1]:${port.port}`, { answer: "container 198.51.100.1" });
+});
+
+test("a UDP port of a wildcard address answers from the address that was asked", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 53, { protocol: "udp" });
+  await using proxy = await proxyOn(lab, host);
+  // a connected client takes answers from the asked address alone: the second one is not what routing would choose
+  await host.run("ip", "address", "add", "192.0.2.99/24", "dev", "eth0");
+  await host.run("ip", "address", "add", "2001:db8::99/64", "dev", "eth0", "nodad");
+  using v4 = await reserve(host, "udp", "0.0.0.0");
+  using v6 = await reserve(host, "udp", "::");
+  await proxy.setForwards("c1", [forwardTo(v4, "0.0.0.0", 53, "udp"), forwardTo(v6, "::", 53, "udp")]);
+  const answer = "container 198.51.100.1";
+  for (const target of [`192.0.2.1:${v4.port}`, `192.0.2.99:${v4.port}`])
+    await expect(client).toReach(target, { protocol: "udp", answer });
+  for (const target of [`[2001:db8::1]:${v6.port}`, `[2001:db8::99]:${v6.port}`])
+    await expect(client).toReach(target, { protocol: "udp", answer });
+});
+
+test("200 MB pass unharmed, and the end of one direction leaves the other open", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using server = await serve(container, containerAddress, answerWithDigest);
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "2001:db8::1");
+  await proxy.setForwards("c1", [forwardTo(port, "2001:db8::1", server.port)]);
+  const socket = await connect(client, "2001:db8::1", port.port);
+  const answered = readAll(socket);
+  const sent = await sendBlocks(socket, 200);
+  socket.end();
+  expect((await answered).toString()).toBe(`${200 << 20} ${sent}`);
+});
+
+test("a sender waits for a reader that does not read", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  const accepted = Promise.withResolvers<Socket>();
+  await using server = await serve(container, containerAddress, (socket) => accepted.resolve(socket.pause()));
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", server.port)]);
+  const socket = await connect(client, "192.0.2.1", port.port);
+  const block = Buffer.alloc(1 << 20, 7);
+  let blocks = 0;
+  while (socket.writableLength < 4 << 20 && blocks < 200) {
+    socket.write(block);
+    await new Promise((resolve) => setImmediate(resolve));
+    blocks++;
+  }
+  expect(blocks).toBeLessThan(200);
+  const reader = await accepted.promise;
+  let received = 0;
+  reader.on("data", (part: Buffer) => {
+    received += part.length;
+  });
+  reader.resume();
+  socket.end();
+  await once(reader, "end");
+  expect(received).toBe(blocks << 20);
+  socket.destroy();
+});
+
+test("a client is reset when the container refuses the connection, and when it resets one", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using server = await serve(container, containerAddress, (socket) =>
+    socket.once("data", () => socket.resetAndDestroy()),
+  );
+  await using proxy = await proxyOn(lab, host);
+  using refused = await reserve(host, "tcp", "192.0.2.1");
+  using reset = await reserve(host, "tcp", "192.0.2.1");
+  await proxy.setForwards("c1", [
+    forwardTo(refused, "192.0.2.1", 9),
+    forwardTo(reset, "192.0.2.1", server.port),
+  ]);
+  await expect(readAll(await connect(client, "192.0.2.1", refused.port))).rejects.toThrow(/ECONNRESET/);
+  const socket = await connect(client, "192.0.2.1", reset.port);
+  const broken = readAll(socket);
+  socket.write("x");
+  await expect(broken).rejects.toThrow(/ECONNRESET/);
+  await expect.poll(async () => await proxy.counters()).toMatchObject({ connections: 0, refused: 1 });
+});
+
+test("no wish left, no connection and no listener left, though the port stays reserved", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using server = await serve(container, containerAddress, (socket) => socket.pipe(socket));
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  const forwards = [forwardTo(port, "192.0.2.1", server.port)];
+  await proxy.setForwards("c1", forwards);
+  const socket = await connect(client, "192.0.2.1", port.port);
+  socket.write("x");
+  await once(socket, "data");
+  const broken = expect(readAll(socket)).rejects.toThrow(/ECONNRESET/);
+  await proxy.setForwards("c1", []);
+  await broken;
+  await expect(client).not.toReach(`192.0.2.1:${port.port}`);
+  await expect(reserve(host, "tcp", "192.0.2.1", port.port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await proxy.setForwards("c1", forwards);
+  const again = await connect(client, "192.0.2.1", port.port);
+  again.write("y");
+  expect(String((await once(again, "data"))[0])).toBe("y");
+  again.destroy();
+});
+
+test("setting the same wish twice disturbs no connection, and another target takes new ones", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using echo = await serve(container, containerAddress, (socket) => socket.pipe(socket));
+  await using other = await serve(container, containerAddress, (socket) => socket.end("other"));
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  const kept = [forwardTo(port, "192.0.2.1", echo.port)];
+  await proxy.setForwards("c1", kept);
+  const socket = await connect(client, "192.0.2.1", port.port);
+  socket.write("a");
+  await once(socket, "data");
+  await proxy.setForwards("c1", kept);
+  socket.write("b");
+  expect(String((await once(socket, "data"))[0])).toBe("b");
+  socket.destroy();
+  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", other.port)]);
+  expect(String(await readAll(await connect(client, "192.0.2.1", port.port)))).toBe("other");
+});
+
+test("a udp flow ends when it was idle for its time", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 53, { protocol: "udp" });
+  await using proxy = await proxyOn(lab, host, { udpIdleMs: 300 });
+  using port = await reserve(host, "udp", "192.0.2.1");
+  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", 53, "udp")]);
+  await expect(client).toReach(`192.0.2.1:${port.port}`, { protocol: "udp" });
+  expect(await proxy.counters()).toMatchObject({ flows: 1 });
+  await expect.poll(async () => (await proxy.counters()).flows).toBe(0);
+});
+
+test("a thousand ports are one process and serve each", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  await using proxy = await proxyOn(lab, host);
+  await using stack = new AsyncDisposableStack();
+  const ports = [];
+  for (let at = 0; at < 1000; at++)
+    ports.push(stack.use(await reserve(host, "tcp", "192.0.2.1", 20_000 + at)));
+  await proxy.setForwards(
+    "c1",
+    ports.map((port) => forwardTo(port, "192.0.2.1", 80)),
+  );
+  for (const port of [20_000, 20_249, 20_250, 20_999]) await expect(client).toReach(`192.0.2.1:${port}`);
+  await proxy.setForwards("c1", []);
+  await expect(client).not.toReach("192.0.2.1:20500");
+});
+
+test("a port that somebody else listens on fails the wish and leaves the rest as it was", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  await using proxy = await proxyOn(lab, host);
+  using first = await reserve(host, "tcp", "192.0.2.1");
+  using second = await reserve(host, "udp", "192.0.2.1");
+  await proxy.setForwards("c1", [forwardTo(first, "192.0.2.1", 80)]);
+  const wrong = { ...forwardTo(second, "192.0.2.1", 80), protocol: "tcp" as const };
+  await expect(proxy.setForwards("c2", [wrong])).rejects.toThrow(/forward/);
+  await expect(client).toReach(`192.0.2.1:${first.port}`);
+});
+
+function forwardTo(
+  port: { fd: number; port: number },
+  listen: string,
+  targetPort: number,
+  protocol: "tcp" | "udp" = "tcp",
+): Forward {
+  const target = ip(containerAddress);
+  return { protocol, listen: ip(listen), listenPort: port.port, socket: port.fd, target, targetPort };
+}
+
+/** Answers, when the client has ended, how many bytes came and their digest. */
+function answerWithDigest(socket: Socket): void {
+  const digest = createHash("sha256");
+  let size = 0;
+  socket.on("data", (part: Buffer) => {
+    size += part.length;
+    digest.update(part);
+  });
+  socket.once("end", () => socket.end(`${size} ${digest.digest("hex")}`));
+}
+
+/** Sends random blocks of 1 MiB and answers their digest. */
+async function sendBlocks(socket: Socket, count: number): Promise<string> {
+  const block = randomBytes(1 << 20);
+  const digest = createHash("sha256");
+  for (let at = 0; at < count; at++) {
+    block.writeUInt32BE(at, 0);
+    digest.update(block);
+    if (!socket.write(Buffer.from(block))) await once(socket, "drain");
+  }
+  return digest.digest("hex");
+}

@@ -1,0 +1,163 @@
+// What happens to everybody's traffic when the daemon or the proxy dies.
+
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { closeFd } from "../../../src/kernel/index.ts";
+import { startProxy } from "../../../src/proxy/index.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { Lab } from "../lab.ts";
+import "../matchers.ts";
+import { connect, controlPath, ip, proxyOn, proxyOptions, reserve, serve } from "./world.ts";
+
+async function twoHosts(lab: Lab) {
+  const lan = lab.segment("192.0.2.0/24");
+  return { host: await lan.host("host"), container: await lan.host("container") };
+}
+
+const listen = ip("192.0.2.1");
+const target = ip("192.0.2.2");
+
+test("connections and ports live on while the daemon is away, and the next one finds them as they were", async () => {
+  await using lab = await Lab.create();
+  const { host, container } = await twoHosts(lab);
+  await using echo = await serve(container, "192.0.2.2", (socket) => socket.pipe(socket));
+  const options = proxyOptions(host, controlPath(lab));
+  const forward = { protocol: "tcp", listen, listenPort: 8080, target, targetPort: echo.port } as const;
+  const first = await startProxy(options);
+  {
+    using port = await reserve(host, "tcp", "192.0.2.1", 8080);
+    await first.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  }
+  const socket = await connect(container, "192.0.2.1", 8080);
+  socket.write("a");
+  await once(socket, "data");
+  first.detach(); // all that the proxy sees of a daemon's death
+  socket.write("b");
+  expect(String((await once(socket, "data"))[0])).toBe("b");
+
+  await using second = await startProxy(options);
+  expect(second.pid).toBe(first.pid);
+  const held = await second.heldForwards();
+  expect(held).toEqual([{ ...forward, socket: expect.any(Number) }]);
+  await second.setForwards("c1", held);
+  await second.sweep();
+  socket.write("c");
+  expect(String((await once(socket, "data"))[0])).toBe("c");
+  const fresh = await connect(container, "192.0.2.1", 8080);
+  fresh.write("d");
+  expect(String((await once(fresh, "data"))[0])).toBe("d");
+  for (const { socket } of held) closeFd(socket);
+  for (const open of [socket, fresh]) open.destroy();
+});
+
+test("what the next daemon does not wish any more ends with its sweep", async () => {
+  await using lab = await Lab.create();
+  const { host, container } = await twoHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  const options = proxyOptions(host, controlPath(lab));
+  const first = await startProxy(options);
+  using kept = await reserve(host, "tcp", "192.0.2.1", 8080);
+  using gone = await reserve(host, "tcp", "192.0.2.1", 8081);
+  const common = { protocol: "tcp", listen, target, targetPort: 80 } as const;
+  const forwards = [kept, gone].map(({ fd, port }) => ({ ...common, listenPort: port, socket: fd }));
+  await first.setForwards("kept", forwards.slice(0, 1));
+  await first.setForwards("gone", forwards.slice(1));
+  const record = { networkId: "n", networkName: "x1", endpointId: "e", names: ["c1"], addresses: [target] };
+  await first.setRecord("e", record);
+  await first.setResolver("s", resolverIn(container.netns));
+  first.detach();
+
+  await using second = await startProxy(options);
+  await second.setForwards("kept", forwards.slice(0, 1));
+  expect(await second.counters()).toMatchObject({ resolvers: 1, records: 1 });
+  await expect(container).toReach("192.0.2.1:8081");
+  await second.sweep();
+  expect(await second.counters()).toMatchObject({ resolvers: 0, records: 0 });
+  await expect(container).toReach("192.0.2.1:8080");
+  await expect(container).not.toReach("192.0.2.1:8081");
+});
+
+test("a proxy that is killed is replaced, and the new one serves everything", async () => {
+  await using lab = await Lab.create();
+  const { host, container } = await twoHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  const forward = { protocol: "tcp", listen, listenPort: port.port, target, targetPort: 80 } as const;
+  await proxy.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  await proxy.setRecord("e", {
+    networkId: "n",
+    networkName: "x1",
+    endpointId: "e",
+    names: ["c1"],
+    addresses: [target],
+  });
+  await proxy.setResolver("s", resolverIn(container.netns));
+  const killed = proxy.pid ?? 0;
+  process.kill(killed, "SIGKILL");
+  // the listening socket outlives the proxy in the reservation: clients wait in its backlog, none is refused
+  await expect(container).toReach(`192.0.2.1:${port.port}`, { timeoutMs: 5_000 });
+  expect(await proxy.counters()).toMatchObject({ resolvers: 1, records: 1 });
+  expect(proxy.pid).not.toBe(killed);
+});
+
+test("a wish that meets a dying proxy is fulfilled by its successor", async () => {
+  await using lab = await Lab.create();
+  const { host, container } = await twoHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 80);
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  process.kill(proxy.pid ?? 0, "SIGKILL");
+  const forward = { protocol: "tcp", listen, listenPort: port.port, target, targetPort: 80 } as const;
+  await proxy.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  await expect(container).toReach(`192.0.2.1:${port.port}`);
+});
+
+test("signals of a terminal do not end a proxy, SIGTERM does", async () => {
+  await using lab = await Lab.create();
+  const host = await lab.host("host");
+  const proxy = await proxyOn(lab, host);
+  const pid = proxy.pid ?? 0;
+  process.kill(pid, "SIGINT");
+  process.kill(pid, "SIGHUP");
+  expect(await proxy.counters()).toMatchObject({ connections: 0 });
+  expect(proxy.pid).toBe(pid);
+  proxy.detach();
+  process.kill(pid, "SIGTERM");
+  await expect.poll(() => isAlive(pid)).toBe(false);
+});
+
+test("a proxy that cannot start says why", async () => {
+  await using lab = await Lab.create();
+  const host = await lab.host("host");
+  const missing = { ...proxyOptions(host, controlPath(lab)), netns: "/run/no-such-netns" };
+  await expect(startProxy(missing)).rejects.toMatchObject({
+    kind: "unavailable",
+    message: expect.stringMatching(/start tsdocker-proxy: .*no-such-netns/),
+  });
+  const wrong = { ...proxyOptions(host, controlPath(lab)), command: ["/no/such/program"] };
+  await expect(startProxy({ ...wrong, log: silentLog })).rejects.toThrow(/ENOENT/);
+});
+
+test("a second proxy does not take the place of one that serves", async () => {
+  await using lab = await Lab.create();
+  const host = await lab.host("host");
+  const options = proxyOptions(host, controlPath(lab));
+  await using first = await startProxy(options);
+  const [node = "", program = ""] = options.command;
+  await expect(host.run(node, program, "--control", options.controlPath)).rejects.toThrow(/another proxy/);
+  expect(await first.counters()).toMatchObject({ connections: 0 });
+});
+
+function resolverIn(netns: string) {
+  return { netns, networks: ["n"], privateNames: {}, upstreams: [], forwards: false };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,96 @@
+// Servers, clients and proxies inside a lab's hosts, driven from the test's own process: sockets are opened in the
+// host's netns and handed to Node.
+
+import { createServer, type Server, Socket } from "node:net";
+import { join } from "node:path";
+import { connectSocket } from "../../../src/kernel/datagrams.ts";
+import { bindSocket, closeFd, socketAddress } from "../../../src/kernel/index.ts";
+import { type Address, parseAddress } from "../../../src/netip/index.ts";
+import { type ProxyHandle, type ProxyOptions, startProxy } from "../../../src/proxy/index.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import type { Lab, LabHost } from "../lab.ts";
+
+export function ip(text: string): Address {
+  const address = parseAddress(text);
+  if (!address) throw new TypeError(`not an address: ${text}`);
+  return address;
+}
+
+const program = join(import.meta.dirname, "../../../src/proxy/main.ts");
+let proxies = 0;
+
+/** Where a proxy of this test may listen. */
+export function controlPath(lab: Lab): string {
+  return join(lab.folder, `p${++proxies}.sock`);
+}
+
+export function proxyOptions(
+  host: LabHost,
+  controlPath: string,
+  more: Partial<ProxyOptions> = {},
+): ProxyOptions {
+  const command = [process.execPath, program];
+  return { command, controlPath, netns: host.netns, log: silentLog, ...more };
+}
+
+/** A proxy whose host is a lab host. */
+export async function proxyOn(
+  lab: Lab,
+  host: LabHost,
+  more: Partial<ProxyOptions> = {},
+): Promise<ProxyHandle> {
+  return await startProxy(proxyOptions(host, controlPath(lab), more));
+}
+
+let ports = 10_000;
+
+/** A bound socket of a host, closed with the scope: what a port lease holds. */
+export async function reserve(host: LabHost, protocol: "tcp" | "udp", address: string, port = ++ports) {
+  const fd = await bindSocket({ netns: host.netns, protocol, address: ip(address), port });
+  return { fd, port, [Symbol.dispose]: () => closeFd(fd) };
+}
+
+/** A TCP server in a host; `handle` gets half-open sockets. */
+export async function serve(
+  host: LabHost,
+  address: string,
+  handle: (socket: Socket) => void,
+  port = 0,
+): Promise<{ server: Server; port: number } & AsyncDisposable> {
+  const fd = await bindSocket({ netns: host.netns, protocol: "tcp", address: ip(address), port });
+  const bound = socketAddress(fd).port;
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => sockets.delete(socket));
+    handle(socket);
+  });
+  await new Promise<void>((resolve) => server.listen({ fd }, resolve));
+  const close = () =>
+    new Promise<void>((resolve) => {
+      for (const socket of sockets) socket.destroy();
+      server.close(() => resolve());
+    });
+  return { server, port: bound, [Symbol.asyncDispose]: close };
+}
+
+/** A TCP connection from within a host; what is written before it is established waits. */
+export async function connect(host: LabHost, address: string, port: number): Promise<Socket> {
+  const target = ip(address);
+  const any: Address = { family: target.family, value: 0n };
+  const fd = await bindSocket({ netns: host.netns, protocol: "tcp", address: any, port: 0 });
+  connectSocket(fd, target, port);
+  return new Socket({ fd, allowHalfOpen: true });
+}
+
+/** Everything that comes until the peer's end; rejects when the connection breaks. */
+export function readAll(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    socket.on("data", (part: Buffer) => parts.push(part));
+    socket.once("end", () => resolve(Buffer.concat(parts)));
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("closed without an end")));
+  });
+}
