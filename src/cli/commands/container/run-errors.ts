@@ -1,0 +1,23 @@
+// How `run` ends when it cannot: 127 when the command is not there, 126 when it cannot be invoked, else 125.
+
+import { messageOf, StatusError } from "../../errors.ts";
+import { programName } from "../../version.ts";
+
+export function withHelp(message: string, command: string): string {
+  return `${programName}: ${message}\n\nRun '${programName} ${command} --help' for more information`;
+}
+
+/** The daemon's refusal to create or start, with the exit code its text calls for. */
+export function runError(error: unknown): StatusError {
+  const message = messageOf(error);
+  return new StatusError(exitCodeFor(message), withHelp(message, "run"));
+}
+
+function exitCodeFor(message: string): number {
+  if (
+    /executable file not found|no such file or directory|system cannot find the file specified/.test(message)
+  ) {
+    return 127;
+  }
+  return /permission denied|is a directory/.test(message) ? 126 : 125;
+}
