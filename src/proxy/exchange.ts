@@ -9,7 +9,7 @@ import type { Asked, Upstream } from "./upstream.ts";
 export interface Patience {
   /** How long a server has for itself before the next is asked too, ms. */
   readonly firstMs: number;
-  /** The same once all were asked. */
+  /** The same once all were asked, and when a later one says that nothing is there. */
   readonly againMs: number;
   /** When the question is given up, ms: before the five seconds of resolv.conf(5) are over. */
   readonly wholeMs: number;
@@ -93,8 +93,12 @@ class Exchange {
     const { firstMs, againMs } = this.#patience;
     const waitMs = this.#asked++ < this.#upstreams.length ? firstMs : againMs;
     const attempt = this.#ask(upstream, rank);
+    this.#wait(waitMs, () => this.#onSilence(attempt));
+  }
+
+  #wait(ms: number, then: () => void): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#onSilence(attempt), waitMs);
+    this.#timer = setTimeout(then, ms);
   }
 
   #ask(upstream: Upstream, rank: number): Attempt {
@@ -128,6 +132,7 @@ class Exchange {
     }
     this.#held = response;
     if (isPositive(response) || !this.#waitsForBetter(attempt.rank)) this.#finish(response);
+    else this.#wait(this.#patience.againMs, () => this.#finish(this.#held));
   }
 
   #onUseless(): void {

@@ -1,0 +1,196 @@
+import * as packet from "dns-packet";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  answersQuery,
+  decide,
+  encodeReply,
+  parseQuery,
+  relayReply,
+  udpLimit,
+} from "../../../src/dns/index.ts";
+import { ip, query, queryBytes, record, view } from "./world.ts";
+
+describe("what is not a good query", () => {
+  const rcodeOf = (bytes: Buffer) => {
+    const parsed = parseQuery(bytes);
+    if (parsed.kind !== "error") return parsed.kind;
+    expect(parsed.reply.readUInt16BE(0)).toBe(bytes.readUInt16BE(0));
+    expect(parsed.reply[2] ?? 0).toBeGreaterThanOrEqual(0x80);
+    return parsed.reply.readUInt16BE(2) & 0xf;
+  };
+  const changed = (at: number, value: number) => {
+    const bytes = queryBytes("c1");
+    bytes.writeUInt16BE(value, at);
+    return bytes;
+  };
+
+  test("a response and what is too short are dropped: an answer could start a loop", () => {
+    expect(rcodeOf(changed(2, 0x8100))).toBe("drop");
+    expect(rcodeOf(Buffer.alloc(11))).toBe("drop");
+    expect(rcodeOf(Buffer.alloc(0))).toBe("drop");
+  });
+
+  test("other operations are not implemented", () => {
+    expect(rcodeOf(changed(2, 5 << 11))).toBe(4);
+  });
+
+  test("none or several questions, records where none belong, and cut-off questions are malformed", () => {
+    expect(rcodeOf(changed(4, 0))).toBe(1);
+    expect(rcodeOf(changed(4, 2))).toBe(1);
+    expect(rcodeOf(changed(6, 65535))).toBe(1);
+    expect(rcodeOf(changed(8, 1))).toBe(1);
+    expect(rcodeOf(changed(10, 65535))).toBe(1);
+    expect(rcodeOf(queryBytes("c1").subarray(0, -1))).toBe(1);
+  });
+
+  test("compression in a question is malformed, as it could only point to itself", () => {
+    const bytes = Buffer.concat([queryBytes("c1").subarray(0, 12), Buffer.from([0xc0, 0x0c, 0, 1, 0, 1])]);
+    expect(rcodeOf(bytes)).toBe(1);
+  });
+
+  test("a name of more than 255 bytes is malformed", () => {
+    const label = Buffer.concat([Buffer.from([63]), Buffer.alloc(63, 0x61)]);
+    const name = Buffer.concat([label, label, label, label, Buffer.from([0])]);
+    expect(rcodeOf(Buffer.concat([queryBytes("c1").subarray(0, 12), name, Buffer.from([0, 1, 0, 1])]))).toBe(
+      1,
+    );
+  });
+
+  test("classes other than IN are refused", () => {
+    expect(
+      rcodeOf(
+        packet.encode({ type: "query", questions: [{ name: "version.bind", type: "TXT", class: "CH" }] }),
+      ),
+    ).toBe(5);
+  });
+});
+
+describe("sizes over UDP", () => {
+  const many = Array.from({ length: 100 }, (_, at) => ip(`192.0.2.${at}`));
+  const seen = view([record({ addresses: many })]);
+  const reply = (udpSize: number | undefined, transport: "udp" | "tcp") => {
+    const asked = query("c1", udpSize ? { udpSize } : {});
+    const decision = decide(asked, seen);
+    if (decision.kind !== "reply") throw new Error("not answered");
+    return encodeReply(asked, decision.content, transport);
+  };
+
+  test("a reply that the asker cannot take is empty and says so", () => {
+    for (const udpSize of [undefined, 512, 1232]) {
+      const bytes = reply(udpSize, "udp");
+      expect(packet.decode(bytes)).toMatchObject({ flag_tc: true, answers: [] });
+      expect(bytes.length).toBeLessThanOrEqual(udpSize ?? 512);
+    }
+  });
+
+  test("EDNS makes room, and TCP needs none", () => {
+    expect(packet.decode(reply(4096, "udp"))).toMatchObject({ flag_tc: false });
+    expect(packet.decode(reply(4096, "udp")).answers).toHaveLength(100);
+    expect(packet.decode(reply(undefined, "tcp")).answers).toHaveLength(100);
+  });
+
+  test("a reply has an OPT record where the query had one, and only there", () => {
+    expect(packet.decode(reply(4096, "udp")).additionals).toMatchObject([{ type: "OPT" }]);
+    expect(packet.decode(reply(512, "udp")).additionals).toMatchObject([{ type: "OPT" }]);
+    expect(packet.decode(reply(undefined, "udp")).additionals).toEqual([]);
+  });
+
+  test("what an asker says it takes is at least 512", () => {
+    expect(udpLimit(query("c1", { udpSize: 100 }))).toBe(512);
+  });
+});
+
+describe("upstream's replies", () => {
+  const asked = query("www.Example.com", { type: "TXT" });
+  const response = (data: string, more: Partial<packet.Packet> = {}) =>
+    packet.encode({
+      id: 99,
+      type: "response",
+      questions: [{ name: "www.example.com", type: "TXT" }],
+      answers: [{ name: "www.example.com", type: "TXT", ttl: 1, data }],
+      ...more,
+    });
+
+  test("are taken when id and question agree, case aside", () => {
+    expect(answersQuery(response("x"), 99, asked)).toBe(true);
+    expect(answersQuery(response("x"), 98, asked)).toBe(false);
+    expect(answersQuery(response("x", { type: "query" }), 99, asked)).toBe(false);
+    const other = [{ name: "www.example.net", type: "TXT" }] as const;
+    expect(answersQuery(response("x", { questions: [...other] }), 99, asked)).toBe(false);
+    expect(
+      answersQuery(response("x", { questions: [{ name: "www.example.com", type: "A" }] }), 99, asked),
+    ).toBe(false);
+    expect(answersQuery(response("x", { questions: [] }), 99, asked)).toBe(false);
+    expect(answersQuery(response("x").subarray(0, 14), 99, asked)).toBe(false);
+  });
+
+  test("go on under the asker's id, in the asker's spelling, otherwise untouched", () => {
+    const decoded = packet.decode(relayReply(asked, response("hello"), "udp"));
+    expect(decoded.id).toBe(7);
+    expect(decoded.questions?.[0]?.name).toBe("www.Example.com");
+    expect(decoded.answers).toMatchObject([{ data: [Buffer.from("hello")] }]);
+  });
+
+  test("are cut when the asker cannot take them", () => {
+    const large = response("x".repeat(250), {
+      answers: Array.from({ length: 4 }, () => ({
+        name: "www.example.com",
+        type: "TXT" as const,
+        ttl: 1,
+        data: "y".repeat(250),
+      })),
+    });
+    expect(packet.decode(relayReply(asked, large, "udp"))).toMatchObject({ flag_tc: true, answers: [] });
+    expect(packet.decode(relayReply(asked, large, "tcp")).answers).toHaveLength(4);
+  });
+});
+
+describe("whatever comes", () => {
+  const seen = view([record({ names: ["c1", "a.b"] })]);
+  const check = (bytes: Buffer) => {
+    const parsed = parseQuery(bytes);
+    if (parsed.kind === "drop") return;
+    if (parsed.kind === "error") {
+      expect(parsed.reply).toHaveLength(12);
+      return;
+    }
+    const decision = decide(parsed.query, seen);
+    if (decision.kind === "forward") return;
+    const reply = encodeReply(parsed.query, decision.content, "udp");
+    expect(reply.length).toBeLessThanOrEqual(udpLimit(parsed.query));
+    expect(reply.subarray(12, parsed.query.questionEnd)).toEqual(
+      bytes.subarray(12, parsed.query.questionEnd),
+    );
+    expect(reply.readUInt16BE(0)).toBe(bytes.readUInt16BE(0));
+  };
+
+  test("random bytes get a reply or none, and never an exception", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => check(Buffer.from(bytes))),
+      { numRuns: 5000 },
+    );
+  });
+
+  test("so do queries with bytes changed, cut off or added", () => {
+    const edits = fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { maxLength: 6 });
+    const base = fc.constantFrom("c1", "c1.x1", "a.b", "www.example.com", "1.2.0.192.in-addr.arpa");
+    fc.assert(
+      fc.property(base, edits, fc.nat(60), fc.uint8Array({ maxLength: 40 }), (name, changes, cut, tail) => {
+        const bytes = Buffer.concat([queryBytes(name, { udpSize: 1232 }), tail]);
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        check(bytes.subarray(0, bytes.length - (cut > 40 ? cut - 40 : 0)));
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  test("upstream's bytes never break the comparison", () => {
+    const asked = query("www.example.com");
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(65535), (bytes, id) => {
+        answersQuery(Buffer.from(bytes), id, asked);
+      }),
+    );
+  });
+});
