@@ -2,7 +2,8 @@
 
 import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
-import { invalid, wrapError } from "../../src/util/errors.ts";
+import { conflict, invalid, wrapError } from "../../src/util/errors.ts";
+import { Undo } from "../../src/util/undo.ts";
 import { type BridgeLink, markOf } from "./bridge-link.ts";
 import { type BridgeConfig, checkLinkName, endpointOptionNames } from "./options.ts";
 
@@ -19,14 +20,20 @@ export interface PortSpec {
   readonly name: string;
 }
 
-/** Makes the pair in one message. It is up on the bridge's side and down, with its index and MAC, in the sandbox. */
-export async function makePort(host: Host, request: JoinRequest, spec: PortSpec): Promise<void> {
+/**
+ * Makes the pair in one message: up on the bridge's side, down, with its name and MAC, in the sandbox. Answers the index
+ * there: a wish for one is heard only along with one for the bridge's end (veth_newlink in drivers/net/veth.c), whose
+ * index is not ours to choose.
+ */
+export async function makePort(host: Host, request: JoinRequest, spec: PortSpec): Promise<number> {
   const { createVeth, setLink } = host.link;
   const { config, bridge, mac, name } = spec;
   const mtu = config.mtu !== undefined && { mtu: config.mtu };
   const port = portName(request.endpointId);
   const isHairpin = await needsHairpin(host);
+  await using undo = new Undo(host.log);
   try {
+    undo.defer("delete port", () => deletePort(host, request.endpointId));
     await host.netlink.send(
       createVeth({
         name: port,
@@ -34,13 +41,24 @@ export async function makePort(host: Host, request: JoinRequest, spec: PortSpec)
         master: bridge.index,
         up: true,
         alias: markOf(request.endpointId),
-        peer: { name, index: request.freeIndex, ...(mac && { mac }), ...mtu, netns: request.sandboxKey },
+        peer: { name, ...(mac && { mac }), ...mtu, netns: request.sandboxKey },
       }),
       ...(isHairpin ? [setLink(port, { hairpin: true })] : []),
     );
+    const index = (await host.netlink.link(port))?.peerIndex;
+    if (index === undefined) throw conflict(`the link ${port} was removed by somebody else`);
+    undo.forget();
+    return index;
   } catch (error) {
     throw wrapError(error, `connect to bridge ${bridge.name}`);
   }
+}
+
+/** Only a link that wears the endpoint's mark: what kept ours from being made may be somebody else's of that name. */
+async function deletePort(host: Host, endpointId: string): Promise<void> {
+  const { deleteLink, unless } = host.link;
+  const link = await host.netlink.link(portName(endpointId));
+  if (link?.alias === markOf(endpointId)) await unless(["ENODEV"], host.netlink.send(deleteLink(link.index)));
 }
 
 /** A name that the user chose for the link in the container. @throws invalid */

@@ -130,8 +130,9 @@ class BridgeDriver implements NetworkDriver {
     // under a prefix of its own the controller picks the number: only it knows which are free
     const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
     const mac = endpoint.interface.macAddress;
-    await makePort(this.#host, request, { config, bridge: link, mac, name: srcName });
-    const response = joinResponse(request, {
+    const indexInSandbox = await makePort(this.#host, request, { config, bridge: link, mac, name: srcName });
+    const response = joinResponse({
+      indexInSandbox,
       config,
       endpoint,
       srcName,
@@ -221,20 +222,19 @@ class BridgeDriver implements NetworkDriver {
   }
 }
 
-function joinResponse(
-  { freeIndex }: JoinRequest,
-  {
-    config,
-    endpoint,
-    srcName,
-    name,
-  }: {
-    readonly config: BridgeConfig;
-    readonly endpoint: BridgeEndpoint;
-    readonly srcName: string;
-    readonly name: string | undefined;
-  },
-): JoinResponse {
+function joinResponse({
+  indexInSandbox,
+  config,
+  endpoint,
+  srcName,
+  name,
+}: {
+  readonly indexInSandbox: number;
+  readonly config: BridgeConfig;
+  readonly endpoint: BridgeEndpoint;
+  readonly srcName: string;
+  readonly name: string | undefined;
+}): JoinResponse {
   const gateway = config.internal ? undefined : gatewayOf(config.ipv4, "DefaultGatewayIPv4");
   const gatewayIpv6 = config.internal ? undefined : gatewayOf(config.ipv6, "DefaultGatewayIPv6");
   return {
@@ -242,7 +242,7 @@ function joinResponse(
       srcName,
       dstPrefix: config.interfacePrefix,
       ...(name !== undefined && { dstName: name }),
-      indexInSandbox: freeIndex,
+      indexInSandbox,
     },
     ...(gateway && { gateway: gateway.address }),
     ...(gatewayIpv6 && { gatewayIpv6: gatewayIpv6.address }),

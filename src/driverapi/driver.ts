@@ -54,7 +54,7 @@ export interface DeleteEndpointRequest extends EndpointRef {
 export interface JoinRequest extends EndpointRef {
   /** Path of the sandbox's netns; it exists and is pinned. */
   readonly sandboxKey: string;
-  /** An interface index that is free in the sandbox: a link made straight into it should take it. */
+  /** An interface index that is free in the sandbox, for drivers that can choose one. */
   readonly freeIndex: number;
   /** Name that the link will have in the sandbox unless the answer says otherwise, e.g. `eth0`. */
   readonly suggestedName: string;

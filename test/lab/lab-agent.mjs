@@ -17,7 +17,8 @@ const operations = {
   async close({ id }) {
     const server = servers.get(id);
     servers.delete(id);
-    server?.closeAllConnections?.();
+    // a client that is cut off would keep it open for ever
+    for (const socket of server?.sockets ?? []) socket.destroy();
     await new Promise((done) => (server ? server.close(done) : done()));
   },
 
@@ -30,10 +31,14 @@ const operations = {
 };
 
 function listenTcp(address, port, reply) {
+  const sockets = new Set();
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     socket.once("data", () => socket.end(`${reply} ${socket.remoteAddress}`));
   });
+  server.sockets = sockets;
   return opened(server, () => server.listen({ host: address, port, ipv6Only: net.isIPv6(address) }));
 }
 

@@ -136,14 +136,16 @@ export class MemoryNetlink implements Netlink {
     const [, name = ""] = /^ip link (?:add|delete) (\S+)/.exec(words) ?? [];
     if (words.startsWith("ip link delete")) {
       this.transcript.push(words);
-      if (name !== "group" && !this.present.delete(name)) throw refused(request, 19);
+      const link = [...this.present.values()].find((own) => own.name === name || `if${own.index}` === name);
+      if (name !== "group" && !this.present.delete(link?.name ?? "")) throw refused(request, 19);
       return;
     }
     this.#steps.take(words);
     this.transcript.push(words);
     if (words.startsWith("ip link add")) {
       if (this.present.has(name)) throw refused(request, 17);
-      this.put(name, { kind: words.includes("type veth") ? "veth" : "bridge" });
+      const isVeth = words.includes("type veth");
+      this.put(name, { kind: isVeth ? "veth" : "bridge", ...(isVeth && { peerIndex: 2 }) });
     }
     const [, of, alias] = /^ip link set (\S+) alias (\S+)/.exec(words) ?? [];
     const link = [...this.present.values()].find((own) => own.name === of || `if${own.index}` === of);

@@ -1,0 +1,233 @@
+// What a driver is put into for the conformance suite: a lab host with a neighbour, sandboxes, and hands that can be made
+// to slip.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { attachRequests, defaultRouteRequest } from "../../../src/cnm/attach.ts";
+import type {
+  EndpointInterface,
+  Host,
+  JoinResponse,
+  NetworkDriver,
+  NetworkDriverFactory,
+} from "../../../src/driverapi/index.ts";
+import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
+import {
+  createNetns,
+  deleteNetns,
+  deleteNetnsFolder,
+  type Netlink,
+  openNetlink,
+  type Request,
+  setLink,
+} from "../../../src/kernel/index.ts";
+import { openStore, type Store } from "../../../src/store/index.ts";
+import { newId } from "../../../src/util/ids.ts";
+import { labDriverHost, ProxyNotes } from "../../lab/cnm/world.ts";
+import { Lab, LabHost } from "../../lab/lab.ts";
+
+/** A driver on a machine of its own. */
+export class Bench implements AsyncDisposable {
+  readonly machine: LabHost;
+  readonly peer: LabHost;
+  readonly proxy = new ProxyNotes();
+  readonly #lab: Lab;
+  readonly #factory: NetworkDriverFactory;
+  readonly #store: Store;
+  readonly #folder: string;
+  readonly #sandboxes: BenchSandbox[] = [];
+  #firewall: OwnedFirewall;
+  #driver: NetworkDriver | undefined;
+  #slip: Slip | undefined;
+
+  private constructor(
+    factory: NetworkDriverFactory,
+    parts: {
+      lab: Lab;
+      machine: LabHost;
+      peer: LabHost;
+      store: Store;
+      folder: string;
+      firewall: OwnedFirewall;
+    },
+  ) {
+    this.#factory = factory;
+    this.#lab = parts.lab;
+    this.machine = parts.machine;
+    this.peer = parts.peer;
+    this.#store = parts.store;
+    this.#folder = parts.folder;
+    this.#firewall = parts.firewall;
+  }
+
+  static async create(factory: NetworkDriverFactory): Promise<Bench> {
+    const lab = await Lab.create();
+    const lan = lab.segment("192.0.2.0/24", "2001:db8:2::/64");
+    const machine = await lan.host("machine");
+    const peer = await lan.host("peer");
+    const folder = await mkdtemp(join(tmpdir(), "tsdocker-bench-"));
+    const firewall = await startFirewall(machine);
+    const bench = new Bench(factory, {
+      lab,
+      machine,
+      peer,
+      folder,
+      store: openStore(join(folder, "store")),
+      firewall,
+    });
+    await machine.remember();
+    await bench.#start();
+    return bench;
+  }
+
+  get driver(): NetworkDriver {
+    if (!this.#driver) throw new Error("the driver was not started");
+    return this.#driver;
+  }
+
+  /**
+   * A driver that knows nothing, on a machine where another one's work still is: a daemon after a crash. `replay` tells
+   * it what it shall know; only then do the firewall's rules become what it wants, as at a daemon's start.
+   */
+  async restart(replay: (driver: NetworkDriver) => Promise<void>): Promise<void> {
+    await this.#driver?.settle?.();
+    await this.#firewall.close();
+    this.#firewall = await createFirewall({ backend: "nftables", netns: this.machine.netns });
+    await this.#start();
+    await replay(this.driver);
+    await this.#firewall.start();
+  }
+
+  async #start(): Promise<void> {
+    const parts = { firewall: this.#firewall, proxy: this.proxy, store: this.#store };
+    const host = await labDriverHost(this.machine, parts);
+    this.#slip = new Slip(host.netlink);
+    this.#driver = this.#factory({ ...host, netlink: this.#slip } satisfies Host);
+  }
+
+  /** The nth batch that the driver sends from now on fails, as if the kernel had refused it. */
+  slipAt(batch: number | undefined): void {
+    this.#slip?.at(batch);
+  }
+
+  /** How many batches it sent since `slipAt`. */
+  get batches(): number {
+    return this.#slip?.count ?? 0;
+  }
+
+  async sandbox(name: string): Promise<BenchSandbox> {
+    const path = `${this.machine.netns}-netns/${name}`;
+    await createNetns(path);
+    const netlink = await openNetlink(path);
+    await netlink.send(setLink("lo", { up: true }));
+    const sandbox = new BenchSandbox(name, path, netlink, this.machine.netns);
+    this.#sandboxes.push(sandbox);
+    return sandbox;
+  }
+
+  /** Everything in the machine's netns is as it was when the bench was made. */
+  async expectClean(): Promise<void> {
+    await this.driver.settle?.();
+    await this.machine.expectUnchanged();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const sandbox of this.#sandboxes) await sandbox.remove();
+    if (this.#sandboxes.length > 0) await deleteNetnsFolder(`${this.machine.netns}-netns`);
+    await this.#driver?.settle?.();
+    await this.#firewall.stop();
+    await this.#store.close();
+    await rm(this.#folder, { recursive: true, force: true });
+    await this.#lab[Symbol.asyncDispose]();
+  }
+}
+
+async function startFirewall(machine: LabHost): Promise<OwnedFirewall> {
+  const firewall = await createFirewall({ backend: "nftables", netns: machine.netns });
+  await firewall.start();
+  return firewall;
+}
+
+/** A netns that endpoints join; what the controller does with a driver's answer is done here in small. */
+export class BenchSandbox extends LabHost {
+  readonly endpointId = newId();
+  readonly #hostNetns: string;
+  #removed = false;
+
+  constructor(name: string, path: string, netlink: Netlink, hostNetns: string) {
+    super(name, path, netlink);
+    this.#hostNetns = hostNetns;
+  }
+
+  /** Puts the answer of a join into effect. */
+  async attach(hostNetlink: Netlink, response: JoinResponse, own: EndpointInterface): Promise<void> {
+    if (!response.link) return;
+    const { srcName, dstName, dstPrefix, indexInSandbox } = response.link;
+    if (indexInSandbox === undefined) await hostNetlink.send(setLink(srcName, { netns: this.netns }));
+    const index = indexInSandbox ?? (await this.netlink.link(srcName))?.index;
+    if (index === undefined) throw new Error(`no link ${srcName} in ${this.name}`);
+    const mac = indexInSandbox === undefined && own.macAddress ? { mac: own.macAddress } : {};
+    await this.netlink.send(
+      ...attachRequests(
+        { index, name: srcName, finalName: dstName ?? `${dstPrefix}0`, ...mac },
+        { interface: own, linkLocal: [], routes: response.staticRoutes },
+      ),
+    );
+    if (response.gateway)
+      await this.netlink.send(defaultRouteRequest(4, { link: index, gateway: response.gateway }));
+    if (response.gatewayIpv6)
+      await this.netlink.send(defaultRouteRequest(6, { link: index, gateway: response.gatewayIpv6 }));
+  }
+
+  /** Gives a link that was moved in back to the host, as the controller does after a leave. */
+  async detach(response: JoinResponse): Promise<void> {
+    const { link } = response;
+    if (!link || link.indexInSandbox !== undefined) return;
+    const inside = (await this.netlink.links()).find(({ loopback }) => !loopback);
+    if (!inside) return;
+    await this.netlink.send(
+      setLink(inside.index, { up: false }),
+      setLink(inside.index, { name: link.srcName }),
+      setLink(inside.index, { netns: this.#hostNetns }),
+    );
+  }
+
+  async remove(): Promise<void> {
+    if (this.#removed) return;
+    this.#removed = true;
+    await this.close();
+    await deleteNetns(this.netns);
+  }
+}
+
+/** rtnetlink of which one batch fails. */
+class Slip implements Netlink {
+  readonly #real: Netlink;
+  #failAt: number | undefined;
+  count = 0;
+
+  constructor(real: Netlink) {
+    this.#real = real;
+  }
+
+  at(batch: number | undefined): void {
+    this.#failAt = batch;
+    this.count = 0;
+  }
+
+  async send(...requests: readonly Request[]): Promise<void> {
+    this.count++;
+    if (this.count === this.#failAt) throw new Error(`slipped: ${requests[0]?.words}`);
+    await this.#real.send(...requests);
+  }
+
+  links: Netlink["links"] = (filter) => this.#real.links(filter);
+  link: Netlink["link"] = (ref) => this.#real.link(ref);
+  addresses: Netlink["addresses"] = (filter) => this.#real.addresses(filter);
+  routes: Netlink["routes"] = (filter) => this.#real.routes(filter);
+  neighbours: Netlink["neighbours"] = (filter) => this.#real.neighbours(filter);
+  fdb: Netlink["fdb"] = (filter) => this.#real.fdb(filter);
+  close = async () => undefined;
+  [Symbol.asyncDispose] = async () => undefined;
+}

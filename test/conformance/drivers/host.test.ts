@@ -1,0 +1,4 @@
+import createHostDriver from "../../../drivers/host/index.ts";
+import { driverConformance } from "./suite.ts";
+
+driverConformance("host", createHostDriver, { connects: false, predefinedOnly: true });

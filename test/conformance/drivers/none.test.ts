@@ -1,0 +1,4 @@
+import createNoneDriver from "../../../drivers/none/index.ts";
+import { driverConformance } from "./suite.ts";
+
+driverConformance("none", createNoneDriver, { connects: false, predefinedOnly: true });
