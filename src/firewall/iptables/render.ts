@@ -37,7 +37,7 @@ export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
     filter: filterTable(bridges, allowed as AllowRule[], family),
     nat: {
       DOCKER: publishing(published as PublishRule[], family),
-      "DOCKER-POSTROUTING": bridges.flatMap((bridge) => leaving(bridge, family)),
+      "DOCKER-POSTROUTING": ["-o lo -j RETURN", ...bridges.flatMap((bridge) => leaving(bridge, family))],
     },
   };
 }
@@ -100,7 +100,8 @@ function within({ link, icc }: BridgeRule, allowed: readonly AllowRule[]): strin
   const inside = `-i ${link} -o ${link}`;
   if (icc) return [`${inside} -j ACCEPT`];
   const links = allowed.filter(({ from }) => from !== undefined);
-  return [...links.map((rule) => `${inside} ${allowance(rule)}`), `${inside} -j DROP`];
+  const answers = links.length > 0 ? [`${inside} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`] : [];
+  return [...answers, ...links.map((rule) => `${inside} ${allowance(rule)}`), `${inside} -j DROP`];
 }
 
 function allowance({ from, target, protocol, targetPorts }: AllowRule): string {

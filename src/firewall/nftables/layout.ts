@@ -222,7 +222,11 @@ const translation: readonly ChainWithRules[] = [
   {
     name: "leave",
     hook: { type: "nat", at: "postrouting", priority: 100 },
-    rules: [rule("", isIpv4, verdict({ goto: "leave4" })), rule("", isIpv6, verdict({ goto: "leave6" }))],
+    rules: [
+      rule("the host talks to itself", equals(outLink, linkField("lo")), verdict("return")),
+      rule("", isIpv4, verdict({ goto: "leave4" })),
+      rule("", isIpv6, verdict({ goto: "leave6" })),
+    ],
   },
   {
     name: "leave4",

@@ -1,0 +1,372 @@
+// What every back end must do to packets. Rules are never looked at here: only who hears whom, and from which address.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { OwnedFirewall, Rule } from "../../../src/firewall/index.ts";
+import { address, type Host } from "./lab.ts";
+import { allow, bridge, publish, usual } from "./rules.ts";
+import { buildTown, setBridgeNetfilter, type Town } from "./town.ts";
+
+export interface Subject {
+  readonly title: string;
+  open(netns: string): Promise<OwnedFirewall>;
+  /** br_netfilter on or off in the host's namespace. */
+  readonly bridgeNetfilter: boolean;
+}
+
+/** Addresses of the town, by family. */
+const addresses = {
+  4: {
+    host: "192.0.2.1",
+    otherHost: "198.51.100.1",
+    peer: "192.0.2.2",
+    attacker: "198.51.100.2",
+    gateway1: "172.20.1.1",
+    gateway9: "172.20.9.1",
+    c1: "172.20.1.2",
+    c2: "172.20.1.3",
+    c3: "172.20.2.2",
+    guest: "172.20.9.2",
+  },
+  6: {
+    host: "2001:db8:a::1",
+    otherHost: "2001:db8:b::1",
+    peer: "2001:db8:a::2",
+    attacker: "2001:db8:b::2",
+    gateway1: "fd00:1::1",
+    gateway9: "fd00:9::1",
+    c1: "fd00:1::2",
+    c2: "fd00:1::3",
+    c3: "fd00:2::2",
+    guest: "fd00:9::2",
+  },
+} as const;
+
+/** Everything that holds for both families, and then what does not. */
+export function packetSuite(subject: Subject): void {
+  describe(subject.title, () => {
+    let town: Town;
+    beforeAll(async () => {
+      town = await buildTown({ bridgeNetfilter: subject.bridgeNetfilter });
+    });
+    afterAll(() => town?.[Symbol.asyncDispose]());
+
+    const wall = async (...rules: readonly Rule[]) => {
+      const firewall = await subject.open(town.host.netns);
+      await firewall.set("test", rules);
+      await firewall.start();
+      const end = async () => {
+        await firewall.stop();
+        await setBridgeNetfilter(town.host, subject.bridgeNetfilter); // separated containers switch it on
+      };
+      return { firewall, [Symbol.asyncDispose]: end };
+    };
+
+    for (const family of [4, 6] as const)
+      describe(`IPv${family}`, () => {
+        familySuite(family, () => town, wall);
+      });
+    loopbackSuite(() => town, wall);
+  });
+}
+
+type Wall = (...rules: readonly Rule[]) => Promise<{ readonly firewall: OwnedFirewall } & AsyncDisposable>;
+
+function familySuite(family: 4 | 6, town: () => Town, wall: Wall): void {
+  const at = addresses[family];
+  const published = publish("8080", at.c1, "80");
+
+  publishingSuite();
+  accessSuite();
+  outgoingSuite();
+  modeSuite();
+
+  function publishingSuite(): void {
+    test("a published port is reached from another host, whose address the container sees", async () => {
+      await using _ = await wall(...usual(published, publish("8080", at.c1, "80", { protocol: "udp" })));
+      const { peer, attacker } = town();
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+      expect(await peer.ask({ to: at.host, port: 8080, protocol: "udp" })).toBe(`c1:80 ${at.peer}`);
+      expect(await attacker.ask({ to: at.otherHost, port: 8080 })).toBe(`c1:80 ${at.attacker}`);
+    });
+
+    test("a published port is reached from the host itself, whose address the container sees", async () => {
+      await using _ = await wall(...usual(published, publish("8080", at.c1, "80", { protocol: "udp" })));
+      const { host } = town();
+      expect(await host.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.host}`);
+      expect(await host.ask({ to: at.host, port: 8080, protocol: "udp" })).toBe(`c1:80 ${at.host}`);
+      expect(await host.ask({ to: at.gateway1, port: 8080 })).toBe(`c1:80 ${at.gateway1}`);
+    });
+
+    test("a published port is reached from its own container, its own bridge and another bridge", async () => {
+      await using _ = await wall(...usual(published, publish("8080", at.c1, "80", { protocol: "udp" })));
+      const { c1, c2, c3 } = town();
+      for (const client of [c2, c3, c1])
+        for (const protocol of ["tcp", "udp"] as const)
+          for (const to of [at.host, at.gateway1]) {
+            const question = `${client.name} asks ${to}/${protocol}:`;
+            const answer = await client.ask({ to, port: 8080, protocol });
+            expect(`${question} ${answer}`).toBe(`${question} c1:80 ${at.gateway1}`);
+          }
+    });
+
+    test("a range leads port by port, shifted or not", async () => {
+      await using _ = await wall(
+        ...usual(publish("8079-8090", at.c1, "8079-8090"), publish("9080-9081", at.c1, "80-81")),
+      );
+      const { peer } = town();
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:8080 ${at.peer}`);
+      expect(await peer.ask({ to: at.host, port: 9080 })).toBe(`c1:80 ${at.peer}`);
+      expect(await peer.ask({ to: at.host, port: 9081 })).toBe(`c1:81 ${at.peer}`);
+    });
+
+    test("a port published on one address of the host is published on no other", async () => {
+      await using _ = await wall(...usual(publish("8080", at.c1, "80", { at: at.host })));
+      const { peer, attacker, host } = town();
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+      expect(await attacker.ask({ to: at.otherHost, port: 8080 })).toBe(`host:8080 ${at.attacker}`);
+      expect(await host.ask({ to: at.gateway1, port: 8080 })).toBe(`host:8080 ${at.gateway1}`);
+    });
+
+    test("one port of two addresses leads to two containers, and every other address to a third", async () => {
+      await using _ = await wall(
+        ...usual(
+          publish("8080", at.c1, "80", { at: at.host }),
+          publish("8080", at.c2, "81", { at: at.otherHost }),
+          publish("8080", at.c2, "80"),
+        ),
+      );
+      const { peer, attacker, host } = town();
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+      expect(await attacker.ask({ to: at.otherHost, port: 8080 })).toBe(`c2:81 ${at.attacker}`);
+      expect(await host.ask({ to: at.gateway1, port: 8080 })).toBe(`c2:80 ${at.gateway1}`);
+    });
+
+    test("a port that is not published any more is the host's again", async () => {
+      await using held = await wall(...usual());
+      const { peer } = town();
+      await held.firewall.set("c1", [published]);
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+      await held.firewall.set("c1", []);
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`host:8080 ${at.peer}`);
+    });
+
+    test("traffic that the host merely passes on keeps its target", async () => {
+      await using _ = await wall(...usual(published));
+      const { attacker, c3 } = town();
+      expect(await attacker.ask({ to: at.peer, port: 8080 })).toBe(`peer:8080 ${at.attacker}`);
+      expect(await c3.ask({ to: at.peer, port: 8080 })).toBe(`peer:8080 ${at.host}`);
+    });
+  }
+
+  function accessSuite(): void {
+    test("nobody outside its bridge reaches a container directly, published or not", async () => {
+      await using _ = await wall(...usual(published));
+      const { peer, attacker, c3, guest } = town();
+      const tries = [peer, attacker, c3, guest].flatMap((from) => [
+        silence(from, at.c1, 80),
+        silence(from, at.c1, 81),
+        silence(from, at.c1, 81, "udp"),
+      ]);
+      await Promise.all(tries);
+    });
+
+    test("the host and the containers of its bridge reach a container directly", async () => {
+      await using _ = await wall(...usual());
+      const { host, c2 } = town();
+      expect(await host.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.gateway1}`);
+      expect(await c2.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.c2}`);
+    });
+
+    test("a trusted link lets its neighbours reach containers directly, and no one else", async () => {
+      await using _ = await wall(bridge("br1", { trustedLinks: ["eth0"] }), bridge("br2"));
+      const { peer, attacker } = town();
+      expect(await peer.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.peer}`);
+      await silence(attacker, at.c1, 81);
+    });
+
+    test("without communication inside the bridge its containers are silent to each other", async () => {
+      await using _ = await wall(bridge("br1", { icc: false }), bridge("br2"), published);
+      const { c1, c2, peer, host } = town();
+      await Promise.all([silence(c2, at.c1, 80), silence(c2, at.c1, 80, "udp"), silence(c1, at.c2, 80)]);
+      expect(await c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.host}`);
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+      expect(await c2.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.gateway1}`);
+      expect(await host.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.gateway1}`);
+    });
+
+    test("one container may be let through to one port of another", async () => {
+      await using _ = await wall(bridge("br1", { icc: false }), allow(at.c1, "80", at.c2));
+      const { c1, c2 } = town();
+      expect(await c2.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.c2}`);
+      await Promise.all([silence(c2, at.c1, 81), silence(c1, at.c2, 80)]);
+    });
+
+    test("an internal network hears nothing from outside and says nothing to it", async () => {
+      await using _ = await wall(bridge("br1", { internal: true }), bridge("br2"), published);
+      const { c1, c2, c3, peer, host, guest } = town();
+      await Promise.all([
+        silence(c1, at.peer, 80),
+        silence(c1, at.c3, 80),
+        silence(c1, at.guest, 80),
+        silence(c3, at.c1, 80),
+        silence(peer, at.c1, 80),
+        silence(peer, at.host, 8080),
+        silence(guest, at.c1, 80),
+      ]);
+      expect(await c1.ask({ to: at.c2, port: 80 })).toBe(`c2:80 ${at.c1}`);
+      expect(await host.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.gateway1}`);
+      expect(await c2.ask({ to: at.gateway1, port: 80 })).toBe(`host:80 ${at.c2}`);
+    });
+
+    test("an internal network may keep its containers apart", async () => {
+      await using _ = await wall(bridge("br1", { internal: true, icc: false }), allow(at.c1, "81", at.c2));
+      const { c1, c2 } = town();
+      await Promise.all([silence(c2, at.c1, 80), silence(c1, at.peer, 80)]);
+      expect(await c2.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.c2}`);
+    });
+
+    test("somebody else's bridge is none of our business", async () => {
+      await using _ = await wall(...usual(published));
+      const { guest, peer, c1 } = town();
+      expect(await guest.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.guest}`);
+      expect(await peer.ask({ to: at.guest, port: 80 })).toBe(`guest:80 ${at.peer}`);
+      expect(await c1.ask({ to: at.guest, port: 80 })).toBe(`guest:80 ${at.gateway9}`);
+      expect(await guest.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.guest}`);
+    });
+  }
+
+  function outgoingSuite(): void {
+    test("containers reach the outside under the host's address", async () => {
+      await using _ = await wall(...usual());
+      const { c1 } = town();
+      expect(await c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.host}`);
+      expect(await c1.ask({ to: at.attacker, port: 80, protocol: "udp" })).toBe(
+        `attacker:80 ${at.otherHost}`,
+      );
+    });
+
+    test("containers reach the outside under the address that was asked for", async () => {
+      const source = { 4: "keep", 6: "keep", [family]: address(at.otherHost) } as const;
+      await using _ = await wall(bridge("br1", { source }));
+      expect(await town().c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.otherHost}`);
+    });
+
+    test("containers reach the outside under their own address where nothing is translated", async () => {
+      await using _ = await wall(bridge("br1", { source: { 4: "keep", 6: "keep" } }));
+      expect(await town().c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.c1}`);
+    });
+  }
+
+  function modeSuite(): void {
+    const mode = (name: "routed" | "nat-unprotected" | "isolated") =>
+      bridge("br1", { gatewayMode: { 4: name, 6: name }, source: { 4: "keep", 6: "keep" } });
+
+    test("a routed network lets in what is allowed, from anywhere and untranslated", async () => {
+      await using _ = await wall(
+        mode("routed"),
+        bridge("br2"),
+        allow(at.c1, "80"),
+        allow(at.c1, "8000-8100"),
+      );
+      const { peer, attacker, c1, c3 } = town();
+      expect(await peer.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.peer}`);
+      expect(await attacker.ask({ to: at.c1, port: 8080 })).toBe(`c1:8080 ${at.attacker}`);
+      expect(await c3.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.gateway1}`);
+      expect(await c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.c1}`);
+      expect(await peer.run(`busybox ping -c 1 -W 1 ${at.c1}`)).toContain("1 packets received");
+      await Promise.all([
+        silence(peer, at.c1, 81),
+        silence(peer, at.c2, 80),
+        silence(peer, at.c1, 80, "udp"),
+      ]);
+    });
+
+    test("what is allowed from one address is closed to others", async () => {
+      await using _ = await wall(mode("routed"), allow(at.c1, "80", at.peer));
+      const { peer, attacker } = town();
+      expect(await peer.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.peer}`);
+      await silence(attacker, at.c1, 80);
+    });
+
+    test("a network that is not protected lets everything in", async () => {
+      await using _ = await wall(mode("nat-unprotected"), published);
+      const { peer } = town();
+      expect(await peer.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.peer}`);
+      expect(await peer.ask({ to: at.host, port: 8080 })).toBe(`c1:80 ${at.peer}`);
+    });
+
+    test("an isolated network is closed both ways", async () => {
+      await using _ = await wall(mode("isolated"), bridge("br2"));
+      const { peer, c1, c3 } = town();
+      await Promise.all([silence(peer, at.c1, 80), silence(c1, at.peer, 80), silence(c3, at.c1, 80)]);
+      expect(await c1.ask({ to: at.c2, port: 80 })).toBe(`c2:80 ${at.c1}`);
+    });
+  }
+}
+
+function loopbackSuite(town: () => Town, wall: Wall): void {
+  const everywhere = [publish("8080", "172.20.1.2", "80"), publish("8080", "fd00:1::2", "80")];
+  const onLoopback = publish("8080", "172.20.1.2", "80", { at: "127.0.0.1" });
+
+  test("a published port is reached on 127.0.0.1, and on ::1 left to the forwarder", async () => {
+    await using _ = await wall(
+      ...usual(...everywhere, publish("8080", "172.20.1.2", "80", { protocol: "udp" })),
+    );
+    const { host } = town();
+    expect(await host.ask({ to: "127.0.0.1", port: 8080 })).toBe("c1:80 172.20.1.1");
+    expect(await host.ask({ to: "127.0.0.1", port: 8080, protocol: "udp" })).toBe("c1:80 172.20.1.1");
+    expect(await host.ask({ to: "127.9.9.9", port: 8080 })).toBe("c1:80 172.20.1.1");
+    expect(await host.ask({ to: "::1", port: 8080 })).toBe("host:8080 ::1");
+  });
+
+  test("a port published on 127.0.0.1 is reached by the host alone", async () => {
+    await using _ = await wall(...usual(onLoopback));
+    const { host, peer, c2, c3 } = town();
+    expect(await host.ask({ to: "127.0.0.1", port: 8080 })).toBe("c1:80 172.20.1.1");
+    expect(await peer.ask({ to: "192.0.2.1", port: 8080 })).toBe("host:8080 192.0.2.2");
+    expect(await c2.ask({ to: "172.20.1.1", port: 8080 })).toBe("host:8080 172.20.1.3");
+    expect(await c3.ask({ to: "172.20.1.1", port: 8080 })).toBe("host:8080 172.20.2.2");
+  });
+
+  test("frames for 127.0.0.1 from a neighbour or a container reach nobody", async () => {
+    await using _ = await wall(...usual(onLoopback, ...everywhere));
+    const { attacker, c2 } = town();
+    for (const [liar, gateway] of [
+      [attacker, "198.51.100.1"],
+      [c2, "172.20.1.1"],
+    ] as const) {
+      await liar.run(`
+        sysctl -qw net.ipv4.conf.all.route_localnet=1
+        ip route del table local local 127.0.0.1; ip route del table local local 127.0.0.0/8
+        ip route add 127.0.0.1 via ${gateway}`);
+      for (const port of [8080, 80])
+        for (const protocol of ["tcp", "udp"] as const) await silence(liar, "127.0.0.1", port, protocol);
+    }
+  });
+
+  test("a neighbour's link-local address is left to the forwarder, since the container could not answer it", async () => {
+    await using _ = await wall(...usual(...everywhere));
+    const { peer, host } = town();
+    const [, local] = /inet6 (fe80::\S+)\//.exec(await host.run("ip -6 addr show dev eth0 scope link")) ?? [];
+    expect(await peer.run(`busybox nc -w 1 ${local}%eth0 8080 < /dev/null`)).toMatch(/^host:8080 fe80::/);
+  });
+
+  test("flows under way survive a restart and changes", async () => {
+    const rules = usual(...everywhere, publish("8080", "172.20.1.2", "80", { protocol: "udp" }));
+    const held = await wall(...rules);
+    const flow = await town().peer.converse({ to: "192.0.2.1", port: 8080 });
+    expect(await flow.say()).toBe("c1:80 192.0.2.2");
+    await held.firewall.close(); // as if killed
+    expect(await flow.say()).toBe("c1:80 192.0.2.2");
+    await using again = await wall(...rules);
+    expect(await flow.say()).toBe("c1:80 192.0.2.2");
+    await again.firewall.set("more", [publish("9999", "172.20.1.2", "81")]);
+    expect(await flow.say()).toBe("c1:80 192.0.2.2");
+    flow.close();
+  });
+}
+
+async function silence(from: Host, to: string, port: number, protocol: "tcp" | "udp" = "tcp"): Promise<void> {
+  const label = `${from.name} asks ${to}:${port}/${protocol}: `;
+  expect(label + (await from.ask({ to, port, protocol }, 250))).toBe(`${label}nothing`);
+}

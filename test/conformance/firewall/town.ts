@@ -1,0 +1,85 @@
+// The lab of the packet suite:
+//
+//   peer 192.0.2.2 ──┐                     ┌── br1 172.20.1.0/24 ── c1 .2, c2 .3
+//                    ├─ eth0 .1   host ────┼── br2 172.20.2.0/24 ── c3 .2
+//   attacker ────────── eth1 198.51.100.1  └── br9 172.20.9.0/24 ── guest .2   (somebody else's bridge)
+//
+// Peers and the attacker route everything through the host, as a neighbour who tampers with his routes can.
+
+import { writeSysctl } from "../../../src/kernel/index.ts";
+import { type Host, Lab } from "./lab.ts";
+
+export interface Town extends AsyncDisposable {
+  readonly host: Host;
+  readonly peer: Host;
+  readonly attacker: Host;
+  readonly c1: Host;
+  readonly c2: Host;
+  readonly c3: Host;
+  readonly guest: Host;
+}
+
+/** `bridgeNetfilter`: whether br_netfilter hands bridged packets to the rules for forwarded ones. */
+export async function buildTown(options: { readonly bridgeNetfilter: boolean }): Promise<Town> {
+  const lab = new Lab();
+  try {
+    const names = ["host", "peer", "attacker", "c1", "c2", "c3", "guest"] as const;
+    const hosts = await Promise.all(names.map((name) => lab.host(name)));
+    const town = Object.fromEntries(hosts.map((host) => [host.name, host])) as Record<
+      (typeof names)[number],
+      Host
+    >;
+    await wire(town, options.bridgeNetfilter);
+    await Promise.all(hosts.map((host) => host.serve(80, 81, 8080)));
+    return { ...town, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
+  } catch (error) {
+    await lab[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Whether bridged packets pass the rules for forwarded ones. */
+export async function setBridgeNetfilter(host: Host, isOn: boolean): Promise<void> {
+  const value = isOn ? "1" : "0";
+  await writeSysctl("net.bridge.bridge-nf-call-iptables", value, host.netns);
+  await writeSysctl("net.bridge.bridge-nf-call-ip6tables", value, host.netns);
+}
+
+async function wire(town: Omit<Town, typeof Symbol.asyncDispose>, bridgeNetfilter: boolean): Promise<void> {
+  const { host, peer, attacker } = town;
+  await host.run(`
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.route_localnet=1`);
+  await setBridgeNetfilter(host, bridgeNetfilter);
+  await Promise.all([
+    uplink(host, "eth0", peer, "192.0.2", "2001:db8:a"),
+    uplink(host, "eth1", attacker, "198.51.100", "2001:db8:b"),
+  ]);
+  await bridge(host, 1, [town.c1, town.c2]);
+  // br_netfilter translates below the bridge: to lead a container back to itself a packet must leave by its own port
+  if (bridgeNetfilter)
+    await host.run("bridge link set dev p1-0 hairpin on; bridge link set dev p1-1 hairpin on");
+  await bridge(host, 2, [town.c3]);
+  await bridge(host, 9, [town.guest]);
+}
+
+async function uplink(host: Host, link: string, peer: Host, net4: string, net6: string): Promise<void> {
+  await host.connect(link, peer, "eth0");
+  await host.run(`ip addr add ${net4}.1/24 dev ${link}; ip addr add ${net6}::1/64 dev ${link} nodad`);
+  await peer.run(`
+    ip addr add ${net4}.2/24 dev eth0; ip addr add ${net6}::2/64 dev eth0 nodad
+    ip route add default via ${net4}.1; ip -6 route add default via ${net6}::1`);
+}
+
+async function bridge(host: Host, number: number, containers: readonly Host[]): Promise<void> {
+  await host.run(`
+    ip link add br${number} type bridge; ip link set br${number} up
+    ip addr add 172.20.${number}.1/24 dev br${number}; ip addr add fd00:${number}::1/64 dev br${number} nodad`);
+  for (const [at, container] of containers.entries()) {
+    const link = `p${number}-${at}`;
+    await host.connect(link, container, "eth0");
+    await host.run(`ip link set ${link} master br${number}`);
+    await container.run(`
+      ip addr add 172.20.${number}.${at + 2}/24 dev eth0; ip addr add fd00:${number}::${at + 2}/64 dev eth0 nodad
+      ip route add default via 172.20.${number}.1; ip -6 route add default via fd00:${number}::1`);
+  }
+}
