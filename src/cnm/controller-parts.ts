@@ -32,7 +32,8 @@ export interface ControllerParts {
   ) => Promise<void>;
   /** What a chosen pool must not overlap: the host's routes and resolvers. */
   readonly hostPrefixes: () => Promise<readonly Prefix[]>;
-  readonly hostFiles: HostFiles;
+  /** Read anew for each container, as its network may have changed. */
+  readonly hostFiles: () => Promise<HostFiles>;
   readonly hostHasIpv6: boolean;
   readonly background: Background;
   readonly log: Log;
@@ -42,6 +43,6 @@ export interface ControllerParts {
 export interface HostFiles {
   readonly hosts: string;
   readonly resolvConf: string;
-  /** systemd-resolved's own list, read where `resolvConf` only names its stub. */
+  /** systemd-resolved's own list, used where `resolvConf` only names its stub; empty where there is none. */
   readonly resolvedConf: string;
 }

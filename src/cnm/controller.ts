@@ -34,7 +34,8 @@ export interface ControllerOptions {
   /** A path of the host's netns. */
   readonly hostNetns: string;
   readonly hostHasIpv6: boolean;
-  readonly hostFiles: HostFiles;
+  /** Texts of the host's files, or how to read them (again for each container). */
+  readonly hostFiles: HostFiles | (() => Promise<HostFiles>);
   /** Absent: no default bridge (`--bridge none`). */
   readonly defaultBridge?: DefaultBridgeConfig;
   /** Containers that run already: their sandboxes are served again, all others are removed. */
@@ -153,6 +154,8 @@ class NetworkController implements Controller {
 
 function partsOf(options: ControllerOptions): ControllerParts {
   const { hostNetlink, hostNetns, log } = options;
+  const files = options.hostFiles;
+  const hostFiles = typeof files === "function" ? files : async () => files;
   return {
     records: openRecords(options.store),
     networks: new Networks(),
@@ -170,8 +173,8 @@ function partsOf(options: ControllerOptions): ControllerParts {
         setLink(index, { name }),
         setLink(index, { netns: hostNetns }),
       ),
-    hostPrefixes: () => hostPrefixes(hostNetlink, options.hostFiles.resolvConf),
-    hostFiles: options.hostFiles,
+    hostPrefixes: async () => hostPrefixes(hostNetlink, await hostFiles()),
+    hostFiles,
     hostHasIpv6: options.hostHasIpv6,
     background: new Background(log),
     log,

@@ -21,7 +21,9 @@ export async function createSandbox(parts: ControllerParts, spec: SandboxSpec): 
   const sandbox = new Sandbox(parts, { id, netnsPath: netns?.path ?? parts.hostNetns, spec }, netns);
   parts.sandboxes.set(spec.containerId, sandbox);
   try {
-    await sandbox.connectAll(spec.endpoints);
+    // without endpoints yet its files must be there all the same: a runtime mounts them while it is wired
+    if (spec.endpoints.length > 0) await sandbox.connectAll(spec.endpoints);
+    else await sandbox.writeFiles();
     return sandbox;
   } catch (error) {
     await sandbox.delete();

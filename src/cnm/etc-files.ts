@@ -1,6 +1,6 @@
 // The files under /etc that tell a container its names and whom to ask: hosts and resolv.conf.
 
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import {
   addHostsLines,
   buildHosts,
@@ -21,16 +21,16 @@ import type { SandboxSpec } from "./types.ts";
 /** Files of one sandbox. Paths that the container did not ask for are not written. */
 export class EtcFiles {
   readonly #spec: SandboxSpec;
-  readonly #host: HostFiles;
+  readonly #readHost: () => Promise<HostFiles>;
   readonly #ipv6: boolean;
   /** The lines of own addresses that hosts has now. */
   #ownLines: readonly string[] | undefined;
   #resolvConfMode: string | undefined;
   #upstreams: readonly NameServer[] = [];
 
-  constructor(spec: SandboxSpec, host: HostFiles, ipv6: boolean) {
+  constructor(spec: SandboxSpec, readHost: () => Promise<HostFiles>, ipv6: boolean) {
     this.#spec = spec;
-    this.#host = host;
+    this.#readHost = readHost;
     this.#ipv6 = ipv6;
   }
 
@@ -89,18 +89,18 @@ export class EtcFiles {
 
   /** systemd-resolved's stub answers on the host's loopback only, so containers need what is behind it. */
   async #hostResolvConf(mode: "internal" | "legacy"): Promise<ResolvConf> {
-    const own = parseResolvConf(await readText(this.#host.resolvConf));
+    const { resolvConf, resolvedConf } = await this.#readHost();
+    const own = parseResolvConf(resolvConf);
     // the resolver asks from the host's netns, where a loopback server answers
     const isReachable = mode === "internal" || !own.nameservers.some(isLoopback);
-    if (isReachable || !usesSystemdStub(own)) return own;
-    return parseResolvConf(await readText(this.#host.resolvedConf));
+    return isReachable || !usesSystemdStub(own) ? own : parseResolvConf(resolvedConf);
   }
 
   async #copyHosts(): Promise<void> {
     const path = this.#spec.files.hosts;
     if (path === undefined) return;
     const extra = this.#spec.extraHosts.map(({ name, address }) => `${formatAddress(address)}\t${name}`);
-    const text = await readText(this.#host.hosts);
+    const { hosts: text } = await this.#readHost();
     await editInPlace(path, () => addHostsLines(text, extra));
   }
 
@@ -109,7 +109,7 @@ export class EtcFiles {
     if (path === undefined) return;
     const overrides = this.#overrides();
     const isChanged = Object.values(overrides).some((list) => list.length > 0);
-    const text = await readText(this.#host.resolvConf);
+    const { resolvConf: text } = await this.#readHost();
     const host = parseResolvConf(text);
     const changed = () =>
       buildResolvConf({
@@ -126,8 +126,4 @@ export class EtcFiles {
 export interface HostLine {
   readonly address: Address;
   readonly names: readonly string[];
-}
-
-async function readText(path: string): Promise<string> {
-  return await readFile(path, "utf8").catch(() => "");
 }

@@ -67,7 +67,12 @@ export class Sandbox {
     return this.#endpoints.map((endpoint) => endpoint.view());
   }
 
-  /** Connects several at once, then settles; for a sandbox that nobody uses yet. */
+  /** Writes hosts and resolv.conf as they are now; they change in place with its endpoints. */
+  async writeFiles(): Promise<void> {
+    await this.#settleDiscovery();
+  }
+
+  /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
   async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
     for (const spec of specs) await this.#join(spec);
     await this.#settle();

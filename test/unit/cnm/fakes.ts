@@ -277,7 +277,7 @@ export interface FakeWorldOptions
   readonly drivers?: (steps: Steps) => readonly NetworkDriver[];
 }
 
-const noFiles = { hosts: "/nonexistent", resolvConf: "/nonexistent", resolvedConf: "/nonexistent" };
+const noFiles = { hosts: "", resolvConf: "", resolvedConf: "" };
 
 export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<FakeWorld> {
   const steps = options.after?.steps ?? new Steps();
