@@ -24,6 +24,7 @@ import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Config, NetworkConfig } from "./config.ts";
+import { openHostSysctl } from "./host-sysctl.ts";
 import { findProgram } from "./programs.ts";
 
 const ownNetns = "/proc/self/ns/net";
@@ -46,7 +47,7 @@ export async function buildNetwork(
   { store, hostId, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
-  const [netlink, firewall, proxy, hostFiles] = await Promise.all([
+  const [netlink, firewall, proxy, hostFiles, hostSysctl] = await Promise.all([
     kernel.openNetlink(),
     openFirewall(network, log),
     startProxy({
@@ -56,15 +57,17 @@ export async function buildNetwork(
       log: log.child({ part: "proxy" }),
     }),
     readHostFiles(),
+    openHostSysctl(join(config.execRoot, "sysctls.json")),
   ]);
+  undo.defer("restore sysctls", () => hostSysctl.restore());
   undo.defer("close netlink", () => netlink.close());
   undo.defer("remove firewall", () => firewall.stop());
   undo.defer("end proxy", () => proxy.stop());
-  const settings = await readSettings(network, netlink);
+  const settings = await readSettings(network, { netlink, sysctl: hostSysctl.sysctl });
   const host = (part: string): Host => ({
     netlink,
     link: kernel,
-    sysctl: hostSysctl,
+    sysctl: hostSysctl.sysctl,
     firewall,
     ports,
     forwarder: proxy,
@@ -74,6 +77,8 @@ export async function buildNetwork(
   });
   const ports = createPorts({});
   await firewall.start();
+  const netnsFolder = join(config.execRoot, "netns");
+  undo.defer("remove netns folder", () => kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
     drivers: [createBridge(host("bridge")), createHost(host("host")), createNone(host("null"))],
@@ -83,7 +88,7 @@ export async function buildNetwork(
     ],
     resolvers: proxy,
     netns: createNetnsMaker(setDnsRedirect),
-    netnsFolder: join(config.execRoot, "netns"),
+    netnsFolder,
     hostNetlink: netlink,
     hostNetns: ownNetns,
     hostHasIpv6: settings.ipv6,
@@ -106,14 +111,11 @@ async function openFirewall({ firewall }: NetworkConfig, log: Log): Promise<Owne
   });
 }
 
-const hostSysctl: Host["sysctl"] = {
-  read: (key) => kernel.readSysctl(key),
-  write: (key, value) => kernel.writeSysctl(key, value),
-  writeAll: (values) => kernel.writeSysctls(Object.entries(values).map(([key, value]) => ({ key, value }))),
-};
-
-async function readSettings(network: NetworkConfig, netlink: kernel.Netlink): Promise<HostSettings> {
-  const ipv6 = await kernel.readSysctl("net.ipv6.conf.all.disable_ipv6");
+async function readSettings(
+  network: NetworkConfig,
+  { netlink, sysctl }: Pick<Host, "netlink" | "sysctl">,
+): Promise<HostSettings> {
+  const ipv6 = await sysctl.read("net.ipv6.conf.all.disable_ipv6");
   return {
     userlandProxy: network.userlandProxy,
     ipv6: ipv6 === "0",
