@@ -3,7 +3,7 @@
 import { type Address, formatAddress, prefixContains } from "../netip/index.ts";
 import { forbidden, invalid } from "../util/errors.ts";
 import type { Network } from "./network.ts";
-import type { EndpointSpec } from "./types.ts";
+import type { EndpointSpec, SandboxSpec } from "./types.ts";
 
 /** @throws invalid or forbidden when an endpoint like this cannot be on the network */
 export function checkEndpoint(network: Network, spec: EndpointSpec): void {
@@ -24,6 +24,29 @@ export function checkEndpoint(network: Network, spec: EndpointSpec): void {
         .join("\n"),
     );
   }
+}
+
+/** @throws invalid or forbidden when a sandbox that is on these networks cannot be on that one too */
+export function checkMixture(
+  network: Network,
+  { sandbox, others }: { readonly sandbox: SandboxSpec; readonly others: readonly Network[] },
+): void {
+  if (others.includes(network))
+    throw forbidden(`endpoint with name ${sandbox.containerName} already exists in network ${network.name}`);
+  const isHost = network.driver.name === "host";
+  if (sandbox.netns === "host" && !isHost)
+    throw invalid(
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
+  if (sandbox.netns !== "host" && isHost)
+    throw invalid(
+      "cannot connect container to host network - container must be created in host network mode",
+    );
+  const isNone = ({ driver }: Network) => driver.name === "null";
+  if (others.length > 0 && (isNone(network) || others.some(isNone)))
+    throw invalid(
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
 }
 
 function isOnNetwork(network: Network, address: Address): boolean {

@@ -2,10 +2,11 @@
 
 import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
 import type { Prefix } from "../netip/index.ts";
-import { EngineError, errorKind, errorMessage, notFound, wrapError } from "../util/errors.ts";
+import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
-import { attachRequests, isDefaultRoute, linkSysctls, type SandboxLink } from "./attach.ts";
+import { isDefaultRoute } from "./attach.ts";
+import { attachLink } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
 import { leaseAddress } from "./leases.ts";
@@ -51,7 +52,7 @@ export async function joinNetwork(
   });
   endpoint.record = { ...endpoint.record, ...wayOut(response) };
   if (response.link && place.netns)
-    await attach(parts, endpoint, { place, netns: place.netns, response, link: response.link });
+    await attachLink(parts, endpoint, { place, netns: place.netns, response, link: response.link });
   undo.forget();
   return endpoint;
 }
@@ -200,62 +201,6 @@ function wayOut({ gateway, gatewayIpv6, staticRoutes }: JoinResponse): Partial<E
     ...(gatewayIpv6 && { gatewayIpv6 }),
     ...(viaLink.length > 0 && { defaultViaLink: viaLink }),
   };
-}
-
-async function attach(
-  parts: ControllerParts,
-  endpoint: Endpoint,
-  {
-    place,
-    netns,
-    response,
-    link,
-  }: {
-    readonly place: JoinPlace;
-    readonly netns: Netns;
-    readonly response: JoinResponse;
-    readonly link: NonNullable<JoinResponse["link"]>;
-  },
-): Promise<void> {
-  const inside = await findLink(parts, { place, netns, link }, endpoint);
-  const { interface: interface_, spec } = endpoint.record;
-  const { finalName, index } = inside;
-  const movedFrom = link.indexInSandbox === undefined && { movedFrom: link.srcName };
-  endpoint.record = { ...endpoint.record, link: { name: finalName, index, ...movedFrom } };
-  try {
-    const ipv6 = interface_.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
-    // the name in /proc/sys follows a rename, and these must be there before the link is up
-    await netns.writeSysctls(
-      linkSysctls(inside.name, { ipv6, kernelHasIpv6: parts.hostHasIpv6, extra: response.sysctls }),
-    );
-    await netns.netlink.send(
-      ...attachRequests(inside, {
-        interface: interface_,
-        linkLocal: spec.linkLocal,
-        routes: response.staticRoutes,
-      }),
-    );
-  } catch (error) {
-    throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
-  }
-}
-
-async function findLink(
-  parts: ControllerParts,
-  {
-    place,
-    netns,
-    link,
-  }: { readonly place: JoinPlace; readonly netns: Netns; readonly link: NonNullable<JoinResponse["link"]> },
-  { record }: Endpoint,
-): Promise<SandboxLink> {
-  const finalName = link.dstName ?? place.freeName(link.dstPrefix);
-  if (link.indexInSandbox !== undefined) return { index: link.indexInSandbox, name: link.srcName, finalName };
-  await parts.moveLink(link.srcName, netns.path);
-  const moved = await netns.netlink.link(link.srcName);
-  if (!moved) throw notFound(`the driver's link ${link.srcName} is gone`);
-  const mac = record.interface.macAddress;
-  return { index: moved.index, name: link.srcName, finalName, ...(mac && { mac }) };
 }
 
 /** For logs of steps whose failure must not stop the rest. */

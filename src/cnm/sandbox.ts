@@ -1,28 +1,20 @@
 // A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
 // lock: no two changes of one sandbox run at once.
 
-import { forbidden, internal, invalid } from "../util/errors.ts";
+import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { allDone } from "./all-done.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
-import {
-  announce,
-  linkedEndpoint,
-  namedEndpoints,
-  privateNames,
-  SandboxResolver,
-  withdraw,
-} from "./discovery.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { checkEndpoint } from "./endpoint-check.ts";
-import { EtcFiles, type HostLine } from "./etc-files.ts";
+import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
+import { EtcFiles } from "./etc-files.ts";
 import { type Gateways, moveExternalConnectivity, revokeExternalConnectivity } from "./external.ts";
 import { chooseGateways } from "./gateway.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
 import type { Netns } from "./netns.ts";
-import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
+import { SandboxDiscovery } from "./sandbox-discovery.ts";
 import { pack } from "./stored.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, SandboxSpec } from "./types.ts";
 
@@ -33,14 +25,12 @@ export class Sandbox {
   readonly netnsPath: string;
   readonly #parts: ControllerParts;
   readonly #netns: Netns | undefined;
-  readonly #files: EtcFiles;
-  readonly #resolver: SandboxResolver;
+  readonly #discovery: SandboxDiscovery;
   readonly #hasIpv6: boolean;
   #spec: SandboxSpec;
   #endpoints: Endpoint[] = [];
   #gateways: Gateways = { 4: undefined, 6: undefined };
   #nextIndex = 2; // 1 is lo
-  #announced = new Set<Endpoint>();
   #deleted: Promise<void> | undefined;
 
   constructor(parts: ControllerParts, record: SandboxRecord, netns: Netns | undefined) {
@@ -50,8 +40,8 @@ export class Sandbox {
     this.#spec = record.spec;
     this.#netns = netns;
     this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
-    this.#files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
-    this.#resolver = new SandboxResolver(parts.resolvers, record.id);
+    const files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
+    this.#discovery = new SandboxDiscovery(parts.resolvers, { sandboxId: record.id, netns, files });
   }
 
   get containerId(): string {
@@ -69,7 +59,7 @@ export class Sandbox {
 
   /** Writes hosts and resolv.conf as they are now; they change in place with its endpoints. */
   async writeFiles(): Promise<void> {
-    await this.#settleDiscovery();
+    await this.#discovery.settle(this.#endpoints);
   }
 
   /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
@@ -114,7 +104,7 @@ export class Sandbox {
       const names = record.names.length > 0 ? [containerName, ...rest] : [];
       endpoint.record = { ...record, containerName, names };
     }
-    await Promise.all(this.#endpoints.map((endpoint) => announce(this.#parts.resolvers, endpoint)));
+    await this.#discovery.announceAgain(this.#endpoints);
     await this.#store();
   }
 
@@ -149,12 +139,13 @@ export class Sandbox {
   /** Links of other containers may name one that came or went. */
   async refreshLinks(): Promise<void> {
     const hasLinks = this.#endpoints.some(({ record }) => record.spec.links.length > 0);
-    if (hasLinks && !this.#deleted) await this.#settleDiscovery();
+    if (hasLinks && !this.#deleted) await this.#discovery.settle(this.#endpoints);
   }
 
   async #join(spec: EndpointSpec): Promise<Endpoint> {
     const network = this.#parts.networks.find(spec.network);
-    this.#checkMixture(network);
+    const others = this.#endpoints.map((own) => own.network);
+    checkMixture(network, { sandbox: this.#spec, others });
     checkEndpoint(network, spec);
     const endpoint = await joinNetwork(this.#parts, network, {
       spec,
@@ -173,27 +164,6 @@ export class Sandbox {
     return endpoint;
   }
 
-  #checkMixture(network: Network): void {
-    if (this.#endpoints.some((own) => own.network === network))
-      throw forbidden(
-        `endpoint with name ${this.#spec.containerName} already exists in network ${network.name}`,
-      );
-    const isHost = network.driver.name === "host";
-    if (this.#spec.netns === "host" && !isHost)
-      throw invalid(
-        "container sharing network namespace with another container or host cannot be connected to any other network",
-      );
-    if (this.#spec.netns !== "host" && isHost)
-      throw invalid(
-        "cannot connect container to host network - container must be created in host network mode",
-      );
-    const isNone = (other: Network) => other.driver.name === "null";
-    if (this.#endpoints.length > 0 && (isNone(network) || this.#endpoints.some((own) => isNone(own.network))))
-      throw invalid(
-        "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-      );
-  }
-
   #freeName(prefix: string): string {
     const taken = new Set(this.#endpoints.map(({ record }) => record.link?.name));
     for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
@@ -201,7 +171,7 @@ export class Sandbox {
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
   async #settle(): Promise<void> {
-    await allDone([this.#settleGateways(), this.#settleDiscovery()]);
+    await allDone([this.#settleGateways(), this.#discovery.settle(this.#endpoints)]);
     await this.#store();
     this.#refreshOthers();
   }
@@ -228,48 +198,6 @@ export class Sandbox {
     }
   }
 
-  async #settleDiscovery(): Promise<void> {
-    if (!this.#netns) return await this.#files.copyHostFiles();
-    const fresh = this.#endpoints.filter((endpoint) => !this.#announced.has(endpoint));
-    for (const endpoint of fresh) this.#announced.add(endpoint);
-    await allDone([
-      ...fresh.map((endpoint) => announce(this.#parts.resolvers, endpoint)),
-      this.#files.setHosts(
-        this.#endpoints.flatMap(({ addresses }) => addresses),
-        this.#linkLines(),
-      ),
-      this.#settleResolver(this.#netns),
-    ]);
-  }
-
-  async #settleResolver(netns: Netns): Promise<void> {
-    const named = namedEndpoints(this.#endpoints);
-    const isInternal = named.length > 0 || this.#resolver.isRunning;
-    const upstreams = await this.#files.setResolvConf(isInternal ? "internal" : "legacy");
-    if (!isInternal) return;
-    await this.#resolver.set(netns, {
-      networks: named.map(({ network }) => network.id),
-      privateNames: privateNames(this.#endpoints),
-      upstreams,
-      forwards: this.#endpoints.some(({ hasGateway }) => hasGateway[4] || hasGateway[6]),
-    });
-  }
-
-  /** Legacy links: on the default bridge there is no resolver, so linked containers are lines of hosts. */
-  #linkLines(): HostLine[] {
-    return this.#endpoints
-      .filter(({ network }) => !network.isUserDefined)
-      .flatMap((endpoint) =>
-        endpoint.record.spec.links.flatMap(({ container, alias }) => {
-          const linked = linkedEndpoint(endpoint, container);
-          const names = linked && [
-            ...new Set([alias, shortId(linked.record.containerId), linked.record.containerName]),
-          ];
-          return linked && names ? linked.addresses.map((address) => ({ address, names })) : [];
-        }),
-      );
-  }
-
   #refreshOthers(): void {
     const networks = new Set(this.#endpoints.map(({ network }) => network));
     for (const other of this.#parts.sandboxes.values()) {
@@ -280,10 +208,9 @@ export class Sandbox {
 
   async #drop(endpoint: Endpoint): Promise<void> {
     await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
-    await this.#tolerate("withdraw names", () => withdraw(this.#parts.resolvers, endpoint));
+    await this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint));
     await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
     this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
-    this.#announced.delete(endpoint);
     await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
     await this.#parts.records.store.commit((transaction) =>
@@ -294,13 +221,15 @@ export class Sandbox {
 
   async #teardown(): Promise<void> {
     const endpoints = this.#endpoints;
-    const { records, background, resolvers } = this.#parts;
+    const { records, background } = this.#parts;
     await Promise.all([
       ...endpoints.map((endpoint) =>
         this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint)),
       ),
-      ...endpoints.map((endpoint) => this.#tolerate("withdraw names", () => withdraw(resolvers, endpoint))),
-      this.#tolerate("end resolver", () => this.#resolver.end()),
+      ...endpoints.map((endpoint) =>
+        this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint)),
+      ),
+      this.#tolerate("end resolver", () => this.#discovery.end()),
     ]);
     for (const endpoint of endpoints)
       await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));

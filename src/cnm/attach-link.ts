@@ -1,0 +1,66 @@
+// Attaching: the link that a driver answered with becomes the container's.
+
+import type { JoinResponse } from "../driverapi/index.ts";
+import { notFound, wrapError } from "../util/errors.ts";
+import { attachRequests, linkSysctls, type SandboxLink } from "./attach.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { JoinPlace } from "./join.ts";
+import type { Netns } from "./netns.ts";
+
+/** Gives the link its name, addresses, routes and sysctls, up; the endpoint's record remembers it. */
+export async function attachLink(
+  parts: ControllerParts,
+  endpoint: Endpoint,
+  {
+    place,
+    netns,
+    response,
+    link,
+  }: {
+    readonly place: JoinPlace;
+    readonly netns: Netns;
+    readonly response: JoinResponse;
+    readonly link: NonNullable<JoinResponse["link"]>;
+  },
+): Promise<void> {
+  const inside = await findLink(parts, { place, netns, link }, endpoint);
+  const { interface: interface_, spec } = endpoint.record;
+  const { finalName, index } = inside;
+  const movedFrom = link.indexInSandbox === undefined && { movedFrom: link.srcName };
+  endpoint.record = { ...endpoint.record, link: { name: finalName, index, ...movedFrom } };
+  try {
+    const ipv6 = interface_.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
+    // the name in /proc/sys follows a rename, and these must be there before the link is up
+    await netns.writeSysctls(
+      linkSysctls(inside.name, { ipv6, kernelHasIpv6: parts.hostHasIpv6, extra: response.sysctls }),
+    );
+    await netns.netlink.send(
+      ...attachRequests(inside, {
+        interface: interface_,
+        linkLocal: spec.linkLocal,
+        routes: response.staticRoutes,
+      }),
+    );
+  } catch (error) {
+    throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
+  }
+}
+
+async function findLink(
+  parts: ControllerParts,
+  {
+    place,
+    netns,
+    link,
+  }: { readonly place: JoinPlace; readonly netns: Netns; readonly link: NonNullable<JoinResponse["link"]> },
+  { record }: Endpoint,
+): Promise<SandboxLink> {
+  const finalName = link.dstName ?? place.freeName(link.dstPrefix);
+  if (link.indexInSandbox !== undefined) return { index: link.indexInSandbox, name: link.srcName, finalName };
+  await parts.moveLink(link.srcName, netns.path);
+  const moved = await netns.netlink.link(link.srcName);
+  if (!moved) throw notFound(`the driver's link ${link.srcName} is gone`);
+  const mac = record.interface.macAddress;
+  return { index: moved.index, name: link.srcName, finalName, ...(mac && { mac }) };
+}

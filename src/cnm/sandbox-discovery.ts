@@ -1,0 +1,94 @@
+// What a sandbox knows and tells of names: its files under /etc, its resolver, the records of its endpoints.
+
+import type { Resolvers } from "../proxy/index.ts";
+import { shortId } from "../util/ids.ts";
+import { allDone } from "./all-done.ts";
+import {
+  announce,
+  linkedEndpoint,
+  namedEndpoints,
+  privateNames,
+  SandboxResolver,
+  withdraw,
+} from "./discovery.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { EtcFiles, HostLine } from "./etc-files.ts";
+import type { Netns } from "./netns.ts";
+
+interface Parts {
+  readonly sandboxId: string;
+  /** Undefined in the host's netns, which has the host's names and no others. */
+  readonly netns: Netns | undefined;
+  readonly files: EtcFiles;
+}
+
+/** Owned by its sandbox. */
+export class SandboxDiscovery {
+  readonly #resolvers: Resolvers;
+  readonly #netns: Netns | undefined;
+  readonly #files: EtcFiles;
+  readonly #resolver: SandboxResolver;
+  readonly #announced = new Set<Endpoint>();
+
+  constructor(resolvers: Resolvers, { sandboxId, netns, files }: Parts) {
+    this.#resolvers = resolvers;
+    this.#netns = netns;
+    this.#files = files;
+    this.#resolver = new SandboxResolver(resolvers, sandboxId);
+  }
+
+  /** Brings names, files and resolver in line with these endpoints. Repeating a call changes nothing. */
+  async settle(endpoints: readonly Endpoint[]): Promise<void> {
+    if (!this.#netns) return await this.#files.copyHostFiles();
+    const fresh = endpoints.filter((endpoint) => !this.#announced.has(endpoint));
+    for (const endpoint of fresh) this.#announced.add(endpoint);
+    const addresses = endpoints.flatMap((endpoint) => endpoint.addresses);
+    await allDone([
+      ...fresh.map((endpoint) => announce(this.#resolvers, endpoint)),
+      this.#files.setHosts(addresses, linkLines(endpoints)),
+      this.#settleResolver(this.#netns, endpoints),
+    ]);
+  }
+
+  /** After their names changed. */
+  async announceAgain(endpoints: readonly Endpoint[]): Promise<void> {
+    await allDone(endpoints.map((endpoint) => announce(this.#resolvers, endpoint)));
+  }
+
+  async withdraw(endpoint: Endpoint): Promise<void> {
+    this.#announced.delete(endpoint);
+    await withdraw(this.#resolvers, endpoint);
+  }
+
+  async end(): Promise<void> {
+    await this.#resolver.end();
+  }
+
+  async #settleResolver(netns: Netns, endpoints: readonly Endpoint[]): Promise<void> {
+    const named = namedEndpoints(endpoints);
+    // one that runs goes on: programs in the container have read resolv.conf
+    const isInternal = named.length > 0 || this.#resolver.isRunning;
+    const upstreams = await this.#files.setResolvConf(isInternal ? "internal" : "legacy");
+    if (!isInternal) return;
+    await this.#resolver.set(netns, {
+      networks: named.map(({ network }) => network.id),
+      privateNames: privateNames(endpoints),
+      upstreams,
+      forwards: endpoints.some(({ hasGateway }) => hasGateway[4] || hasGateway[6]),
+    });
+  }
+}
+
+/** Legacy links: on the default bridge there is no resolver, so linked containers are lines of hosts. */
+function linkLines(endpoints: readonly Endpoint[]): HostLine[] {
+  const legacy = endpoints.filter(({ network }) => !network.isUserDefined);
+  return legacy.flatMap((endpoint) =>
+    endpoint.record.spec.links.flatMap(({ container, alias }) => {
+      const linked = linkedEndpoint(endpoint, container);
+      if (!linked) return [];
+      const { containerId, containerName } = linked.record;
+      const names = [...new Set([alias, shortId(containerId), containerName])];
+      return linked.addresses.map((address) => ({ address, names }));
+    }),
+  );
+}
