@@ -53,15 +53,17 @@ export async function runCommand(
   try {
     parsed = parseArgs(spec.flags, words, { interspersed: spec.interspersed ?? true });
   } catch (error) {
-    if (error instanceof HelpRequested)
-      return session.out.write(commandHelp(spec, path, short, session.streams));
+    if (error instanceof HelpRequested) {
+      session.out.write(error.message + commandHelp(spec, path, short, session.streams));
+      return;
+    }
     const why = error instanceof Error ? error.message : String(error);
     throw new StatusError(
       125,
       `${why}\n\nUsage:  ${path} ${spec.usage}\n\nRun '${path} --help' for more information`,
     );
   }
-  for (const warning of parsed.warnings) session.err.line(warning);
+  for (const warning of parsed.warnings) session.out.line(warning);
   checkCount(spec, path, parsed.args);
   await checkVersions(spec, parsed.flags, session);
   await spec.run({ session, flags: parsed.flags, args: parsed.args, path });

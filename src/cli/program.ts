@@ -4,7 +4,7 @@
 import { Command } from "commander";
 import { runCommand } from "./command.ts";
 import { StatusError } from "./errors.ts";
-import { HelpRequested, type ParsedArgs, parseArgs } from "./flags/parse.ts";
+import { HelpRequested, type ParsedArgs, parseArgs, shortHelpWarning } from "./flags/parse.ts";
 import { bool, custom, type FlagSpec, list, text } from "./flags/spec.ts";
 import { groupHelp, rootHelp } from "./help.ts";
 import { Session } from "./session.ts";
@@ -58,7 +58,13 @@ export async function runProgram(
   const session = new Session({ ...io, globals: parsed.flags });
   try {
     const words = parsed.args[0] === "help" ? helpWords(parsed.args.slice(1)) : parsed.args;
-    if (words.length === 0) return io.streams.out.write(help());
+    if (words.length === 0) {
+      io.streams.out.write(help());
+      return;
+    }
+    if (words !== parsed.args && !isKnown(words)) {
+      throw new Error(`unknown help topic: ${words.slice(0, -1).join(" ")}`);
+    }
     await buildTree(session, words).parseAsync([...words], { from: "user" });
   } finally {
     session.close();
@@ -67,6 +73,15 @@ export async function runProgram(
 
 function helpWords(words: readonly string[]): readonly string[] {
   return words.length === 0 ? [] : [...words, "--help"];
+}
+
+/** True when the first word names a command. */
+function isKnown(words: readonly string[]): boolean {
+  return tree.some((entry) => answersTo(entry, words[0] ?? ""));
+}
+
+function answersTo(entry: TreeEntry, name: string): boolean {
+  return entry.name === name || (!isGroup(entry) && (entry.otherNames ?? []).includes(name));
 }
 
 function parseGlobals(flags: readonly FlagSpec[], argv: readonly string[]): ParsedArgs | undefined {
@@ -84,8 +99,7 @@ function parseGlobals(flags: readonly FlagSpec[], argv: readonly string[]): Pars
 function buildTree(session: Session, words: readonly string[]): Command {
   const root = plainCommand(programName);
   for (const entry of tree) {
-    const called = entry.name === words[0] || (!isGroup(entry) && entry.otherNames?.includes(words[0] ?? ""));
-    if (called) root.addCommand(buildEntry(session, entry, programName));
+    if (answersTo(entry, words[0] ?? "")) root.addCommand(buildEntry(session, entry, programName));
   }
   root.action(() => {
     const name = `${programName} ${words[0]}`;
@@ -114,7 +128,8 @@ function buildEntry(session: Session, entry: TreeEntry, parent: string): Command
 function groupItself(session: Session, group: GroupEntry, path: string, words: readonly string[]): void {
   const [first] = words;
   if (first === undefined || first === "--help" || first === "-h") {
-    (first === undefined ? session.err : session.out).write(groupHelp(group, path));
+    const warning = first === "-h" ? shortHelpWarning : "";
+    (first === undefined ? session.err : session.out).write(warning + groupHelp(group, path));
     return;
   }
   const more = `\n\nUsage:  ${path}\n\nRun '${path} --help' for more information`;

@@ -1,13 +1,15 @@
 // What a command works with: streams, settings, the client. All of it is made on first use.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TlsMaterial } from "./client/connect.ts";
 import { EngineClient } from "./client/engine.ts";
 import { defaultHost, parseHost } from "./client/host.ts";
 import { readContext } from "./config/contexts.ts";
 import { type ConfigFile, configDirectory, loadConfig } from "./config/file.ts";
+import { messageOf } from "./errors.ts";
 import type { FlagValues } from "./flags/values.ts";
+import { readText } from "./options/key-values.ts";
 import type { Streams } from "./streams.ts";
 import { clientVersion } from "./version.ts";
 
@@ -44,7 +46,11 @@ export class Session {
   }
 
   get client(): EngineClient {
-    this.#client ??= this.#makeClient();
+    try {
+      this.#client ??= this.#makeClient();
+    } catch (error) {
+      throw new Error(`Failed to initialize: unable to resolve docker endpoint: ${messageOf(error)}`);
+    }
     return this.#client;
   }
 
@@ -88,18 +94,19 @@ export class Session {
       Boolean(this.env.DOCKER_TLS);
     if (!on && contextDirectory === undefined) return undefined;
     const folder = contextDirectory ?? (this.env.DOCKER_CERT_PATH || this.config.directory);
-    const read = (flag: string, file: string) => this.#pem(flag, join(folder, file));
+    const read = (flag: string, file: string, isNeeded = false) =>
+      this.#pem(flag, join(folder, file), isNeeded);
     return {
-      ca: read("tlscacert", "ca.pem"),
+      ca: read("tlscacert", "ca.pem", contextDirectory === undefined),
       cert: read("tlscert", "cert.pem"),
       key: read("tlskey", "key.pem"),
       verify: contextDirectory === undefined ? verify : !skipVerify,
     };
   }
 
-  #pem(flag: string, fallback: string): string | undefined {
+  #pem(flag: string, fallback: string, isNeeded: boolean): string | undefined {
     const chosen = this.#globals.string(flag).replace(/^(["'])(.*)\1$/, "$2");
-    if (chosen) return readFileSync(chosen, "utf8");
-    return existsSync(fallback) ? readFileSync(fallback, "utf8") : undefined;
+    if (chosen) return readText(chosen);
+    return isNeeded || existsSync(fallback) ? readText(fallback) : undefined;
   }
 }

@@ -22,7 +22,7 @@ export async function streamHijacked(session: Session, options: StreamOptions): 
   const { socket, early } = options.hijacked;
   const raw = options.stdin && options.tty && session.streams.stdinIsTerminal;
   const input = options.stdin ? process.stdin : undefined;
-  if (raw) process.stdin.setRawMode(true);
+  if (raw) await setRaw();
   try {
     return await new Promise<StreamEnd>((resolve, reject) => {
       const output = outputOf(session, options);
@@ -50,6 +50,16 @@ export async function streamHijacked(session: Session, options: StreamOptions): 
     input?.pause();
     socket.destroy();
   }
+}
+
+/**
+ * Raw both ways. libuv's raw mode leaves the terminal adding a carriage return to each newline, which breaks what a
+ * full-screen program inside draws; stty takes that off. Leaving raw mode puts all back as it was.
+ */
+async function setRaw(): Promise<void> {
+  const { spawnSync } = await import("node:child_process");
+  process.stdin.setRawMode(true);
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 function outputOf(session: Session, options: StreamOptions): (data: Buffer) => void {

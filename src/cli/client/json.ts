@@ -17,6 +17,7 @@ export function indentJson(text: string, indent: string): string {
   let depth = 0;
   for (const token of tokens(text)) {
     if (token === "{" || token === "[") {
+      if (out.endsWith("{") || out.endsWith("[")) out += `\n${indent.repeat(depth)}`;
       out += token;
       depth++;
     } else if (token === "}" || token === "]") {

@@ -15,7 +15,7 @@ export const imagePath = (id: string, tail = "") => `/images/${idPath("image", i
 /** `--filter name=value` occurrences as the API's JSON; undefined when there is none. */
 export function filtersQuery(filters: readonly string[]): string | undefined {
   const byName: Record<string, Record<string, boolean>> = {};
-  for (const filter of filters) {
+  for (const filter of filters.toSorted()) {
     const equals = filter.indexOf("=");
     const name = filter.slice(0, equals);
     byName[name] = { ...byName[name], [filter.slice(equals + 1)]: true };

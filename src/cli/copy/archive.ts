@@ -18,7 +18,7 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { dirname, join, normalize, relative, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { type Extract, extract, type Header, type Pack, pack } from "tar-stream";
 
 type NewHeader = Partial<Header> & Pick<Header, "name">;
@@ -68,10 +68,9 @@ async function feed(
 }
 
 function targetPath(name: string, { folder, strip, rename }: UnpackOptions): string | undefined {
-  const parts = normalize(name)
-    .split("/")
-    .filter((part) => part !== "" && part !== ".");
-  if (strip) parts.shift();
+  const parts = name.split("/").filter((part) => part !== "");
+  const top = parts[0];
+  if (top === "." || strip) parts.shift();
   else if (rename !== undefined && parts.length > 0) parts[0] = rename;
   if (parts.length === 0) {
     mkdirSync(folder, { recursive: true });

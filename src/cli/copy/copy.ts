@@ -3,7 +3,7 @@
 
 import { existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { isNotFound } from "../errors.ts";
+import { ApiError } from "../errors.ts";
 import { goFileError } from "../options/key-values.ts";
 import type { Session } from "../session.ts";
 import { packPath, unpackTo } from "./archive.ts";
@@ -72,7 +72,7 @@ function localPlace(
   if (there && options.isFolder) throw new Error("cannot copy directory");
   if (there && saysFolder(options.to)) throw new Error("not a directory");
   if (!there && !options.isFolder && saysFolder(options.to)) {
-    throw new Error("cannot copy to non-existent directory");
+    throw new Error("no such directory");
   }
   // What is not there yet becomes the copy: contents go into it, anything else is renamed to it.
   if (options.isFolder && wantsContents(source)) return { folder: target };
@@ -92,6 +92,7 @@ export async function copyIn(
     return undefined;
   }
   const source = localSource(options);
+  if (saysFolder(options.from) && !source.isFolder) throw new Error("not a directory");
   const place = containerPlace(source, { target, stat, said: options.to });
   const packed = packPath(source.path, { name: place.name, contents: place.contents });
   await put(session, options, place.folder, packed.body);
@@ -109,7 +110,6 @@ function localSource(options: CopyOptions): LocalSource {
   try {
     const real = options.followLink || saysFolder(options.from) ? realpathSync(path) : path;
     const isFolder = lstatSync(real).isDirectory();
-    if (saysFolder(options.from) && !isFolder) throw new Error("not a directory");
     return { path: real, isFolder, contents: wantsContents(options.from) };
   } catch (error) {
     throw goFileError("lstat", path, error);
@@ -174,7 +174,7 @@ async function statPath(session: Session, archive: string, path: string): Promis
     for await (const _ of response.body);
     return parseStat(response.headers.get("x-docker-container-path-stat"));
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (error instanceof ApiError) return undefined; // the copy itself will say so
     throw error;
   }
 }

@@ -8,12 +8,15 @@ import { FlagValues } from "./values.ts";
 export interface ParsedArgs {
   readonly flags: FlagValues;
   readonly args: readonly string[];
-  /** Lines for stderr: deprecated flags that were used. */
+  /** Lines to show first: deprecated flags that were used. */
   readonly warnings: readonly string[];
 }
 
-/** Thrown when --help (or -h where it is not another flag's letter) is met: the rest is not looked at. */
+/** Thrown when --help (or -h where it is not another flag's letter) is met: the rest is not looked at. The message is a line to show before. */
 export class HelpRequested extends Error {}
+
+/** Docker tells those who ask by -h. */
+export const shortHelpWarning = "Flag shorthand -h has been deprecated, use --help\n";
 
 /**
  * Reads `argv`. With `interspersed` false the first word that is no flag ends them (`run IMAGE -x` gives -x to the
@@ -85,7 +88,7 @@ class ArgReader {
       const letter = word[at] ?? "";
       const spec = this.#byShort.get(letter);
       if (!spec) {
-        if (letter === "h") throw new HelpRequested();
+        if (letter === "h") throw new HelpRequested(shortHelpWarning);
         throw new Error(`unknown shorthand flag: '${letter}' in -${word.slice(at)}`);
       }
       const tail = word.slice(at + 1);

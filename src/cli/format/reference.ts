@@ -58,6 +58,11 @@ export function familiarName(ref: Reference): string {
   return /^library\/[^/]+$/.test(ref.path) ? ref.path.slice("library/".length) : ref.path;
 }
 
+/** The full name without tag and digest. */
+export function canonicalName(ref: Reference): string {
+  return `${ref.domain}/${ref.path}`;
+}
+
 const suffix = (ref: Reference) => (ref.tag ? `:${ref.tag}` : "") + (ref.digest ? `@${ref.digest}` : "");
 
 /** The short form with tag and digest. */

@@ -108,6 +108,12 @@ export function parseUlimit(value: string): Ulimit {
   return { Name: name, Soft: soft, Hard: hard };
 }
 
+/** All --ulimit values by name; the last of a name counts. */
+export function parseUlimits(values: readonly string[]): Ulimit[] {
+  const byName = new Map(values.map(parseUlimit).map((limit) => [limit.Name, limit]));
+  return [...byName.values()].toSorted((a, b) => (a.Name < b.Name ? -1 : 1));
+}
+
 function parseLimit(text: string): number {
   if (/^[+-]?\d+$/.test(text)) return Number(text);
   throw new Error(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`);

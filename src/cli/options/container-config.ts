@@ -5,7 +5,7 @@ import { compactJson } from "../client/json.ts";
 import { messageOf } from "../errors.ts";
 import { quote } from "../flags/numbers.ts";
 import type { FlagValues } from "../flags/values.ts";
-import { checkMacAddress, cut, parseUlimit } from "./checks.ts";
+import { checkMacAddress, cut, parseUlimits } from "./checks.ts";
 import { isCdiName, parseBpsDevice, parseDevice, parseIopsDevice, parseWeightDevice } from "./devices.ts";
 import { parseHealth } from "./health.ts";
 import { goFileError, readPairs, toMap } from "./key-values.ts";
@@ -68,6 +68,12 @@ export function containerConfig(
     hostConfig: { ...hostConfig, NetworkMode: networkMode },
     networkingConfig: { EndpointsConfig: endpoints },
   };
+}
+
+/** CAP_NAME in upper case, each once; ALL stays. */
+function capabilities(names: readonly string[]): string[] {
+  const full = names.map((name) => name.toUpperCase().replace(/^(?!ALL$|CAP_)/, "CAP_"));
+  return [...new Set(full)].toSorted();
 }
 
 const listOrNull = (values: readonly string[]) => (values.length > 0 ? values : null);
@@ -134,8 +140,8 @@ function parseHost(flags: FlagValues): HostConfig {
     VolumesFrom: listOrNull(flags.list("volumes-from")),
     IpcMode: flags.string("ipc"),
     ...parseNamespaces(flags),
-    CapAdd: listOrNull(flags.list("cap-add")),
-    CapDrop: listOrNull(flags.list("cap-drop")),
+    CapAdd: listOrNull(capabilities(flags.list("cap-add"))),
+    CapDrop: listOrNull(capabilities(flags.list("cap-drop"))),
     GroupAdd: listOrNull(flags.list("group-add")),
     RestartPolicy: restart,
     SecurityOpt: listOrNull(securityOpt),
@@ -202,7 +208,7 @@ function parseResources(flags: FlagValues, swappiness: number): Record<string, u
     BlkioDeviceWriteBps: flags.list("device-write-bps").map(parseBpsDevice),
     BlkioDeviceReadIOps: flags.list("device-read-iops").map(parseIopsDevice),
     BlkioDeviceWriteIOps: flags.list("device-write-iops").map(parseIopsDevice),
-    Ulimits: flags.list("ulimit").map(parseUlimit),
+    Ulimits: parseUlimits(flags.list("ulimit")),
     DeviceCgroupRules: listOrNull(flags.list("device-cgroup-rule")),
     Devices: devices.map(parseDevice),
     DeviceRequests: cdi.length > 0 ? [{ Driver: "cdi", DeviceIDs: cdi }] : null,

@@ -28,7 +28,6 @@ export function ipamConfig(args: IpamArgs): IpamSubnet[] {
     if (others.some((other) => contains(entry, other.Subnet) || contains(other, entry.Subnet))) {
       throw new Error("multiple overlapping subnet configuration is not supported");
     }
-    parseCidr(entry.Subnet, "invalid subnet: ");
   });
   for (const range of ranges) setRange(entries, range);
   for (const gateway of gateways) setGateway(entries, gateway);

@@ -21,6 +21,15 @@ interface Variable {
   value: unknown;
 }
 
+/** A function's call: its operands, evaluated by `args`, and the command it is for error texts. */
+interface Call {
+  readonly args: () => unknown[];
+  readonly rest: readonly Operand[];
+  readonly dot: unknown;
+  readonly piped: unknown;
+  readonly whole: { readonly at: number; readonly source: string };
+}
+
 type Flow = "next" | "break" | "continue";
 const none = Symbol("no piped value");
 
@@ -135,7 +144,7 @@ class Run {
     };
     switch (first.kind) {
       case "function":
-        return this.#call(first, args, rest, dot, piped);
+        return this.#call(first, { args, rest, dot, piped, whole: command });
       case "field":
         return this.#fields(first, dot, first.names, args());
       case "variable":
@@ -167,18 +176,13 @@ class Run {
       case "pipeline":
         return this.#pipeline(operand.pipeline, dot);
       case "function":
-        return this.#call(operand, () => [], [], dot, none);
+        return this.#call(operand, { args: () => [], rest: [], dot, piped: none, whole: operand });
     }
   }
 
   /** `and` and `or` stop at the first operand that decides; the others see all of theirs. */
-  #call(
-    operand: Operand & { kind: "function" },
-    args: () => unknown[],
-    rest: readonly Operand[],
-    dot: unknown,
-    piped: unknown,
-  ): unknown {
+  #call(operand: Operand & { kind: "function" }, call: Call): unknown {
+    const { args, rest, dot, piped, whole } = call;
     const { name } = operand;
     if (name === "and" || name === "or") {
       let value: unknown;
@@ -192,7 +196,7 @@ class Run {
       return this.#program.functions[name]?.(...args());
     } catch (error) {
       if (error instanceof TemplateError) throw error;
-      throw this.#fail(operand, `error calling ${name}: ${error instanceof Error ? error.message : error}`);
+      throw this.#fail(whole, `error calling ${name}: ${error instanceof Error ? error.message : error}`);
     }
   }
 

@@ -186,8 +186,7 @@ class Parser {
         throw this.#fail(`unexpected ${shown(next)} in operand`, next.at);
       }
     }
-    const end = this.#tokens[this.#at - 1]?.at ?? start;
-    return { at: start, source: this.#source.slice(start, Math.max(start, end)).trim(), operands };
+    return { at: start, source: operands.map((operand) => operand.source).join(" "), operands };
   }
 
   #operand(): Operand {

@@ -2,7 +2,7 @@
 
 import { type CommandSpec, rangeArgs } from "../../command.ts";
 import { bool, list, text } from "../../flags/spec.ts";
-import { familiarName, parseReference } from "../../format/reference.ts";
+import { canonicalName, parseReference } from "../../format/reference.ts";
 
 export const commit: CommandSpec = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
@@ -21,14 +21,14 @@ export const commit: CommandSpec = {
     if (ref?.digest) throw new Error("refusing to create a tag with a digest reference");
     const query = {
       container,
-      repo: ref && familiarName(ref),
+      repo: ref && canonicalName(ref),
       tag: ref?.tag ?? (ref ? "latest" : undefined),
       comment: flags.string("message"),
       author: flags.string("author"),
       changes: flags.list("change"),
       pause: flags.bool("pause") ? undefined : "0",
     };
-    const image = await session.client.post<{ Id: string }>("/commit", { query, json: null });
+    const image = await session.client.post<{ Id: string }>("/commit", { query });
     session.out.line(image.Id);
   },
 };

@@ -9,8 +9,8 @@ import { isNotFound } from "../../errors.ts";
 import { quote } from "../../flags/numbers.ts";
 import type { FlagValues } from "../../flags/values.ts";
 import {
+  canonicalName,
   canonicalString,
-  familiarName,
   familiarString,
   parseReference,
   type Reference,
@@ -78,7 +78,9 @@ interface Created {
 async function postCreate(session: Session, flags: FlagValues, body: CreateBody): Promise<Created> {
   const version = await session.client.version();
   const platform = compareVersions(version, "1.41") >= 0 ? flags.string("platform") : "";
-  const json = { ...body.config, HostConfig: body.hostConfig, NetworkingConfig: body.networkingConfig };
+  const hostConfig =
+    compareVersions(version, "1.42") >= 0 ? { ...body.hostConfig, KernelMemory: undefined } : body.hostConfig;
+  const json = { ...body.config, HostConfig: hostConfig, NetworkingConfig: body.networkingConfig };
   return session.client.post<Created>("/containers/create", {
     query: { name: flags.string("name"), platform },
     json: compareVersions(version, "1.44") >= 0 ? { ...json, MacAddress: undefined } : json,
@@ -94,7 +96,7 @@ async function pullImage(
   const named = ref ?? withDefaultTag(parseReference(image));
   const response = await session.client.send("POST", "/images/create", {
     query: {
-      fromImage: familiarName(named),
+      fromImage: canonicalName(named),
       tag: named.digest ?? named.tag,
       platform: flags.string("platform"),
     },

@@ -35,6 +35,7 @@ interface ExecConfig {
   readonly Privileged: boolean;
   readonly Tty: boolean;
   readonly ConsoleSize?: readonly [number, number];
+  readonly Detach: boolean;
   readonly AttachStdin: boolean;
   readonly AttachStdout: boolean;
   readonly AttachStderr: boolean;
@@ -84,6 +85,7 @@ function execConfig(session: Session, flags: FlagValues, command: readonly strin
     Privileged: flags.bool("privileged"),
     Tty: tty,
     ...(tty ? { ConsoleSize: [height, width] } : {}),
+    Detach: !attaches,
     AttachStdin: attaches && flags.bool("interactive"),
     AttachStdout: attaches,
     AttachStderr: attaches,

@@ -17,8 +17,7 @@ export const prune: CommandSpec = {
     filter("filter", 'Provide filter values (e.g. "until=<timestamp>")', { check: checkFilter }),
   ],
   async run({ session, flags }) {
-    if (!flags.bool("force") && !confirm(session, warning))
-      throw new Error("container prune has been cancelled");
+    if (!flags.bool("force") && !confirm(session, warning)) return;
     const { reclaimed, text } = await pruneContainers(session, flags.list("filter"));
     if (text !== "") session.out.line(text);
     session.out.line("Total reclaimed space:", humanSize(reclaimed));
@@ -40,7 +39,7 @@ export async function pruneContainers(
   const deleted = report.ContainersDeleted ?? [];
   if (deleted.length === 0) return { reclaimed: 0, text: "" };
   return {
-    reclaimed: report.SpaceReclaimed,
+    reclaimed: report.SpaceReclaimed ?? 0,
     text: `Deleted Containers:\n${deleted.map((id) => `${id}\n`).join("")}`,
   };
 }

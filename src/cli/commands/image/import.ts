@@ -34,7 +34,7 @@ async function runImport({ session, flags, args }: Invocation): Promise<void> {
   const file = () => (source === "-" ? process.stdin : createReadStream("", { fd: openForReading(source) }));
   const body = isRemote ? undefined : file();
   await session.client.version(); // before the long body
-  const headers = { "Content-Type": "application/x-tar" };
+  const headers: Record<string, string> = body ? { "Content-Type": "application/x-tar" } : {};
   const response = await session.client.send("POST", "/images/create", { query, headers, body });
   await showProgress(session.out, jsonStream(response.body));
 }

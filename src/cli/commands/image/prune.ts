@@ -21,7 +21,7 @@ export const prune: CommandSpec = {
     const all = flags.bool("all");
     const what = all ? "images without at least one container associated to them" : "dangling images";
     const warning = `WARNING! This will remove all ${what}.\n${question}`;
-    if (!flags.bool("force") && !confirm(session, warning)) throw new Error("image prune has been cancelled");
+    if (!flags.bool("force") && !confirm(session, warning)) return;
     const { reclaimed, text } = await pruneImages(session, flags.list("filter"), all);
     if (text !== "") session.out.line(text);
     session.out.line("Total reclaimed space:", humanSize(reclaimed));
@@ -45,5 +45,5 @@ export async function pruneImages(
     one.Untagged ? `untagged: ${one.Untagged}\n` : `deleted: ${one.Deleted}\n`,
   );
   if (lines.length === 0) return { reclaimed: 0, text: "" };
-  return { reclaimed: report.SpaceReclaimed, text: `Deleted Images:\n${lines.join("")}` };
+  return { reclaimed: report.SpaceReclaimed ?? 0, text: `Deleted Images:\n${lines.join("")}` };
 }

@@ -4,7 +4,7 @@ import { jsonStream } from "../../client/json.ts";
 import { type CommandSpec, exactArgs, type Invocation } from "../../command.ts";
 import { registryAuthFor } from "../../config/auth.ts";
 import { bool, platformFlag } from "../../flags/spec.ts";
-import { canonicalString, familiarName, parseReference, withDefaultTag } from "../../format/reference.ts";
+import { canonicalName, canonicalString, parseReference, withDefaultTag } from "../../format/reference.ts";
 import { showProgress } from "../../progress.ts";
 import { silentOutput } from "../../streams.ts";
 
@@ -31,7 +31,7 @@ async function runPull({ session, flags, args }: Invocation): Promise<void> {
   if (!all && isNameOnly && !quiet) session.out.line("Using default tag:", ref.tag ?? "");
   const response = await session.client.send("POST", "/images/create", {
     query: {
-      fromImage: familiarName(ref),
+      fromImage: canonicalName(ref),
       tag: ref.digest ?? ref.tag,
       platform: flags.string("platform").toLowerCase(),
     },

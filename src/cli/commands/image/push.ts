@@ -5,7 +5,7 @@ import { imagePath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs, type Invocation } from "../../command.ts";
 import { registryAuthFor } from "../../config/auth.ts";
 import { bool, text } from "../../flags/spec.ts";
-import { canonicalString, familiarName, parseReference, withDefaultTag } from "../../format/reference.ts";
+import { canonicalName, canonicalString, parseReference, withDefaultTag } from "../../format/reference.ts";
 import { platformQuery } from "../../options/platform.ts";
 import { showProgress } from "../../progress.ts";
 import { silentOutput } from "../../streams.ts";
@@ -36,7 +36,7 @@ async function runPush({ session, flags, args }: Invocation): Promise<void> {
   if (given.digest) throw new Error("cannot push a digest reference");
   const ref = all ? given : withDefaultTag(given);
   if (!all && isNameOnly && !quiet) session.out.line("Using default tag:", ref.tag ?? "");
-  const response = await session.client.send("POST", imagePath(familiarName(ref), "/push"), {
+  const response = await session.client.send("POST", imagePath(canonicalName(ref), "/push"), {
     query: { tag: ref.tag, platform: platformQuery(flags.string("platform")) },
     headers: { "X-Registry-Auth": await registryAuthFor(session.config, canonicalString(ref)) },
   });

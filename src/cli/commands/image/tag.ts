@@ -4,7 +4,7 @@ import { imagePath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs } from "../../command.ts";
 import { messageOf } from "../../errors.ts";
 import { quote } from "../../flags/numbers.ts";
-import { familiarName, parseReference, type Reference } from "../../format/reference.ts";
+import { canonicalName, parseReference, type Reference } from "../../format/reference.ts";
 
 export const tag: CommandSpec = {
   usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
@@ -17,7 +17,7 @@ export const tag: CommandSpec = {
     if (!/^[0-9a-f]{64}$/.test(source)) parseFor(source);
     const ref = parseFor(target);
     if (ref.digest) throw new Error("refusing to create a tag with a digest reference");
-    const query = { repo: familiarName(ref), tag: ref.tag ?? "latest" };
+    const query = { repo: canonicalName(ref), tag: ref.tag ?? "latest" };
     await session.client.post(imagePath(source, "/tag"), { query });
   },
 };

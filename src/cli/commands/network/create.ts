@@ -1,5 +1,6 @@
 // network create.
 
+import { compareVersions } from "../../client/versions.ts";
 import { type CommandSpec, exactArgs, type Invocation } from "../../command.ts";
 import { bool, list, map, strings, text } from "../../flags/spec.ts";
 import { checkLabel } from "../../options/checks.ts";
@@ -32,6 +33,7 @@ export const create: CommandSpec = {
 };
 
 async function runCreate({ session, flags, args }: Invocation): Promise<void> {
+  const version = await session.client.version();
   const configFrom = flags.string("config-from");
   const json = {
     Name: args[0],
@@ -56,7 +58,8 @@ async function runCreate({ session, flags, args }: Invocation): Promise<void> {
     ConfigFrom: configFrom === "" ? null : { Network: configFrom },
     Options: toMap(flags.list("opt")),
     Labels: toMap(flags.list("label")),
-    CheckDuplicate: true, // daemons before 1.44 check only when told to
+    // Daemons before 1.44 check only when told to.
+    ...(compareVersions(version, "1.44") < 0 ? { CheckDuplicate: true } : {}),
   };
   const created = await session.client.post<{ Id: string }>("/networks/create", { json });
   session.out.line(created.Id);

@@ -17,8 +17,7 @@ export const prune: CommandSpec = {
     filter("filter", 'Provide filter values (e.g. "until=<timestamp>")', { check: checkFilter }),
   ],
   async run({ session, flags }) {
-    if (!flags.bool("force") && !confirm(session, warning))
-      throw new Error("network prune has been cancelled");
+    if (!flags.bool("force") && !confirm(session, warning)) return;
     const { text } = await pruneNetworks(session, flags.list("filter"));
     if (text !== "") session.out.line(text);
   },

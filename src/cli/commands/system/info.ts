@@ -6,7 +6,7 @@ import { authForServer, hubServer } from "../../config/auth.ts";
 import { ConnectError, messageOf, StatusError } from "../../errors.ts";
 import { inspectFormatFlag } from "../../flags/spec.ts";
 import type { Session } from "../../session.ts";
-import { parseTemplate } from "../../template/template.ts";
+import { parseTemplate, type Template } from "../../template/template.ts";
 import { goType, prepare } from "../../template/values.ts";
 import { clientVersion } from "../../version.ts";
 import { type Info, serverLines } from "./info-text.ts";
@@ -55,6 +55,14 @@ async function printInfo(session: Session, server: Info | undefined, failure: un
   }
 }
 
+function parseFormat(format: string): Template {
+  try {
+    return parseTemplate(format);
+  } catch (error) {
+    throw new StatusError(64, `template parsing error: ${messageOf(error)}`);
+  }
+}
+
 function formatInfo(session: Session, format: string, server: Info | undefined): void {
   const client = {
     Debug: session.isDebug,
@@ -65,9 +73,11 @@ function formatInfo(session: Session, format: string, server: Info | undefined):
   };
   const data = { ...(prepare({ ...server }) as object), ClientInfo: client };
   Object.defineProperty(data, goType, { value: "system.dockerInfo" });
+  const template = parseFormat(format === "json" ? "{{json .}}" : format);
+  let text = "";
   try {
-    session.out.line(parseTemplate(format === "json" ? "{{json .}}" : format).run(data));
-  } catch (error) {
-    throw new StatusError(64, `template parsing error: ${messageOf(error)}`);
+    text = template.run(data);
+  } finally {
+    session.out.line(text);
   }
 }

@@ -36,7 +36,7 @@ async function runPrune({ session, flags }: Invocation): Promise<void> {
     throw new Error('ERROR: The "until" filter is not supported with "--volumes"');
   }
   if (!flags.bool("force") && !confirm(session, question(session, { filters, all, volumes }))) {
-    throw new Error("system prune has been cancelled");
+    return;
   }
   const steps = [
     () => pruneContainers(session, filters),
@@ -88,7 +88,7 @@ async function pruneBuildCache(
     const deleted = report.CachesDeleted ?? [];
     const text =
       deleted.length > 0 ? `Deleted build cache objects:\n${deleted.map((id) => `${id}\n`).join("")}` : "";
-    return { reclaimed: report.SpaceReclaimed, text };
+    return { reclaimed: report.SpaceReclaimed ?? 0, text };
   } catch (error) {
     if (error instanceof ApiError && (error.status === 404 || error.status === 501))
       return { reclaimed: 0, text: "" };

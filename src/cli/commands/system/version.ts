@@ -58,8 +58,12 @@ async function runVersion({ session, flags }: Invocation): Promise<void> {
     failure = error;
   });
   const data = named({ Client: client, Server: server ? serverPart(server) : null }, "system.versionInfo");
-  const text = template.run(data);
-  session.out.write(alignColumns(`${text}\n`, { minWidth: 20, padding: 1 }));
+  let text = "";
+  try {
+    text = template.run(data);
+  } finally {
+    session.out.write(alignColumns(`${text}\n`, { minWidth: 20, padding: 1 }));
+  }
   if (failure !== undefined) throw failure;
 }
 

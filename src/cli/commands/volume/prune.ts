@@ -29,8 +29,7 @@ export const prune: CommandSpec = {
       filters.push("all=true");
     }
     const which = takesAll && !flags.bool("all") ? "anonymous" : "all";
-    if (!flags.bool("force") && !confirm(session, warning(which)))
-      throw new Error("volume prune has been cancelled");
+    if (!flags.bool("force") && !confirm(session, warning(which))) return;
     const { reclaimed, text } = await pruneVolumes(session, filters);
     if (text !== "") session.out.line(text);
     session.out.line("Total reclaimed space:", humanSize(reclaimed));
@@ -48,7 +47,7 @@ export async function pruneVolumes(
   const deleted = report.VolumesDeleted ?? [];
   if (deleted.length === 0) return { reclaimed: 0, text: "" };
   return {
-    reclaimed: report.SpaceReclaimed,
+    reclaimed: report.SpaceReclaimed ?? 0,
     text: `Deleted Volumes:\n${deleted.map((id) => `${id}\n`).join("")}`,
   };
 }
