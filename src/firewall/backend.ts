@@ -11,6 +11,8 @@ export interface Backend {
   apply(change: RuleChange, all: () => readonly Rule[]): Promise<void>;
   /** True while the kernel has what the last reset or apply made. */
   isIntact(): Promise<boolean>;
+  /** Calls `changed` when somebody else has touched what is ours, until it is disposed. Absent: nobody would tell. */
+  watch?(changed: () => void): Promise<Disposable>;
   /** Removes everything of ours, also what an earlier process left. May be called twice. */
   remove(): Promise<void>;
   close(): Promise<void>;

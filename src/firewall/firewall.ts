@@ -1,5 +1,6 @@
 // The firewall: keeps the ledger, gathers calls into transactions, hands them to its back end.
 
+import { errorMessage } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
 import type { Backend } from "./backend.ts";
 import { type Before, Ledger } from "./ledger.ts";
@@ -7,7 +8,10 @@ import type { Firewall, Rule } from "./rules.ts";
 
 /** A firewall that the daemon owns. */
 export interface OwnedFirewall extends Firewall {
-  /** Brings the kernel to what is wanted, from scratch, in one transaction; until then `set` only collects. */
+  /**
+   * Brings the kernel to what is wanted, from scratch, in one transaction; until then `set` only collects. From then on
+   * what somebody else changes of it is repaired, where the kernel tells (nftables).
+   */
   start(): Promise<void>;
   /** Makes everything anew when it is not what it should be, after somebody's flush; true when it had to. */
   resync(): Promise<boolean>;
@@ -35,6 +39,8 @@ class GroupCommit implements OwnedFirewall {
   readonly #ledger = new Ledger();
   #state: "collecting" | "running" | "closed" = "collecting";
   #wishes: Wish[] = [];
+  #watch: Disposable | undefined;
+  #isResyncAsked = false;
   /** The end of the work under way; transactions, start, resync and stop never overlap. */
   #work: Promise<unknown> = Promise.resolve();
 
@@ -58,6 +64,7 @@ class GroupCommit implements OwnedFirewall {
 
   start(): Promise<void> {
     return this.#queue(async () => {
+      this.#watch ??= await this.#backend.watch?.(() => this.#repair());
       await this.#backend.reset(this.#ledger.rules());
       this.#state = "running";
     });
@@ -65,6 +72,7 @@ class GroupCommit implements OwnedFirewall {
 
   resync(): Promise<boolean> {
     return this.#queue(async () => {
+      this.#isResyncAsked = false;
       if (this.#state !== "running" || (await this.#backend.isIntact())) return false;
       this.#log.warn(
         { backend: this.backend },
@@ -75,20 +83,33 @@ class GroupCommit implements OwnedFirewall {
     });
   }
 
-  async stop(): Promise<void> {
-    await this.#queue(async () => {
+  stop(): Promise<void> {
+    return this.#end(() => this.#backend.remove());
+  }
+
+  close(): Promise<void> {
+    return this.#end(async () => undefined);
+  }
+
+  #end(before: () => Promise<void>): Promise<void> {
+    return this.#queue(async () => {
       if (this.#state === "closed") return;
       this.#state = "closed";
-      await this.#backend.remove();
-      await this.#backend.close();
+      this.#watch?.[Symbol.dispose]();
+      try {
+        await before();
+      } finally {
+        await this.#backend.close();
+      }
     });
   }
 
-  async close(): Promise<void> {
-    await this.#queue(async () => {
-      if (this.#state === "closed") return;
-      this.#state = "closed";
-      await this.#backend.close();
+  /** Changes that come while a repair waits for its turn are met by that one. */
+  #repair(): void {
+    if (this.#isResyncAsked) return;
+    this.#isResyncAsked = true;
+    this.resync().catch((error) => {
+      this.#log.error({ reason: errorMessage(error) }, "firewall rules could not be repaired");
     });
   }
 

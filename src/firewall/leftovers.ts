@@ -23,6 +23,7 @@ export function alone(backend: Backend, netns: string | undefined): Backend {
     reset,
     apply: (change, all) => backend.apply(change, all),
     isIntact: () => backend.isIntact(),
+    ...(backend.watch ? { watch: backend.watch.bind(backend) } : {}),
     remove: () => backend.remove(),
     close: () => backend.close(),
   };

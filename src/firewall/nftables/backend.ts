@@ -9,6 +9,7 @@ import {
   type Nftables,
   openNftables,
   type Table,
+  watchNftables,
 } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
 import { conflict } from "../../util/errors.ts";
@@ -17,8 +18,10 @@ import { ruleKey } from "../key.ts";
 import type { RuleChange } from "../ledger.ts";
 import type { Rule } from "../rules.ts";
 import { type Bridging, prepareBridging } from "./bridging.ts";
+import { isAsMade } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
-import { bridgeLayout, bridgeTable, mainLayout, mainTable } from "./layout.ts";
+import { bridgeLayout, mainLayout } from "./layout.ts";
+import { bridgeTable, mainTable } from "./sets.ts";
 
 export interface NftablesOptions {
   /** Path of the netns; undefined = the process's own. */
@@ -81,9 +84,20 @@ class NftablesBackend implements Backend {
     await this.#commit(gone.values(), next.values());
   }
 
-  async isIntact(): Promise<boolean> {
-    const chains = await this.#nftables.chains(mainTable);
-    return chains.length > 0;
+  isIntact(): Promise<boolean> {
+    const entries = [...this.#entries.values()];
+    return isAsMade(this.#nftables, {
+      entries: this.#bridging === "table" ? entries : entries.filter((entry) => !isBridging(entry)),
+      hasBridgeTable: this.#hasBridgeTable,
+      loopbackNat: this.#options.loopbackNat,
+    });
+  }
+
+  watch(changed: () => void): Promise<Disposable> {
+    return watchNftables(this.#options.netns, (event) => {
+      const isOurs = event.kind === "lost" || event.tables.some(isOurTable);
+      if (isOurs && !(event.kind === "changed" && event.byUs)) changed();
+    });
   }
 
   async remove(): Promise<void> {
@@ -143,6 +157,10 @@ export async function removeNftables(netns?: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, "EPROTONOSUPPORT", "EOPNOTSUPP", "EINVAL")) throw error;
   }
+}
+
+function isOurTable({ family, name }: Table): boolean {
+  return [mainTable, bridgeTable].some((table) => table.family === family && table.name === name);
 }
 
 function isBridging({ table }: Entry): boolean {

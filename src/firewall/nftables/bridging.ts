@@ -4,7 +4,8 @@ import { hasCode } from "../../kernel/index.ts";
 import { addTable, deleteTable, type Nftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
 import { callBridgeNetfilter } from "../bridge-netfilter.ts";
-import { bridgeLayout, bridgeTable } from "./layout.ts";
+import { bridgeLayout } from "./layout.ts";
+import { bridgeTable } from "./sets.ts";
 
 /**
  * `table`: nftables' bridge family can tell bridges by name (CONFIG_NFT_BRIDGE_META); only our bridges are looked at.

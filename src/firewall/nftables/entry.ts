@@ -21,6 +21,7 @@ import {
 } from "../../netip/index.ts";
 import { hostAddressOf } from "../key.ts";
 import type { AllowRule, BridgeRule, PublishRule, Rule } from "../rules.ts";
+import { familyField } from "./matches.ts";
 
 /** One thing in one set: an element, or the two that an interval of one field is. */
 export interface Entry {
@@ -44,8 +45,6 @@ export function entriesOf(rule: Rule, families: readonly Family[]): Entry[] {
       return families.includes(rule.target.family) ? allowEntries(rule) : [];
   }
 }
-
-const familyField = { 4: Uint8Array.of(2), 6: Uint8Array.of(10) } as const;
 
 function bridgeEntries(rule: BridgeRule, families: readonly Family[]): Entry[] {
   const link = linkField(rule.link);

@@ -7,3 +7,4 @@ export { nftablesGroup } from "./numbers.ts";
 export * from "./request.ts";
 export { type Nftables, openNftables } from "./socket.ts";
 export * from "./values.ts";
+export { type RulesetEvent, watchNftables } from "./watch.ts";

@@ -1,0 +1,87 @@
+// The chains that packets on their way through the host pass.
+
+import { equals, field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
+import {
+  addressFields,
+  allowFrom,
+  type ChainWithRules,
+  isFamily,
+  isInvalid,
+  isIpv4,
+  isIpv6,
+  isKnown,
+  rule,
+  wasPublished,
+} from "./matches.ts";
+
+const { inLink, outLink } = field;
+
+/** Traffic that is routed. `from` and `to` say which chain judges the packets of a bridge, per family. */
+export const forwarding: readonly ChainWithRules[] = [
+  {
+    name: "forward",
+    hook: { type: "filter", at: "forward", priority: 0 },
+    rules: [
+      rule("by the bridge a packet comes from", verdictBy([field.family, inLink], "from")),
+      rule("by the bridge a packet goes to", verdictBy([field.family, outLink], "to")),
+    ],
+  },
+  {
+    name: "from_internal",
+    rules: [rule("", verdictBy([inLink, outLink], "within")), rule("nothing leaves", verdict("drop"))],
+  },
+  {
+    name: "from_nat",
+    rules: [
+      rule("", verdictBy([inLink, outLink], "within")),
+      rule("would leave untranslated", isInvalid, verdict("drop")),
+    ],
+  },
+  { name: "from_routed", rules: [rule("", verdictBy([inLink, outLink], "within"))] },
+  {
+    name: "icc_off",
+    rules: [
+      rule("", isKnown, verdict("accept")),
+      rule("published ports", wasPublished, verdict("accept")),
+      ...allowFrom(isIpv4, isIpv6),
+      rule("containers are kept apart", verdict("drop")),
+    ],
+  },
+  {
+    name: "to_nat",
+    rules: [
+      rule("", isKnown, verdict("accept")),
+      rule("", isInvalid, verdict("drop")),
+      rule("", verdict({ goto: "admit" })),
+    ],
+  },
+  {
+    name: "to_routed",
+    rules: [
+      rule("", isKnown, verdict("accept")),
+      rule("", isIpv4, equals(field.protocol, Uint8Array.of(1)), verdict("accept")),
+      rule("", isIpv6, equals(field.protocol, Uint8Array.of(58)), verdict("accept")),
+      rule("", verdict({ goto: "admit" })),
+    ],
+  },
+  {
+    name: "admit",
+    rules: [
+      rule("published ports", wasPublished, verdict("accept")),
+      rule("", inSet([inLink, outLink], "trusted"), verdict("accept")),
+      ...allowTo(),
+      ...allowFrom(isIpv4, isIpv6),
+      rule("direct access", verdict("drop")),
+    ],
+  },
+];
+
+/** Flows that are let through from anywhere outside: `allow`, `allow_ranges`. */
+function allowTo() {
+  return ([4, 6] as const).flatMap((version) => {
+    const to = [addressFields[version].target, field.protocol, field.targetPort];
+    return [`allow${version}`, `allow_ranges${version}`].map((set) =>
+      rule("", isFamily[version], inSet(to, set), verdict("accept")),
+    );
+  });
+}

@@ -1,0 +1,69 @@
+// Changes of the ruleset, as transactions: which tables were touched, and by whom.
+
+import { existsSync } from "node:fs";
+import { Attributes, type Message } from "../codec.ts";
+import { netlinkProtocol } from "../netlink-socket.ts";
+import { type Watch, watchNetlink } from "../netlink-watch.ts";
+import { familyNumber, nftablesGroup, nftType, tableAttribute } from "./numbers.ts";
+import type { Table, TableFamily } from "./values.ts";
+
+/** One committed transaction, or `lost`: notifications came faster than they were read, so anything may have changed. */
+export type RulesetEvent =
+  | {
+      readonly kind: "changed";
+      readonly tables: readonly Table[];
+      readonly byUs: boolean;
+      readonly process: string;
+    }
+  | { readonly kind: "lost" };
+
+/** Calls `listener` after every transaction in the namespace, our own too. */
+export function watchNftables(
+  netns: string | undefined,
+  listener: (event: RulesetEvent) => void,
+): Promise<Watch> {
+  const gather = transactions(listener);
+  return watchNetlink({
+    protocol: netlinkProtocol.netfilter,
+    netns,
+    groups: [nftablesGroup],
+    messages: gather,
+    lost: () => listener({ kind: "lost" }),
+  });
+}
+
+/** Puts messages together to transactions: each ends with the message of its generation. */
+export function transactions(
+  listener: (event: RulesetEvent) => void,
+): (messages: readonly Message[]) => void {
+  let touched = new Map<string, Table>();
+  return (messages) => {
+    for (const { type, payload } of messages) {
+      const attributes = new Attributes(payload.subarray(4));
+      if (type !== nftType.newGeneration) {
+        const table = tableOf(payload[0] ?? 0, attributes);
+        if (table) touched.set(`${table.family} ${table.name}`, table);
+        continue;
+      }
+      const tables = [...touched.values()];
+      touched = new Map();
+      const process = attributes.string(generationAttribute.processName) ?? "";
+      listener({ kind: "changed", tables, byUs: isThreadOfOurs(attributes), process });
+    }
+  };
+}
+
+const generationAttribute = { processId: 2, processName: 3 } as const;
+
+/** The first attribute of every message about a table, and of all that is in one, is the table's name. */
+function tableOf(familyCode: number, attributes: Attributes): Table | undefined {
+  const name = attributes.string(tableAttribute.name);
+  const found = Object.entries(familyNumber).find(([, number]) => number === familyCode);
+  return found && name !== undefined ? { family: found[0] as TableFamily, name } : undefined;
+}
+
+/** The kernel names the thread. */
+function isThreadOfOurs(attributes: Attributes): boolean {
+  const thread = attributes.be32(generationAttribute.processId);
+  return thread !== undefined && existsSync(`/proc/self/task/${thread}`);
+}
