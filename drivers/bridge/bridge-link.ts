@@ -100,6 +100,9 @@ function sysctlsOf(
   const ipv6 = {
     [`net/ipv6/conf/${name}/accept_ra`]: "0",
     // somebody else's bridge may have IPv6 of its own
+    // the bridge asks for containers' MACs from its link-local address: its first second must not go to looking for a
+    // duplicate of a random one
+    ...(isOurs && config.ipv6 && { [`net/ipv6/conf/${name}/accept_dad`]: "0" }),
     ...((isOurs || config.ipv6) && { [`net/ipv6/conf/${name}/disable_ipv6`]: config.ipv6 ? "0" : "1" }),
   };
   return {

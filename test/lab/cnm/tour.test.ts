@@ -1,16 +1,10 @@
 import { expect, test } from "vitest";
-import { openNetlink } from "../../../src/kernel/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
-import { Lab, LabHost } from "../lab.ts";
+import { Lab } from "../lab.ts";
 import "../matchers.ts";
+import { inside } from "./inside.ts";
 import { endpointSpec, networkSpec, sandboxSpec } from "./specs.ts";
 import { createWorld } from "./world.ts";
-
-/** A container's netns as a lab host, to listen and ask from. */
-async function inside(name: string, netns: string): Promise<LabHost & AsyncDisposable> {
-  const host = new LabHost(name, netns, await openNetlink(netns));
-  return Object.assign(host, { [Symbol.asyncDispose]: () => host.close() });
-}
 
 test("two containers on a network talk to each other and to the world, and nothing is left of them", async () => {
   await using lab = await Lab.create();

@@ -1,7 +1,7 @@
 // A controller on a lab host: real kernel, real firewall, real ports; the proxy's two halves only write down what they
 // were told.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import createBridgeDriver from "../../../drivers/bridge/index.ts";
@@ -18,7 +18,7 @@ import {
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
-import { createPorts } from "../../../src/ports/index.ts";
+import { createPorts, type PortLease, type Ports } from "../../../src/ports/index.ts";
 import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "../../../src/proxy/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
@@ -80,6 +80,26 @@ export interface WorldOptions {
   ) => ReturnType<typeof createBridgeDriver>;
 }
 
+/** Ports that close with their process, which here is the test's. */
+class CountedPorts implements Ports {
+  readonly #real: Ports;
+  readonly #leases = new Set<PortLease>();
+
+  constructor(real: Ports) {
+    this.#real = real;
+  }
+
+  async reserve(requests: Parameters<Ports["reserve"]>[0]): Promise<PortLease[]> {
+    const leases = await this.#real.reserve(requests);
+    for (const lease of leases) this.#leases.add(lease);
+    return leases;
+  }
+
+  close(): void {
+    for (const lease of this.#leases) lease.release();
+  }
+}
+
 const defaultBridge = {
   link: "docker0",
   mustExist: false,
@@ -95,6 +115,7 @@ export async function labDriverHost(
     readonly firewall: OwnedFirewall;
     readonly proxy: ProxyNotes;
     readonly store: Store;
+    readonly ports?: Ports;
     readonly settings?: Partial<HostSettings>;
     readonly log?: Log;
   },
@@ -113,7 +134,7 @@ export async function labDriverHost(
         ),
     },
     firewall: parts.firewall,
-    ports: createPorts({ netns }),
+    ports: parts.ports ?? createPorts({ netns }),
     forwarder: parts.proxy,
     records: parts.store.collection("driver"),
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
@@ -123,13 +144,13 @@ export async function labDriverHost(
 
 export async function createWorld(lab: LabHost, options: WorldOptions = {}): Promise<World> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "tsdocker-world-")));
-  await writeFile(join(folder, "resolv.conf"), "nameserver 192.0.2.53\nsearch example.org\n");
-  await writeFile(join(folder, "hosts"), "127.0.0.1\tlocalhost\n");
   const log = options.log ?? silentLog;
   const store = openStore(join(folder, "store"));
   const proxy = new ProxyNotes();
   const firewall = await createFirewall({ backend: "nftables", netns: lab.netns });
+  const ports = new CountedPorts(createPorts({ netns: lab.netns }));
   const host = await labDriverHost(lab, {
+    ports,
     firewall,
     proxy,
     store,
@@ -153,9 +174,9 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     hostNetns: lab.netns,
     hostHasIpv6: true,
     hostFiles: {
-      hosts: join(folder, "hosts"),
-      resolvConf: join(folder, "resolv.conf"),
-      resolvedConf: join(folder, "resolved.conf"),
+      hosts: "127.0.0.1\tlocalhost\n",
+      resolvConf: "nameserver 192.0.2.53\nsearch example.org\n",
+      resolvedConf: "",
     },
     ...(bridge !== "none" && { defaultBridge: bridge }),
     live: options.live ?? new Set(),
@@ -171,6 +192,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     folder,
     async crash() {
       await controller.settle();
+      ports.close();
       await firewall.close();
       await store.close();
     },
