@@ -6,6 +6,7 @@ import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
 import type { Netns, NetnsMaker } from "./netns.ts";
+import type { NetnsPool } from "./netns-pool.ts";
 import type { Networks } from "./networks.ts";
 import type { Records } from "./records.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -19,6 +20,7 @@ export interface ControllerParts {
   readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
   readonly resolvers: Resolvers;
   readonly netns: NetnsMaker;
+  readonly netnsPool: NetnsPool;
   /** Where pins of namespaces are. */
   readonly netnsFolder: string;
   /** A path of the host's netns, for those that join it by path. */

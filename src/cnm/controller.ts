@@ -14,6 +14,7 @@ import { deleteNetwork } from "./delete-network.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
 import type { NetnsMaker } from "./netns.ts";
+import { NetnsPool } from "./netns-pool.ts";
 import type { Network } from "./network.ts";
 import { Networks } from "./networks.ts";
 import { openRecords } from "./records.ts";
@@ -29,6 +30,8 @@ export interface ControllerOptions {
   readonly netns: NetnsMaker;
   /** Where pins of sandboxes' namespaces go; the daemon's own, below its exec-root. */
   readonly netnsFolder: string;
+  /** How many namespaces to keep ready for the next starts; 2 when absent. */
+  readonly readyNetns?: number;
   /** rtnetlink in the host's netns. */
   readonly hostNetlink: Netlink;
   /** A path of the host's netns. */
@@ -82,6 +85,7 @@ export async function createController(options: ControllerOptions): Promise<Cont
   const parts = partsOf(options);
   await restore(parts, options.live);
   await ensureDefaultNetworks(parts, options.hostNetlink, options.defaultBridge);
+  parts.netnsPool.fill();
   return new NetworkController(parts);
 }
 
@@ -138,6 +142,7 @@ class NetworkController implements Controller {
 
   async close(): Promise<void> {
     const sandboxes = [...this.#parts.sandboxes.values()];
+    await this.#parts.netnsPool.close();
     await this.settle();
     if (sandboxes.length > 0) {
       await Promise.all(sandboxes.map((sandbox) => sandbox.release()));
@@ -156,6 +161,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
   const { hostNetlink, hostNetns, log } = options;
   const files = options.hostFiles;
   const hostFiles = typeof files === "function" ? files : async () => files;
+  const background = new Background(log);
   return {
     records: openRecords(options.store),
     networks: new Networks(),
@@ -165,6 +171,12 @@ function partsOf(options: ControllerOptions): ControllerParts {
     resolvers: options.resolvers,
     netns: options.netns,
     netnsFolder: options.netnsFolder,
+    netnsPool: new NetnsPool({
+      maker: options.netns,
+      folder: options.netnsFolder,
+      size: options.readyNetns ?? 2,
+      background,
+    }),
     hostNetns,
     moveLink: (name, netns) => hostNetlink.send(setLink(name, { netns })),
     returnLink: ({ netlink }, { index, name }) =>
@@ -176,7 +188,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
     hostPrefixes: async () => hostPrefixes(hostNetlink, await hostFiles()),
     hostFiles,
     hostHasIpv6: options.hostHasIpv6,
-    background: new Background(log),
+    background,
     log,
   };
 }

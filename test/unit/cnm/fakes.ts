@@ -271,7 +271,7 @@ export interface FakeWorld {
 }
 
 export interface FakeWorldOptions
-  extends Partial<Pick<ControllerOptions, "live" | "defaultBridge" | "hostFiles">> {
+  extends Partial<Pick<ControllerOptions, "live" | "defaultBridge" | "hostFiles" | "readyNetns">> {
   /** Go on with the records and namespaces of another one. */
   readonly after?: FakeWorld;
   readonly drivers?: (steps: Steps) => readonly NetworkDriver[];
@@ -299,6 +299,7 @@ export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<F
     resolvers,
     netns,
     netnsFolder: "/run/test/netns",
+    readyNetns: options.readyNetns ?? 0,
     hostNetlink,
     hostNetns: "/proc/1/ns/net",
     hostHasIpv6: true,

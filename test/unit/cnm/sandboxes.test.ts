@@ -85,8 +85,9 @@ describe("a sandbox", () => {
     await world.controller.createSandbox(sandboxSpec("c1", { sysctls }));
     const written = world.steps.transcript.filter((step) => step.includes("sysctl"));
     expect(written).toEqual([
-      "sandbox: sysctl net.ipv4.ip_unprivileged_port_start=1024",
+      "sandbox: sysctl net.ipv4.ip_unprivileged_port_start=0",
       "sandbox: sysctl net.ipv4.ping_group_range=0 2147483647",
+      "sandbox: sysctl net.ipv4.ip_unprivileged_port_start=1024",
       "sandbox: sysctl net.core.somaxconn=9",
     ]);
   });
@@ -163,6 +164,35 @@ describe("a sandbox", () => {
     await Promise.all([sandbox.delete(), sandbox.delete()]);
     await sandbox.delete();
     await expectNothing(world, "x1");
+  });
+});
+
+describe("namespaces that are ready", () => {
+  test("are taken by the next starts, replaced behind them, and removed at the end", async () => {
+    const world = await createFakeWorld({ readyNetns: 2 });
+    await world.controller.settle();
+    const ready = new Set(world.netns.pins);
+    expect(ready.size).toBe(2);
+    const sandbox = await world.controller.createSandbox(sandboxSpec("c1"));
+    expect(ready.has(sandbox.netnsPath)).toBe(true);
+    expect(sandbox.netnsPath).toBe(`/run/test/netns/${sandbox.id.slice(0, 12)}`);
+    await world.controller.settle();
+    expect(world.netns.pins.size).toBe(3);
+    await sandbox.delete();
+    await world.controller.close();
+    expect(world.netns.pins).toEqual(new Set());
+  });
+
+  test("that cannot be made are made by whoever needs one, who then hears why", async () => {
+    const world = await createFakeWorld({ readyNetns: 1 });
+    await world.controller.settle();
+    const create = world.netns.create.bind(world.netns);
+    world.netns.create = async () => Promise.reject(new Error("too many namespaces"));
+    await world.controller.createSandbox(sandboxSpec("c1"));
+    await world.controller.settle();
+    await expect(world.controller.createSandbox(sandboxSpec("c2"))).rejects.toThrow("too many namespaces");
+    world.netns.create = create;
+    await world.controller.createSandbox(sandboxSpec("c2"));
   });
 });
 
