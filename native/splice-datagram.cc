@@ -139,6 +139,7 @@ private:
   Flow *flowOf(ForwardLoop &loop, const Peer &peer);
   Flow *open(ForwardLoop &loop, const Peer &peer, std::string key);
   void drop(ForwardLoop &loop, Flow *flow);
+  ForwardLoop &loop_;
   Fd fd_;
   Target target_;
   std::list<Flow *> byUse_; // least recent first
@@ -171,7 +172,7 @@ void Flow::onEvents(ForwardLoop &loop, uint32_t) {
   }
 }
 
-DatagramForward::DatagramForward(ForwardLoop &loop, Fd fd, const Target &target) : fd_(std::move(fd)), target_(target) {
+DatagramForward::DatagramForward(ForwardLoop &loop, Fd fd, const Target &target) : loop_(loop), fd_(std::move(fd)), target_(target) {
   const int on = 1;
   setsockopt(fd_.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
@@ -180,6 +181,7 @@ DatagramForward::DatagramForward(ForwardLoop &loop, Fd fd, const Target &target)
 
 /** Whoever reserved the port may hold the socket on: let nothing pile up in it. forwarderAdd takes the filter away. */
 DatagramForward::~DatagramForward() {
+  loop_.unwatch(fd_.get());
   sock_filter dropAll[] = {{BPF_RET | BPF_K, 0, 0, 0}};
   const sock_fprog program{1, dropAll};
   setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);

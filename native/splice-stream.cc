@@ -222,6 +222,7 @@ StreamForward::StreamForward(ForwardLoop &loop, Fd fd, const Target &target) : l
 
 /** Whoever reserved the port may hold the socket on: shut down, it stays bound and listens no more. */
 StreamForward::~StreamForward() {
+  loop_.unwatch(fd_.get());
   shutdown(fd_.get(), SHUT_RDWR);
   connections_.clear();
 }

@@ -84,6 +84,8 @@ void ForwardLoop::change(int fd, Watched *watched, uint32_t events) {
   epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
 }
 
+void ForwardLoop::unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+
 void ForwardLoop::bury(std::unique_ptr<Watched> watched) { buried_.push_back(std::move(watched)); }
 
 void ForwardLoop::queue(Busy *busy) {

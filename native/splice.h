@@ -86,6 +86,8 @@ public:
   ~ForwardLoop();
   bool watch(int fd, Watched *watched, uint32_t events);
   void change(int fd, Watched *watched, uint32_t events);
+  /** Needed before a descriptor is closed whose socket somebody else holds on to: the epoll follows the socket (epoll(7)). */
+  void unwatch(int fd);
   /** Frees after the current batch of events, some of which may still name it. */
   void bury(std::unique_ptr<Watched> watched);
   void queue(Busy *busy);
