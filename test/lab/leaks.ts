@@ -26,6 +26,7 @@ export async function snapshotNetns(netns?: string): Promise<Snapshot> {
       .sort(),
     nftables: await listRules(netns, "nft", "list", "ruleset"),
     iptables: await listRules(netns, "iptables-save"),
+    ip6tables: await listRules(netns, "ip6tables-save"),
   };
 }
 
@@ -57,6 +58,9 @@ async function commandLine(pid: string): Promise<string> {
   return text.replaceAll("\0", " ").trim();
 }
 
+/** iptables over nftables leaves its empty tables behind; what is in them iptables-save tells. */
+const iptablesTables = /^table ip6? (filter|nat|raw|mangle|security) \{[\s\S]*?^\}/gm;
+
 /** The tool's lines without counters and comments; none where the tool is missing. */
 async function listRules(
   netns: string | undefined,
@@ -65,6 +69,7 @@ async function listRules(
   const [file, ...args] = netns ? ["nsenter", `--net=${netns}`, ...command] : command;
   const { stdout } = await run(file ?? "", args).catch(() => ({ stdout: "" }));
   return stdout
+    .replace(iptablesTables, "")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#") && !/^:|^\*|^COMMIT/.test(line));

@@ -70,6 +70,8 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly settings?: Partial<HostSettings>;
+  /** Default: nftables. */
+  readonly backend?: OwnedFirewall["backend"];
   readonly defaultBridge?: ControllerOptions["defaultBridge"] | "none";
   /** Go on where a crashed world stopped. */
   readonly folder?: string;
@@ -147,7 +149,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
   const log = options.log ?? silentLog;
   const store = openStore(join(folder, "store"));
   const proxy = new ProxyNotes();
-  const firewall = await createFirewall({ backend: "nftables", netns: lab.netns });
+  const firewall = await createFirewall({ backend: options.backend ?? "nftables", netns: lab.netns });
   const ports = new CountedPorts(createPorts({ netns: lab.netns }));
   const host = await labDriverHost(lab, {
     ports,
