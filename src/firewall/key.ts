@@ -9,7 +9,7 @@ export function ruleKey(rule: Rule): RuleKey {
     case "bridge":
       return `bridge ${rule.link}`;
     case "publish":
-      return `publish ${rule.target.family} ${publishedAt(rule)}`;
+      return `publish ${publishedAt(rule)}`;
     case "allow": {
       const from = rule.from ? formatAddress(rule.from) : "any";
       const to = `${formatAddress(rule.target)} ${rule.protocol} ${formatPortRange(rule.targetPorts)}`;
@@ -27,7 +27,9 @@ export function ruleText(rule: Rule): string {
 export function publishedAt(rule: PublishRule): string {
   const host = hostAddressOf(rule);
   const any = rule.target.family === 4 ? "0.0.0.0" : "::";
-  return `${host ? formatAddress(host) : any}:${formatPortRange(rule.hostPorts)}/${rule.protocol}`;
+  const address = host ? formatAddress(host) : any;
+  const shown = address.includes(":") ? `[${address}]` : address;
+  return `${shown}:${formatPortRange(rule.hostPorts)}/${rule.protocol}`;
 }
 
 /** The one host address of a published port; undefined for every address, in whichever way that was said. */

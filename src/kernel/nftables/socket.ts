@@ -22,7 +22,7 @@ import type { Element, Table } from "./values.ts";
 export interface Nftables extends AsyncDisposable {
   /**
    * Applies all changes in one transaction or none. Rejects with the NetlinkError of the first message that the kernel
-   * refused; ERESTART when `generation` is given and the ruleset has changed since.
+   * refused; errno 85 (ERESTART) when `generation` is given and the ruleset has changed since.
    */
   commit(changes: readonly Request[], options?: { readonly generation?: number }): Promise<void>;
   /** The number that every committed transaction, anyone's, raises. */

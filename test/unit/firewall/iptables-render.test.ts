@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { renderRules } from "../../../src/firewall/iptables/render.ts";
+import { address, allow, bridge, publish } from "./rules.ts";
+
+test("an ordinary bridge", () => {
+  expect(renderRules([bridge("br1")], 4)).toEqual({
+    raw: { "DOCKER-RAW": ["! -i lo -d 127.0.0.0/8 -j DROP"] },
+    filter: {
+      "DOCKER-FORWARD": ["-j DOCKER-INTERNAL", "-j DOCKER-CT", "-j DOCKER-BRIDGE", "-i br1 -j ACCEPT"],
+      "DOCKER-INTERNAL": [],
+      "DOCKER-CT": [
+        "-o br1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-i br1 ! -o br1 -m conntrack --ctstate INVALID -j DROP",
+        "! -i br1 -o br1 -m conntrack --ctstate INVALID -j DROP",
+      ],
+      "DOCKER-BRIDGE": ["-o br1 -j DOCKER"],
+      DOCKER: [
+        "-o br1 -m conntrack --ctstate DNAT -j ACCEPT",
+        "-i br1 -o br1 -j ACCEPT",
+        "! -i br1 -o br1 -j DROP",
+      ],
+    },
+    nat: {
+      DOCKER: [],
+      "DOCKER-POSTROUTING": [
+        "-o lo -j RETURN",
+        "-s 127.0.0.0/8 -o br1 -j MASQUERADE",
+        "-s 10.1.0.0/24 -o br1 -m conntrack --ctstate DNAT -j MASQUERADE",
+        "-s 10.1.0.0/24 ! -o br1 -j MASQUERADE",
+      ],
+    },
+  });
+});
+
+test("published ports: one address before all addresses, ranges as one rule", () => {
+  const rules = [
+    publish("8080", "10.1.0.2", "80"),
+    publish("8080", "10.1.0.3", "80", "192.0.2.1"),
+    publish("20000-29999", "10.1.0.2", "20000-29999"),
+    publish("9080-9081", "10.1.0.2", "80-81"),
+    publish("53", "10.1.0.2", "53"),
+  ];
+  expect(renderRules(rules, 4).nat.DOCKER).toEqual([
+    "-d 192.0.2.1 -p tcp --dport 8080 -j DNAT --to-destination 10.1.0.3:80",
+    "-p tcp --dport 8080 -j DNAT --to-destination 10.1.0.2:80",
+    "-p tcp --dport 20000:29999 -j DNAT --to-destination 10.1.0.2",
+    "-p tcp --dport 9080:9081 -j DNAT --to-destination 10.1.0.2:80-81/9080",
+    "-p tcp --dport 53 -j DNAT --to-destination 10.1.0.2:53",
+  ]);
+  expect(renderRules(rules, 6).nat.DOCKER).toEqual(["-s fe80::/10 -j RETURN", "-d ::1 -j RETURN"]);
+});
+
+test("IPv6 targets stand in brackets only before a port", () => {
+  const rules = [publish("8080", "fd00::2", "80"), publish("80-90", "fd00::2", "80-90")];
+  expect(renderRules(rules, 6).nat.DOCKER?.slice(2)).toEqual([
+    "-p tcp --dport 8080 -j DNAT --to-destination [fd00::2]:80",
+    "-p tcp --dport 80:90 -j DNAT --to-destination fd00::2",
+  ]);
+});
+
+test("an internal bridge is judged before anything is accepted", () => {
+  const { filter, nat } = renderRules(
+    [bridge("br1", { internal: true, icc: false }), allow("10.1.0.2", "80", "10.1.0.3")],
+    4,
+  );
+  expect(filter["DOCKER-INTERNAL"]).toEqual([
+    "-i br1 ! -o br1 -j DROP",
+    "! -i br1 -o br1 -j DROP",
+    "-i br1 -o br1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    "-i br1 -o br1 -s 10.1.0.3 -d 10.1.0.2 -p tcp --dport 80 -j ACCEPT",
+    "-i br1 -o br1 -j DROP",
+  ]);
+  expect([filter.DOCKER, filter["DOCKER-CT"], filter["DOCKER-BRIDGE"]]).toEqual([[], [], []]);
+  expect(nat["DOCKER-POSTROUTING"]?.some((line) => line.includes("! -o br1"))).toBe(false);
+});
+
+test("routed, unprotected and trusted access come before the final drop", () => {
+  const docker = (more: Parameters<typeof bridge>[1]) =>
+    renderRules([bridge("br1", more), allow("10.1.0.2", "80-90")], 4).filter.DOCKER?.slice(2);
+  const allowed = "! -i br1 -o br1 -d 10.1.0.2 -p tcp --dport 80:90 -j ACCEPT";
+  const drop = "! -i br1 -o br1 -j DROP";
+  expect(docker({ gatewayMode: { 4: "routed", 6: "nat" } })).toEqual([
+    "! -i br1 -o br1 -p icmp -j ACCEPT",
+    allowed,
+    drop,
+  ]);
+  expect(docker({ gatewayMode: { 4: "nat-unprotected", 6: "nat" } })).toEqual([
+    "! -i br1 -o br1 -j ACCEPT",
+    allowed,
+    drop,
+  ]);
+  expect(docker({ trustedLinks: ["eth0"] })).toEqual(["-i eth0 -o br1 -j ACCEPT", allowed, drop]);
+});
+
+test("a fixed source is a SNAT, a kept one only the hairpin", () => {
+  const leaving = (source: "keep" | ReturnType<typeof address>) =>
+    renderRules([bridge("br1", { source: { 4: source, 6: "keep" } })], 4).nat["DOCKER-POSTROUTING"]?.slice(2);
+  const hairpin = "-s 10.1.0.0/24 -o br1 -m conntrack --ctstate DNAT -j MASQUERADE";
+  expect(leaving("keep")).toEqual([hairpin]);
+  expect(leaving(address("192.0.2.7"))).toEqual([
+    hairpin,
+    "-s 10.1.0.0/24 ! -o br1 -j SNAT --to-source 192.0.2.7",
+  ]);
+});
