@@ -61,8 +61,14 @@ export class ProxyConnection {
     this.#channel.close();
   }
 
-  async hello(): Promise<Hello> {
-    return (await this.#ask({ op: "hello" })) as Hello;
+  /** Rejects and closes when a proxy that is there says nothing. */
+  async hello(timeoutMs: number): Promise<Hello> {
+    const timeout = setTimeout(() => this.close(), timeoutMs);
+    try {
+      return (await this.#ask({ op: "hello" })) as Hello;
+    } finally {
+      clearTimeout(timeout);
+    }
   }
 
   async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {

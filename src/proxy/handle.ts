@@ -40,7 +40,11 @@ export interface ProxyHandle extends Forwarder, Resolvers, AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Half the memory after a flood of forwarded questions, at the same speed (measured: 106 against 205 MB). */
+const nodeFlags = ["--max-semi-space-size=4"];
+
 const startTimeoutMs = 10_000;
+const helloTimeoutMs = 5000;
 const stopTimeoutMs = 5000;
 const restartPauseMs = 500;
 
@@ -192,7 +196,7 @@ class Handle implements ProxyHandle {
   async #adopt(): Promise<ProxyConnection | undefined> {
     const connection = this.#open();
     if (!connection) return undefined;
-    const hello = await connection.hello();
+    const hello = await connection.hello(helloTimeoutMs);
     if (hello.version === protocolVersion) return this.#greeted(connection, hello);
     this.#log.warn({ theirs: hello.version, ours: protocolVersion }, "replacing a proxy of another version");
     await connection.stop(stopTimeoutMs);
@@ -204,7 +208,7 @@ class Handle implements ProxyHandle {
     this.#child = await spawnProxy(this.#options);
     const connection = this.#open();
     if (!connection) throw new Error("it does not answer");
-    const hello = await connection.hello();
+    const hello = await connection.hello(helloTimeoutMs);
     this.#log.info({ proxy: hello.pid }, "started tsdocker-proxy");
     return this.#greeted(connection, hello);
   }
@@ -259,7 +263,8 @@ function put<T>(wishes: Map<string, T>, key: string, wish: T | undefined): void 
 /** In a session of its own, so that neither our end nor a Ctrl-C is its end. Resolves when it listens. */
 async function spawnProxy(options: ProxyOptions): Promise<ChildProcess> {
   const [program = process.execPath, ...first] = options.command;
-  const args = [...first, "--control", options.controlPath];
+  const flags = program === process.execPath ? nodeFlags : [];
+  const args = [...flags, ...first, "--control", options.controlPath, "--status-fd", "3"];
   if (options.netns !== undefined) args.push("--netns", options.netns);
   if (options.udpIdleMs !== undefined) args.push("--udp-idle-ms", String(options.udpIdleMs));
   await using log = options.logPath === undefined ? undefined : await open(options.logPath, "a");
