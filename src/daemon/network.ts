@@ -19,7 +19,7 @@ import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
-import { startProxy } from "../proxy/index.ts";
+import { type ProxyHandle, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
@@ -47,22 +47,18 @@ export async function buildNetwork(
   { store, hostId, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
-  const [netlink, firewall, proxy, hostFiles, hostSysctl] = await Promise.all([
-    kernel.openNetlink(),
-    openFirewall(network, log),
-    startProxy({
-      command: [findProgram("tsdocker-proxy")],
-      controlPath: join(config.execRoot, "proxy.sock"),
-      logPath: join(config.execRoot, "proxy.log"),
-      log: log.child({ part: "proxy" }),
+  const openings = [
+    owned(undo, "restore sysctls", {
+      opening: openHostSysctl(join(config.execRoot, "sysctls.json")),
+      close: (it) => it.restore(),
     }),
-    readHostFiles(),
-    openHostSysctl(join(config.execRoot, "sysctls.json")),
-  ]);
-  undo.defer("restore sysctls", () => hostSysctl.restore());
-  undo.defer("close netlink", () => netlink.close());
-  undo.defer("remove firewall", () => firewall.stop());
-  undo.defer("end proxy", () => proxy.stop());
+    owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
+    owned(undo, "remove firewall", { opening: openFirewall(network, log), close: (it) => it.stop() }),
+    owned(undo, "end proxy", { opening: openProxy(config, log), close: (it) => it.stop() }),
+  ] as const;
+  // all of them, also when one fails: what was opened is on the undo stack then
+  await Promise.allSettled(openings);
+  const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
   const settings = await readSettings(network, { netlink, sysctl: hostSysctl.sysctl });
   const host = (part: string): Host => ({
     netlink,
@@ -92,7 +88,7 @@ export async function buildNetwork(
     hostNetlink: netlink,
     hostNetns: ownNetns,
     hostHasIpv6: settings.ipv6,
-    hostFiles,
+    hostFiles: readHostFiles,
     ...defaultBridge(network, settings),
     live: new Set(),
     log: log.child({ part: "cnm" }),
@@ -100,6 +96,26 @@ export async function buildNetwork(
   undo.defer("close controller", () => controller.close());
   await proxy.sweep();
   return { controller, firewall };
+}
+
+/** Opens something and puts closing it onto the stack. */
+async function owned<T>(
+  undo: Undo,
+  label: string,
+  { opening, close }: { readonly opening: Promise<T>; readonly close: (it: T) => unknown },
+): Promise<T> {
+  const it = await opening;
+  undo.defer(label, () => close(it));
+  return it;
+}
+
+function openProxy({ execRoot }: Config, log: Log): Promise<ProxyHandle> {
+  return startProxy({
+    command: [findProgram("tsdocker-proxy")],
+    controlPath: join(execRoot, "proxy.sock"),
+    logPath: join(execRoot, "proxy.log"),
+    log: log.child({ part: "proxy" }),
+  });
 }
 
 async function openFirewall({ firewall }: NetworkConfig, log: Log): Promise<OwnedFirewall> {
@@ -118,7 +134,7 @@ async function readSettings(
   const ipv6 = await sysctl.read("net.ipv6.conf.all.disable_ipv6");
   return {
     userlandProxy: network.userlandProxy,
-    ipv6: ipv6 === "0",
+    ipv6: ipv6 !== undefined,
     uplinkMtu: await uplinkMtu(netlink),
     ipForward: network.ipForward,
   };
