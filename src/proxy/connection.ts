@@ -87,8 +87,10 @@ export class ProxyConnection {
   async setResolver(
     sandboxId: string,
     config: ResolverConfig | undefined,
+    ports: ResolverPorts | undefined,
   ): Promise<ResolverPorts | undefined> {
-    const asked = { op: "resolver", sandbox: sandboxId, config: config ? toWire(config) : null } as const;
+    const wish = { sandbox: sandboxId, config: config ? toWire(config) : null, ports: ports ?? null };
+    const asked = { op: "resolver", ...wish } as const;
     return ((await this.#ask(asked)) as ResolverPorts | null) ?? undefined;
   }
 

@@ -114,6 +114,7 @@ class Session {
         return await serving.setResolver(
           request.sandbox,
           request.config ? resolverConfigFromWire(request.config) : undefined,
+          request.ports ?? undefined,
         );
       }
       case "record": {

@@ -21,6 +21,8 @@ export interface ProxyOptions {
   readonly logPath?: string;
   /** End of an idle udp flow; default 90 s. */
   readonly udpIdleMs?: number;
+  /** A restarted proxy could not have a resolver's ports again: rules that lead to the old ones need an update. */
+  readonly portsMoved?: (sandboxId: string, ports: ResolverPorts) => void;
   readonly log: Log;
 }
 
@@ -68,6 +70,8 @@ class Handle implements ProxyHandle {
   readonly #options: ProxyOptions;
   readonly #log: Log;
   readonly #desired: Desired = { forwards: new Map(), resolvers: new Map(), records: new Map() };
+  /** Of the resolvers, as their sandboxes know them. */
+  readonly #ports = new Map<string, ResolverPorts>();
   #connecting: Promise<ProxyConnection> | undefined;
   #connection: ProxyConnection | undefined;
   #child: ChildProcess | undefined;
@@ -94,10 +98,16 @@ class Handle implements ProxyHandle {
     );
   }
 
-  setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined> {
-    return this.#set(this.#desired.resolvers, sandboxId, config, (connection) =>
-      connection.setResolver(sandboxId, this.#desired.resolvers.get(sandboxId)),
-    );
+  async setResolver(
+    sandboxId: string,
+    config: ResolverConfig | undefined,
+  ): Promise<ResolverPorts | undefined> {
+    const ports = await this.#set(this.#desired.resolvers, sandboxId, config, (connection) => {
+      const wish = this.#desired.resolvers.get(sandboxId);
+      return connection.setResolver(sandboxId, wish, this.#ports.get(sandboxId));
+    });
+    put(this.#ports, sandboxId, ports);
+    return ports;
   }
 
   setRecord(endpointId: string, record: ZoneRecord | undefined): Promise<void> {
@@ -227,7 +237,7 @@ class Handle implements ProxyHandle {
     const { records, resolvers, forwards } = this.#desired;
     const told = [
       ...[...records].map(([id, record]) => connection.setRecord(id, record)),
-      ...[...resolvers].map(([id, config]) => connection.setResolver(id, config)),
+      ...[...resolvers].map(([id, config]) => this.#tellResolver(connection, id, config)),
       ...[...forwards].map(([owner, wished]) => connection.setForwards(owner, wished)),
     ];
     for (const outcome of await Promise.allSettled(told))
@@ -237,6 +247,15 @@ class Handle implements ProxyHandle {
           "tsdocker-proxy could not be told everything",
         );
     if (this.#isSwept) await connection.sweep();
+  }
+
+  /** With the ports that it had: rules in the sandbox lead there. */
+  async #tellResolver(connection: ProxyConnection, id: string, config: ResolverConfig): Promise<void> {
+    const before = this.#ports.get(id);
+    const ports = await connection.setResolver(id, config, before);
+    if (!ports || (before?.udp === ports.udp && before.tcp === ports.tcp)) return;
+    this.#ports.set(id, ports);
+    if (before) this.#options.portsMoved?.(id, ports);
   }
 
   #onLost(connection: ProxyConnection): void {

@@ -3,7 +3,7 @@
 
 import type { ZoneRecord } from "../dns/index.ts";
 import { type Address, formatAddress, parseAddress } from "../netip/index.ts";
-import type { Forward, ResolverConfig } from "./types.ts";
+import type { Forward, ResolverConfig, ResolverPorts } from "./types.ts";
 
 export const protocolVersion = 1;
 
@@ -19,7 +19,13 @@ export type Request =
       readonly forwards: WireForward[];
       readonly more: boolean;
     }
-  | { readonly op: "resolver"; readonly sandbox: string; readonly config: Wire<ResolverConfig> | null }
+  /** `ports`: those that an earlier proxy had, which rules in the sandbox may lead to. */
+  | {
+      readonly op: "resolver";
+      readonly sandbox: string;
+      readonly config: Wire<ResolverConfig> | null;
+      readonly ports: ResolverPorts | null;
+    }
   | { readonly op: "record"; readonly endpoint: string; readonly record: Wire<ZoneRecord> | null }
   /** Ends what this connection has not mentioned. */
   | { readonly op: "sweep" }

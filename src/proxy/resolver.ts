@@ -13,6 +13,7 @@ import {
   type Zones,
 } from "../dns/index.ts";
 import type { DatagramBatch } from "../kernel/datagrams.ts";
+import { unless } from "../kernel/errors.ts";
 import { bindSockets, socketAddress } from "../kernel/socket.ts";
 import type { Address } from "../netip/index.ts";
 import type { Log } from "../util/log.ts";
@@ -54,18 +55,19 @@ export class SandboxResolver {
   #leases: UpstreamLease[];
   #inFlight = 0;
 
-  /** Opens the sockets. Rejects with KernelError: ENOENT when the netns is not there. */
-  static async open(config: ResolverConfig, world: ResolverWorld): Promise<SandboxResolver> {
-    const { netns } = config;
-    // freeBind: loopback may not be up yet
-    const socket = { netns, address: resolverAddress, port: 0, freeBind: true } as const;
-    const netnsId = await identityOf(netns);
-    const [udp, tcp] = await bindSockets([
-      { ...socket, protocol: "udp" },
-      { ...socket, protocol: "tcp" },
-    ]);
-    if (udp === undefined || tcp === undefined) throw new Error("open the sockets of a resolver: none came");
-    return new SandboxResolver(config, world, { netnsId, udp, tcp });
+  /**
+   * Opens the sockets, on `ports` where they are free.
+   * Rejects with KernelError: ENOENT when the netns is not there.
+   */
+  static async open(
+    config: ResolverConfig,
+    world: ResolverWorld,
+    ports?: ResolverPorts,
+  ): Promise<SandboxResolver> {
+    const netnsId = await identityOf(config.netns);
+    const sockets = (ports && (await openSockets(config.netns, ports))) ?? (await openSockets(config.netns));
+    if (!sockets) throw new Error("open the sockets of a resolver: no port is free");
+    return new SandboxResolver(config, world, { netnsId, ...sockets });
   }
 
   private constructor(
@@ -152,6 +154,21 @@ export class SandboxResolver {
       load.inFlight--;
     }
   }
+}
+
+/** Undefined when a port is taken. */
+async function openSockets(
+  netns: string,
+  ports: ResolverPorts = { udp: 0, tcp: 0 },
+): Promise<{ udp: number; tcp: number } | undefined> {
+  // freeBind: loopback may not be up yet; reuseAddress: connections of the one before us may linger
+  const socket = { netns, address: resolverAddress, freeBind: true } as const;
+  const sockets = bindSockets([
+    { ...socket, protocol: "udp", port: ports.udp },
+    { ...socket, protocol: "tcp", port: ports.tcp, reuseAddress: true },
+  ]);
+  const [udp, tcp] = (await unless(["EADDRINUSE"], sockets)) ?? [];
+  return udp === undefined || tcp === undefined ? undefined : { udp, tcp };
 }
 
 async function identityOf(netns: string): Promise<string> {

@@ -67,8 +67,13 @@ export class Serving {
     this.#zones.setRecord(endpointId, record);
   }
 
-  setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined> {
-    return this.#opening.run(sandboxId, () => this.#setResolver(sandboxId, config));
+  /** A resolver that is not open yet gets these `ports` if they are free. */
+  setResolver(
+    sandboxId: string,
+    config: ResolverConfig | undefined,
+    ports?: ResolverPorts,
+  ): Promise<ResolverPorts | undefined> {
+    return this.#opening.run(sandboxId, () => this.#setResolver(sandboxId, config, ports));
   }
 
   /** Ends what was not mentioned. */
@@ -89,6 +94,7 @@ export class Serving {
   async #setResolver(
     sandboxId: string,
     config: ResolverConfig | undefined,
+    ports: ResolverPorts | undefined,
   ): Promise<ResolverPorts | undefined> {
     const present = this.#resolvers.get(sandboxId);
     if (present && config && (await isIn(present, config.netns))) {
@@ -96,7 +102,7 @@ export class Serving {
       return present.ports;
     }
     // the new one first: when it cannot be opened the old one serves on
-    const opened = config && (await SandboxResolver.open(config, this.#world));
+    const opened = config && (await SandboxResolver.open(config, this.#world, ports));
     present?.close();
     if (opened) this.#resolvers.set(sandboxId, opened);
     else this.#resolvers.delete(sandboxId);

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect, test } from "vitest";
+import { closeFd } from "../../../src/kernel/index.ts";
 import type { Forward } from "../../../src/proxy/index.ts";
 import { Lab } from "../lab.ts";
 import "../matchers.ts";
@@ -182,6 +183,9 @@ test("a thousand ports are one process and serve each", async () => {
     ports.map((port) => forwardTo(port, "192.0.2.1", 80)),
   );
   for (const port of [20_000, 20_249, 20_250, 20_999]) await expect(client).toReach(`192.0.2.1:${port}`);
+  const held = await proxy.heldForwards();
+  expect(held.map(({ listenPort }) => listenPort)).toEqual(ports.map(({ port }) => port));
+  for (const { socket } of held) closeFd(socket);
   await proxy.setForwards("c1", []);
   await expect(client).not.toReach("192.0.2.1:20500");
 });

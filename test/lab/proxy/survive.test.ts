@@ -3,9 +3,9 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { closeFd } from "../../../src/kernel/index.ts";
-import { startProxy } from "../../../src/proxy/index.ts";
+import { type ResolverPorts, startProxy } from "../../../src/proxy/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
-import { Lab } from "../lab.ts";
+import { Lab, type LabHost } from "../lab.ts";
 import "../matchers.ts";
 import { connect, controlPath, ip, proxyOn, proxyOptions, reserve, serve } from "./world.ts";
 
@@ -92,13 +92,30 @@ test("a proxy that is killed is replaced, and the new one serves everything", as
     names: ["c1"],
     addresses: [target],
   });
-  await proxy.setResolver("s", resolverIn(container.netns));
+  const ports = await proxy.setResolver("s", resolverIn(container.netns));
   const killed = proxy.pid ?? 0;
   process.kill(killed, "SIGKILL");
   // the listening socket outlives the proxy in the reservation: clients wait in its backlog, none is refused
   await expect(container).toReach(`192.0.2.1:${port.port}`, { timeoutMs: 5_000 });
   expect(await proxy.counters()).toMatchObject({ resolvers: 1, records: 1 });
   expect(proxy.pid).not.toBe(killed);
+  // where the sandbox's rules lead
+  expect(await proxy.setResolver("s", resolverIn(container.netns))).toEqual(ports);
+  expect(await container.run("ss", "-Hlun")).toContain(`127.0.0.11:${ports?.udp} `);
+});
+
+test("a resolver whose port was taken meanwhile gets another, and its owner is told", async () => {
+  await using lab = await Lab.create();
+  const { host, container } = await twoHosts(lab);
+  const moved: unknown[] = [];
+  const portsMoved = (sandbox: string, ports: ResolverPorts) => void moved.push({ sandbox, ports });
+  await using proxy = await proxyOn(lab, host, { portsMoved });
+  const before = await proxy.setResolver("s", resolverIn(container.netns));
+  process.kill(proxy.pid ?? 0, "SIGKILL");
+  using _thief = await takeWhenFree(container, before?.udp ?? 0);
+  const after = await proxy.setResolver("s", resolverIn(container.netns));
+  expect(after?.udp).not.toBe(before?.udp);
+  expect(moved).toEqual([{ sandbox: "s", ports: after }]);
 });
 
 test("a wish that meets a dying proxy is fulfilled by its successor", async () => {
@@ -151,6 +168,17 @@ test("a second proxy does not take the place of one that serves", async () => {
 
 function resolverIn(netns: string) {
   return { netns, networks: ["n"], privateNames: {}, upstreams: [], forwards: false };
+}
+
+/** Binds a port of a host's 127.0.0.11 as soon as nobody has it. */
+async function takeWhenFree(host: LabHost, port: number) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await reserve(host, "udp", "127.0.0.11", port);
+    } catch (error) {
+      if (tries === 10_000) throw error;
+    }
+  }
 }
 
 function isAlive(pid: number): boolean {
