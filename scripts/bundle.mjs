@@ -13,6 +13,19 @@ const programs = [
   { entry: "src/proxy/main.ts", out: "dist/tsdocker-proxy.mjs" },
 ];
 
+/** An `import` of node:http makes Node read all its exports, and one of them loads undici: 30 ms that nobody needs. */
+const leanHttp = {
+  name: "lean http",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:https?$/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "builtin" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule("${path}");`,
+    }));
+  },
+};
+
 for (const { entry, out } of programs.filter(({ entry }) => existsSync(`${root}${entry}`))) {
   await build({
     absWorkingDir: root,
@@ -23,6 +36,10 @@ for (const { entry, out } of programs.filter(({ entry }) => existsSync(`${root}$
     target: "node22",
     format: "esm",
     external: ["lmdb"],
+    plugins: [leanHttp],
+    // reading less is faster; names stay for the sake of stack traces
+    minifyWhitespace: true,
+    minifySyntax: true,
     sourcemap: "linked",
     logLevel: "warning",
     legalComments: "none",
