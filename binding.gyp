@@ -12,6 +12,7 @@
         "native/poll.cc",
         "native/process.cc",
         "native/splice.cc",
+        "native/splice-loop.cc",
         "native/splice-stream.cc",
         "native/splice-datagram.cc",
         "native/datagrams.cc"

@@ -1,26 +1,16 @@
 // The daemon's handle on its proxy: finds the one that runs or starts one, tells it what is wished, and starts and
 // tells anew when it dies.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { open } from "node:fs/promises";
+import type { ChildProcess } from "node:child_process";
 import type { ZoneRecord } from "../dns/index.ts";
 import { EngineError, errorMessage, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { ProxyConnection } from "./connection.ts";
 import { type Hello, protocolVersion } from "./messages.ts";
+import { exitOf, type ProgramOptions, spawnProxy } from "./program.ts";
 import type { Forward, Forwarder, ProxyCounters, ResolverConfig, ResolverPorts, Resolvers } from "./types.ts";
 
-export interface ProxyOptions {
-  /** The proxy's program and first arguments: `[process.execPath, "…/tsdocker-proxy.mjs"]`. */
-  readonly command: readonly string[];
-  /** Its control socket; at most 107 bytes, in a folder that is root's alone. */
-  readonly controlPath: string;
-  /** Netns of the host: where targets and the host's name servers are reached; undefined = the process's own. */
-  readonly netns?: string;
-  /** Where its stderr goes; undefined = nowhere. */
-  readonly logPath?: string;
-  /** End of an idle udp flow; default 90 s. */
-  readonly udpIdleMs?: number;
+export interface ProxyOptions extends ProgramOptions {
   /** A restarted proxy could not have a resolver's ports again: rules that lead to the old ones need an update. */
   readonly portsMoved?: (sandboxId: string, ports: ResolverPorts) => void;
   readonly log: Log;
@@ -42,10 +32,6 @@ export interface ProxyHandle extends Forwarder, Resolvers, AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Half the memory after a flood of forwarded questions, at the same speed (measured: 106 against 205 MB). */
-const nodeFlags = ["--max-semi-space-size=4"];
-
-const startTimeoutMs = 10_000;
 const helloTimeoutMs = 5000;
 const stopTimeoutMs = 5000;
 const restartPauseMs = 500;
@@ -142,7 +128,7 @@ class Handle implements ProxyHandle {
     clearTimeout(this.#pause);
     const connection = this.#connection ?? (await this.#connecting?.catch(() => undefined));
     if (!connection) return;
-    const exited = this.#child?.exitCode === null ? exitOf(this.#child) : undefined;
+    const exited = this.#child?.exitCode === null ? exitOf(this.#child, stopTimeoutMs) : undefined;
     await connection.stop(stopTimeoutMs);
     await exited;
     connection.close();
@@ -277,60 +263,4 @@ class Handle implements ProxyHandle {
 function put<T>(wishes: Map<string, T>, key: string, wish: T | undefined): void {
   if (wish === undefined) wishes.delete(key);
   else wishes.set(key, wish);
-}
-
-/** In a session of its own, so that neither our end nor a Ctrl-C is its end. Resolves when it listens. */
-async function spawnProxy(options: ProxyOptions): Promise<ChildProcess> {
-  const [program = process.execPath, ...first] = options.command;
-  const flags = program === process.execPath ? nodeFlags : [];
-  const args = [...flags, ...first, "--control", options.controlPath, "--status-fd", "3"];
-  if (options.netns !== undefined) args.push("--netns", options.netns);
-  if (options.udpIdleMs !== undefined) args.push("--udp-idle-ms", String(options.udpIdleMs));
-  await using log = options.logPath === undefined ? undefined : await open(options.logPath, "a");
-  const child = spawn(program, args, {
-    detached: true,
-    stdio: ["ignore", "ignore", log?.fd ?? "ignore", "pipe"],
-    cwd: "/",
-  });
-  try {
-    await readyOf(child);
-  } catch (error) {
-    child.kill("SIGKILL");
-    throw error;
-  }
-  child.unref();
-  return child;
-}
-
-/** Descriptor 3 says `0\n` when it serves, or `1\n` and why it cannot: docker-proxy's protocol. */
-async function readyOf(child: ChildProcess): Promise<void> {
-  const pipe = child.stdio[3];
-  if (!pipe || !("setEncoding" in pipe)) throw new Error("no pipe to the child");
-  const said = await new Promise<string>((resolve, reject) => {
-    let text = "";
-    const timeout = setTimeout(() => reject(new Error(`silent for ${startTimeoutMs} ms`)), startTimeoutMs);
-    pipe.setEncoding("utf8");
-    pipe.on("data", (part) => {
-      text += part;
-    });
-    pipe.once("close", () => {
-      clearTimeout(timeout);
-      resolve(text);
-    });
-    child.once("error", (error) => {
-      clearTimeout(timeout);
-      reject(error);
-    });
-  });
-  if (!said.startsWith("0\n")) throw new Error(said.replace(/^1\n/, "").trim() || "it ended at once");
-}
-
-function exitOf(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    const timeout = setTimeout(resolve, stopTimeoutMs);
-    child.once("exit", () => {
-      clearTimeout(timeout);
-      resolve();
-    });
-  });
 }

@@ -137,6 +137,23 @@ test("no wish left, no connection and no listener left, though the port stays re
   again.destroy();
 });
 
+test("a udp port without a wish swallows what comes, and serves again when it is wished", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using _server = await container.listen("0.0.0.0", 53, { protocol: "udp" });
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "udp", "192.0.2.1");
+  const forwards = [forwardTo(port, "192.0.2.1", 53, "udp")];
+  const asked = { protocol: "udp", timeoutMs: 200 } as const;
+  for (let round = 0; round < 3; round++) {
+    await proxy.setForwards("c1", forwards);
+    await expect(client).toReach(`192.0.2.1:${port.port}`, { protocol: "udp" });
+    await proxy.setForwards("c1", []);
+    await expect(client).not.toReach(`192.0.2.1:${port.port}`, asked);
+  }
+  expect(await proxy.counters()).toMatchObject({ flows: 0 });
+});
+
 test("setting the same wish twice disturbs no connection, and another target takes new ones", async () => {
   await using lab = await Lab.create();
   const { host, client, container } = await threeHosts(lab);

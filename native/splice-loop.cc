@@ -1,0 +1,121 @@
+// The forwarding thread's loop: epoll, turns, ticks, pipes.
+
+#include "splice.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace tsdocker {
+namespace {
+
+constexpr int tickMs = 100;
+constexpr size_t idlePipes = 64;
+constexpr int pipeSize = 256 << 10;
+
+int64_t monotonicMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+} // namespace
+
+PipePool::~PipePool() {
+  for (auto &pipe : idle_) destroy(pipe);
+}
+
+void PipePool::destroy(Pipe &pipe) {
+  if (!pipe) return;
+  close(pipe.read);
+  close(pipe.write);
+  pipe = {};
+}
+
+bool PipePool::take(Pipe &pipe) {
+  if (!idle_.empty()) {
+    pipe = idle_.back();
+    idle_.pop_back();
+    return true;
+  }
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return false;
+  fcntl(ends[1], F_SETPIPE_SZ, pipeSize); // only for speed
+  pipe = {ends[0], ends[1]};
+  return true;
+}
+
+void PipePool::give(Pipe &pipe) {
+  if (idle_.size() < idlePipes) idle_.push_back(std::exchange(pipe, {}));
+  else destroy(pipe);
+}
+
+ForwardLoop::ForwardLoop(ForwarderLimits limits, ForwarderCounters &counters)
+    : limits(limits), counters(counters), epoll_(epoll_create1(EPOLL_CLOEXEC)), nowMs_(monotonicMs()) {
+  if (epoll_ < 0) fail("epoll_create1");
+}
+
+ForwardLoop::~ForwardLoop() {
+  forwards_.clear();
+  buried_.clear();
+  close(epoll_);
+}
+
+bool ForwardLoop::watch(int fd, Watched *watched, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = watched;
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void ForwardLoop::change(int fd, Watched *watched, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = watched;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+void ForwardLoop::unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+
+void ForwardLoop::bury(std::unique_ptr<Watched> watched) { buried_.push_back(std::move(watched)); }
+
+void ForwardLoop::queue(Busy *busy) {
+  if (std::find(busy_.begin(), busy_.end(), busy) == busy_.end()) busy_.push_back(busy);
+}
+
+void ForwardLoop::unqueue(Busy *busy) { std::erase(busy_, busy); }
+
+void ForwardLoop::add(uint32_t id, std::unique_ptr<Forward> forward) { forwards_[id] = std::move(forward); }
+
+void ForwardLoop::remove(uint32_t id) { forwards_.erase(id); }
+
+void ForwardLoop::tick() {
+  if (!wantTick_ || nowMs_ - tickedMs_ < tickMs) return;
+  wantTick_ = false;
+  tickedMs_ = nowMs_;
+  for (auto &[id, forward] : forwards_) forward->tick(*this);
+}
+
+void ForwardLoop::turn(int wake, const std::function<void()> &commands) {
+  epoll_event events[128];
+  const int timeout = !busy_.empty() ? 0 : wantTick_ ? tickMs : -1;
+  const int count = epoll_wait(epoll_, events, 128, timeout);
+  nowMs_ = monotonicMs();
+  bool isWoken = false;
+  for (int i = 0; i < count; i++) {
+    if (auto *watched = static_cast<Watched *>(events[i].data.ptr)) watched->onEvents(*this, events[i].events);
+    else isWoken = true;
+  }
+  for (Busy *busy : std::exchange(busy_, {})) busy->resume(*this); // which closes none but itself
+  tick();
+  buried_.clear();
+  if (!isWoken) return;
+  uint64_t value;
+  while (read(wake, &value, sizeof value) < 0 && errno == EINTR) continue;
+  commands();
+}
+
+} // namespace tsdocker
