@@ -1,7 +1,7 @@
 // The Engine API over HTTP: version negotiation, JSON in and out, the daemon's errors. One instance serves one command.
 
 import type { Socket } from "node:net";
-import { ApiError, ConnectError } from "../errors.ts";
+import { ApiError, ConnectError, messageOf } from "../errors.ts";
 import { openConnection, type TlsMaterial } from "./connect.ts";
 import type { Endpoint } from "./host.ts";
 import {
@@ -34,7 +34,7 @@ export interface EngineResponse {
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** A connection that the daemon handed over: raw bytes both ways, `early` is what came with the response head. */
+/** A connection that the daemon handed over: raw bytes both ways, paused; `early` is what came with the response head. */
 export interface Hijacked {
   readonly socket: Socket;
   readonly early: Buffer;
@@ -117,7 +117,7 @@ export class EngineClient {
     const headers = { Connection: "Upgrade", Upgrade: "tcp", "Content-Type": "application/json" };
     const connection = await this.#connect("POST", url);
     await sendRequest(connection.socket, this.#head("POST", url, headers), body);
-    const head = await readResponseHead(connection.reader);
+    const head = await this.#readHead(connection.reader, "POST", url);
     if (head.status >= 400)
       throw await apiError(responseOf(head, readBody(connection.reader, head, "POST")), url);
     if (head.status !== 101) throw new Error(`unable to upgrade to tcp, received ${head.status}`);
@@ -156,7 +156,7 @@ export class EngineClient {
     sendRequest(socket, this.#head(method, url, headers), body).catch((error: Error) =>
       socket.destroy(error),
     );
-    const head = await readResponseHead(reader);
+    const head = await this.#readHead(reader, method, url);
     return responseOf(head, this.#bodyOf(connection, head, method));
   }
 
@@ -173,11 +173,27 @@ export class EngineClient {
   }
 
   async #connect(method: string, url: string): Promise<Connection> {
-    const doing = `${method.charAt(0)}${method.slice(1).toLowerCase()} ${JSON.stringify(this.#shownUrl(url))}`;
-    const socket = await openConnection(this.#options, doing);
+    const socket = await openConnection(this.#options, this.#doing(method, url));
     this.#open.add(socket);
     socket.on("error", () => {}); // readers see it as the end of the stream
     return { socket, reader: new SocketReader(socket) };
+  }
+
+  /** A connection that ends instead of answering, or speaks no HTTP, is one that did not come about. */
+  async #readHead(reader: SocketReader, method: string, url: string): Promise<ResponseHead> {
+    try {
+      return await readResponseHead(reader);
+    } catch (error) {
+      throw new ConnectError(
+        `error during connect: ${this.#doing(method, url)}: ${failureText(error)}`,
+        error,
+      );
+    }
+  }
+
+  /** The request as Go's client names it in errors. */
+  #doing(method: string, url: string): string {
+    return `${method.charAt(0)}${method.slice(1).toLowerCase()} ${JSON.stringify(this.#shownUrl(url))}`;
   }
 
   #shownUrl(url: string): string {
@@ -191,6 +207,14 @@ export class EngineClient {
     const host = endpoint.kind === "unix" ? "api.moby.localhost" : endpoint.url.slice("tcp://".length);
     return { method, path, host, headers: { ...this.#options.headers, ...headers } };
   }
+}
+
+function failureText(error: unknown): string {
+  if (error instanceof Error && "reason" in error) return `tls: ${error.reason}`;
+  const message = messageOf(error);
+  if (message === "unexpected EOF") return "EOF";
+  const isTls = message.startsWith("malformed HTTP response");
+  return isTls ? `${message}.\n* Are you trying to connect to a TLS-enabled daemon without TLS?` : message;
 }
 
 function commonVersion(server: string | undefined): string {

@@ -98,12 +98,11 @@ function lexAction(
 ): { after: number; trims: boolean } {
   let depth = 0;
   for (let at = start; ; ) {
-    if (depth === 0) {
-      const close = /^(\s-)?\}\}/.exec(source.slice(at, at + 4)) ?? /^\s+-\}\}/.exec(source.slice(at));
-      if (close) {
-        tokens.push({ kind: "close", text: "}}", at });
-        return { after: at + close[0].length, trims: close[0].length > 2 };
-      }
+    const close = /^(\s-)?\}\}/.exec(source.slice(at, at + 4)) ?? /^\s+-\}\}/.exec(source.slice(at));
+    if (close) {
+      if (depth > 0) throw fail(at, "unclosed left paren");
+      tokens.push({ kind: "close", text: "}}", at });
+      return { after: at + close[0].length, trims: close[0].length > 2 };
     }
     if (at >= source.length) throw fail(start, depth > 0 ? "unclosed left paren" : "unclosed action");
     const token = nextToken(source, at);

@@ -191,16 +191,17 @@ class Parser {
 
   #operand(): Operand {
     const base = this.#term();
+    const { at } = this.#peek(); // where Go places what has fields after it
     const names: string[] = [];
     while (this.#peek().kind === "field") names.push(this.#next().text.slice(1));
     if (names.length === 0) return base;
     const source = `${base.source}.${names.join(".")}`;
-    if (base.kind === "field") return { ...base, source, names: [...base.names, ...names] };
-    if (base.kind === "variable") return { ...base, source, names };
+    if (base.kind === "field") return { ...base, at, source, names: [...base.names, ...names] };
+    if (base.kind === "variable") return { ...base, at, source, names };
     if (base.kind === "literal" || base.kind === "nil" || base.kind === "dot") {
       throw this.#fail(`unexpected . after term ${JSON.stringify(base.source)}`, base.at);
     }
-    return { kind: "chain", at: base.at, source, base, names };
+    return { kind: "chain", at, source, base, names };
   }
 
   #term(): Operand {
