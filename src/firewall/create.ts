@@ -1,11 +1,14 @@
 // Builds the firewall that a daemon asked for.
 
 import type { IptablesVariant } from "../kernel/iptables/index.ts";
+import { openNftables } from "../kernel/nftables/index.ts";
 import type { Log } from "../util/log.ts";
+import type { Backend } from "./backend.ts";
 import { firewallOn, type OwnedFirewall } from "./firewall.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
-import { alone } from "./leftovers.ts";
-import { openNftablesBackend } from "./nftables/backend.ts";
+import { withoutIptables, withoutNftables } from "./leftovers.ts";
+import { type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
+import { probeNftables } from "./nftables/probe.ts";
 import { noBackend } from "./none.ts";
 import type { Firewall } from "./rules.ts";
 
@@ -33,10 +36,24 @@ export async function createFirewall(options: FirewallOptions): Promise<OwnedFir
   const { netns, ipv6 = true, loopbackNat = true, iptables = "default", log } = options;
   switch (options.backend) {
     case "nftables":
-      return firewallOn(alone(await openNftablesBackend({ netns, ipv6, loopbackNat }), netns), log);
+      return firewallOn(await nftables({ netns, ipv6, loopbackNat }), log);
     case "iptables":
-      return firewallOn(alone(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns), log);
+      return firewallOn(
+        withoutNftables(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns),
+        log,
+      );
     case "none":
       return firewallOn(noBackend, log);
   }
+}
+
+async function nftables(options: NftablesOptions): Promise<Backend> {
+  const handle = await openNftables(options.netns);
+  try {
+    await probeNftables(handle);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  return withoutIptables(nftablesBackend(handle, options), handle, options.netns);
 }

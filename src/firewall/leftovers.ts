@@ -2,21 +2,34 @@
 
 import type { IptablesVariant } from "../kernel/iptables/index.ts";
 import { legacyIptablesTables } from "../kernel/iptables/index.ts";
-import { openNftables } from "../kernel/nftables/index.ts";
+import type { Nftables } from "../kernel/nftables/index.ts";
 import type { Backend } from "./backend.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { marker } from "./iptables/tables.ts";
 import { removeNftables } from "./nftables/backend.ts";
 
-/** The back end, with the rules of all others removed behind its first reset: there is no moment without any. */
-export function alone(backend: Backend, netns: string | undefined): Backend {
-  let isAlone = false;
+/** The nftables back end, with what iptables back ends left removed behind its first reset: never a moment without rules. */
+export function withoutIptables(backend: Backend, nftables: Nftables, netns: string | undefined): Backend {
+  return withFirstReset(backend, async () => {
+    const variants: IptablesVariant[] = [];
+    if (await hasMarkedChains(nftables)) variants.push("nft");
+    if ((await legacyIptablesTables(netns)).length > 0) variants.push("legacy");
+    for (const variant of variants)
+      await iptablesBackend({ netns, variant, ipv6: true, loopbackNat: true }).remove();
+  });
+}
+
+/** The iptables back end, with what an nftables back end left removed behind its first reset. */
+export function withoutNftables(backend: Backend, netns: string | undefined): Backend {
+  return withFirstReset(backend, () => removeNftables(netns));
+}
+
+function withFirstReset(backend: Backend, behind: () => Promise<void>): Backend {
+  let isFirst = true;
   const reset: Backend["reset"] = async (rules) => {
     await backend.reset(rules);
-    if (isAlone) return;
-    if (backend.name === "iptables") await removeNftables(netns);
-    else await removeIptables(netns);
-    isAlone = true;
+    if (isFirst) await behind();
+    isFirst = false;
   };
   return {
     name: backend.name,
@@ -29,21 +42,13 @@ export function alone(backend: Backend, netns: string | undefined): Backend {
   };
 }
 
-/** Runs iptables only where its tables hold something of ours: a machine without iptables needs none. */
-async function removeIptables(netns: string | undefined): Promise<void> {
-  const variants: IptablesVariant[] = [];
-  if (await hasMarkedChains(netns)) variants.push("nft");
-  if ((await legacyIptablesTables(netns)).length > 0) variants.push("legacy");
-  for (const variant of variants)
-    await iptablesBackend({ netns, variant, ipv6: true, loopbackNat: true }).remove();
-}
-
-/** iptables-nft keeps its chains in nftables tables with the names of iptables'. */
-async function hasMarkedChains(netns: string | undefined): Promise<boolean> {
-  await using nftables = await openNftables(netns);
-  const tables = (["ip", "ip6"] as const).flatMap((family) =>
-    ["filter", "nat", "raw"].map((name) => ({ family, name })),
-  );
+/**
+ * iptables-nft keeps its chains in nftables tables with the names of iptables': a machine without iptables has none, and
+ * needs none to be asked.
+ */
+async function hasMarkedChains(nftables: Nftables): Promise<boolean> {
+  const names = ["filter", "nat", "raw"];
+  const tables = (await nftables.tables()).filter(({ name }) => names.includes(name));
   const found = await Promise.all(tables.map((table) => nftables.chains(table)));
   return found.flat().some(({ name }) => name === marker);
 }

@@ -3,7 +3,6 @@
 import { hasCode, type Request } from "../../kernel/index.ts";
 import {
   addElements,
-  addTable,
   deleteElements,
   deleteTable,
   type Nftables,
@@ -34,9 +33,9 @@ export interface NftablesOptions {
 
 const tables: Readonly<Record<Entry["table"], Table>> = { main: mainTable, bridge: bridgeTable };
 
-/** Opens the back end. Rejects when the kernel has no nftables. */
-export async function openNftablesBackend(options: NftablesOptions): Promise<Backend> {
-  return new NftablesBackend(await openNftables(options.netns), options);
+/** The back end on a handle of its own, which it closes; see `probeNftables`. */
+export function nftablesBackend(nftables: Nftables, options: NftablesOptions): Backend {
+  return new NftablesBackend(nftables, options);
 }
 
 class NftablesBackend implements Backend {
@@ -61,7 +60,7 @@ class NftablesBackend implements Backend {
     const wanted = await this.#within(entries.values());
     const needsBridge = wanted.some(isBridging);
     await this.#nftables.commit([
-      ...removals(),
+      ...(await removals(this.#nftables)),
       ...mainLayout({ loopbackNat: this.#options.loopbackNat }),
       ...(needsBridge ? bridgeLayout() : []),
       ...elementRequests(wanted, addElements),
@@ -101,7 +100,7 @@ class NftablesBackend implements Backend {
   }
 
   async remove(): Promise<void> {
-    await this.#nftables.commit(removals());
+    await this.#nftables.commit(await removals(this.#nftables));
     this.#entries.clear();
     this.#hasBridgeTable = false;
   }
@@ -148,12 +147,8 @@ class NftablesBackend implements Backend {
 /** Removes our tables from a namespace, if the kernel has nftables at all. */
 export async function removeNftables(netns?: string): Promise<void> {
   try {
-    const backend = await openNftablesBackend({ netns, ipv6: true, loopbackNat: true });
-    try {
-      await backend.remove();
-    } finally {
-      await backend.close();
-    }
+    await using nftables = await openNftables(netns);
+    await nftables.commit(await removals(nftables));
   } catch (error) {
     if (!hasCode(error, "EPROTONOSUPPORT", "EOPNOTSUPP", "EINVAL")) throw error;
   }
@@ -167,9 +162,11 @@ function isBridging({ table }: Entry): boolean {
   return table === "bridge";
 }
 
-/** A table can be deleted only where there is one: it is added first. */
-function removals(): Request[] {
-  return [mainTable, bridgeTable].flatMap((table) => [addTable(table), deleteTable(table)]);
+/** Deletes what is there of our tables: a deletion costs the kernel milliseconds even where there is nothing. */
+async function removals(nftables: Nftables): Promise<Request[]> {
+  return (await nftables.tables())
+    .filter(isOurTable)
+    .map(({ family, name }) => deleteTable({ family, name }));
 }
 
 function elementRequests(entries: readonly Entry[], make: typeof addElements): Request[] {

@@ -1,0 +1,49 @@
+// Whether this kernel's nftables can hold the layout: asked once, before anything is made.
+
+import { NetlinkError } from "../../kernel/index.ts";
+import {
+  addChain,
+  addRule,
+  addSet,
+  addTable,
+  deleteTable,
+  dnatBy,
+  equals,
+  field,
+  hostNumber,
+  localAddressKind,
+  type Nftables,
+  type Table,
+} from "../../kernel/nftables/index.ts";
+import { notImplemented } from "../../util/errors.ts";
+import { isIpv4 } from "./matches.ts";
+
+const table: Table = { family: "inet", name: "tsdocker-probe" };
+
+/**
+ * Tries what not every kernel has (NAT in the inet family, concatenated intervals, fib) in a transaction that takes it
+ * away again.
+ * @throws not-implemented, with what the kernel refused
+ */
+export async function probeNftables(nftables: Nftables): Promise<void> {
+  const map = {
+    name: "ranges",
+    key: ["inet_proto", "inet_service"],
+    interval: true,
+    data: ["ipv4_addr"],
+  } as const;
+  const isLocal = equals(field.targetKind, hostNumber(localAddressKind));
+  try {
+    await nftables.commit([
+      addTable(table),
+      addChain(table, { name: "c", hook: { type: "nat", at: "prerouting", priority: -100 } }),
+      addSet(table, map, 1),
+      addRule(table, "c", [isLocal, isIpv4, dnatBy("ip", [field.protocol, field.targetPort], map.name)]),
+      deleteTable(table),
+    ]);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code !== "EPERM")
+      throw notImplemented(`use the nftables back end: this kernel refuses: ${error.message}`);
+    throw error;
+  }
+}
