@@ -41,16 +41,16 @@ Forwarder::Forwarder(ForwarderLimits limits, const std::optional<std::string> &n
     : loop_(std::make_unique<ForwardLoop>(limits, counters)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_.get() < 0) fail("eventfd");
   if (!loop_->watch(wake_.get(), nullptr, EPOLLIN)) fail("epoll_ctl");
-  std::promise<int> started;
-  thread_ = std::thread([this, netns, &started] {
+  auto started = std::make_shared<std::promise<int>>(); // shared: either side may be the last to touch it
+  thread_ = std::thread([this, netns, started] {
     pthread_setname_np(pthread_self(), "forward");
     Fd target(netns ? open(netns->c_str(), O_RDONLY | O_CLOEXEC) : -1);
     // the thread lives there for good: it opens the sockets towards the containers
     const bool isThere = !netns || (target.get() >= 0 && setns(target.get(), CLONE_NEWNET) == 0);
-    started.set_value(isThere ? 0 : errno);
+    started->set_value(isThere ? 0 : errno);
     if (isThere) run(*loop_);
   });
-  if (int error = started.get_future().get()) {
+  if (int error = started->get_future().get()) {
     thread_.join();
     throw SystemError{error, "setns", netns.value_or("")};
   }
@@ -78,9 +78,9 @@ void Forwarder::post(std::function<void(ForwardLoop &)> command) {
 }
 
 void Forwarder::settle() {
-  std::promise<void> done;
-  post([&done](ForwardLoop &) { done.set_value(); });
-  done.get_future().wait();
+  auto done = std::make_shared<std::promise<void>>();
+  post([done](ForwardLoop &) { done->set_value(); });
+  done->get_future().wait();
 }
 
 void Forwarder::run(ForwardLoop &loop) {
