@@ -134,8 +134,9 @@ class HostPorts implements Ports {
   }
 
   /**
-   * Connections that the forwarder has closed linger (TIME_WAIT) and keep their port from a plain bind: they give way to
-   * SO_REUSEADDR, which a listener never does.
+   * Connections that the forwarder has closed linger (TIME_WAIT) and keep their port from a plain bind. They give way to
+   * SO_REUSEADDR, provided that their listener had it too (it is set before listen, not before bind: two bound sockets
+   * that have it would share the port); a listener never gives way.
    */
   async #retryOverTimeWait(specs: readonly SocketSpec[], outcomes: (number | Error)[]): Promise<void> {
     const failed = specs
@@ -167,8 +168,8 @@ class HostPorts implements Ports {
     const release = () => {
       if (!isHeld) return;
       isHeld = false;
-      for (const { fd } of sockets) closeFd(fd);
       this.#table.remove(protocol, addresses, port);
+      for (const { fd } of sockets) closeFd(fd);
     };
     return { protocol, port, sockets, release };
   }
