@@ -4,7 +4,7 @@ import type { CommandSpec } from "./command.ts";
 import type { FlagSpec } from "./flags/spec.ts";
 import { flagUsages } from "./flags/usage.ts";
 import type { Streams } from "./streams.ts";
-import { type CommandEntry, type GroupEntry, isGroup, type TreeEntry } from "./tree.ts";
+import { type CommandEntry, type GroupEntry, isGroup, type TreeEntry } from "./tree/entry.ts";
 
 const namePadding = 11;
 

@@ -9,7 +9,8 @@ import { bool, custom, type FlagSpec, list, text } from "./flags/spec.ts";
 import { groupHelp, rootHelp } from "./help.ts";
 import { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
-import { type GroupEntry, isGroup, type TreeEntry, tree } from "./tree.ts";
+import { type GroupEntry, isGroup, type TreeEntry } from "./tree/entry.ts";
+import { tree } from "./tree/tree.ts";
 import { clientVersion, programName } from "./version.ts";
 
 const description = "A self-sufficient runtime for containers";

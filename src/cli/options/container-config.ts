@@ -70,6 +70,11 @@ export function containerConfig(
   };
 }
 
+/** Each variable once, with the value that was given last. */
+function lastOfEach(env: readonly string[]): string[] {
+  return [...new Map(env.map((pair) => [cut(pair, "=").before, pair])).values()];
+}
+
 /** CAP_NAME in upper case, each once; ALL stays. */
 function capabilities(names: readonly string[]): string[] {
   const full = names.map((name) => name.toUpperCase().replace(/^(?!ALL$|CAP_)/, "CAP_"));
@@ -89,7 +94,7 @@ function parseProcess(
   const attachStdin = stdin || attach.includes("stdin");
   const env = readPairs(
     flags.list("env-file"),
-    [...extraEnv, ...flags.list("env")],
+    [...extraEnv, ...lastOfEach(flags.list("env"))],
     (name) => process.env[name],
   );
   const health = parseHealth(flags);

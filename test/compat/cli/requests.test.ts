@@ -25,7 +25,10 @@ function withoutZeros(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutZeros);
   if (typeof value !== "object" || value === null) return value;
   const fields = Object.entries(value).map(([key, field]) => [key, withoutZeros(field)] as const);
-  return Object.fromEntries(fields.filter(([, field]) => !isZero(field)));
+  const kept = Object.fromEntries(fields.filter(([, field]) => !isZero(field)));
+  // Docker's client sends -e and -v in the order of a Go map, which is none.
+  for (const key of ["Env", "Binds"]) if (Array.isArray(kept[key])) kept[key] = kept[key].toSorted();
+  return kept;
 }
 
 function isZero(value: unknown): boolean {
@@ -82,7 +85,7 @@ describe.skipIf(missing !== undefined)("requests are Docker's", () => {
     "--mount type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1777 --tmpfs /run --tmpfs /tmp:size=64m busybox",
     "--mount foo busybox",
     "--mount type=tmpfs,dst=/a,volume-nocopy busybox",
-    "-e A=b -e C= -e NOT_SET_ANYWHERE -l a=b -l c busybox",
+    "-e A=b -e C= -e NOT_SET_ANYWHERE -e A=last -l a=b -l c busybox",
     "-e =x busybox",
     "--env-file /nowhere busybox",
     "--ulimit nofile=10:20 --ulimit core=-1 busybox",
