@@ -2,7 +2,7 @@
 
 import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
 import { type Netlink, setLink } from "../kernel/index.ts";
-import type { Resolvers } from "../proxy/index.ts";
+import type { ResolverPorts, Resolvers } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Background } from "./background.ts";
@@ -71,6 +71,9 @@ export interface Controller {
   /** The sandbox of a container that runs. */
   sandbox(containerId: string): Sandbox | undefined;
 
+  /** A sandbox's resolver listens on other ports than before. */
+  redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void>;
+
   /** Resolves when deletions that follow their answer are done. */
   settle(): Promise<void>;
   /**
@@ -130,6 +133,11 @@ class NetworkController implements Controller {
 
   sandbox(containerId: string): Sandbox | undefined {
     return this.#parts.sandboxes.get(containerId);
+  }
+
+  async redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void> {
+    const sandbox = [...this.#parts.sandboxes.values()].find(({ id }) => id === sandboxId);
+    await sandbox?.redirectDns(ports);
   }
 
   async settle(): Promise<void> {

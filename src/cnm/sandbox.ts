@@ -1,6 +1,7 @@
 // A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
 // lock: no two changes of one sandbox run at once.
 
+import type { ResolverPorts } from "../proxy/index.ts";
 import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { allDone } from "./all-done.ts";
@@ -134,6 +135,11 @@ export class Sandbox {
     const indexes = endpoints.map(({ record }) => record.link?.index ?? 0);
     this.#nextIndex = Math.max(2, ...indexes.map((index) => index + 1));
     await this.#settle();
+  }
+
+  /** Its resolver listens on other ports now: queries are led there. */
+  async redirectDns(ports: ResolverPorts): Promise<void> {
+    if (!this.#deleted) await this.#netns?.setDnsRedirect(ports);
   }
 
   /** Links of other containers may name one that came or went. */

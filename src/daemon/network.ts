@@ -19,8 +19,9 @@ import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
-import { type ProxyHandle, startProxy } from "../proxy/index.ts";
+import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
+import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Config, NetworkConfig } from "./config.ts";
@@ -47,6 +48,12 @@ export async function buildNetwork(
   { store, hostId, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
+  const built: { controller?: Controller } = {};
+  const portsMoved = (sandboxId: string, ports: ResolverPorts) => {
+    built.controller?.redirectDns(sandboxId, ports).catch((error) => {
+      log.error({ sandbox: sandboxId, reason: errorMessage(error) }, "cannot lead a sandbox to its resolver");
+    });
+  };
   const openings = [
     owned(undo, "restore sysctls", {
       opening: openHostSysctl(join(config.execRoot, "sysctls.json")),
@@ -54,7 +61,7 @@ export async function buildNetwork(
     }),
     owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
     owned(undo, "remove firewall", { opening: openFirewall(network, log), close: (it) => it.stop() }),
-    owned(undo, "end proxy", { opening: openProxy(config, log), close: (it) => it.stop() }),
+    owned(undo, "end proxy", { opening: openProxy(config, { log, portsMoved }), close: (it) => it.stop() }),
   ] as const;
   // all of them, also when one fails: what was opened is on the undo stack then
   await Promise.allSettled(openings);
@@ -93,6 +100,7 @@ export async function buildNetwork(
     live: new Set(),
     log: log.child({ part: "cnm" }),
   });
+  built.controller = controller;
   undo.defer("close controller", () => controller.close());
   await proxy.sweep();
   return { controller, firewall };
@@ -109,11 +117,15 @@ async function owned<T>(
   return it;
 }
 
-function openProxy({ execRoot }: Config, log: Log): Promise<ProxyHandle> {
+function openProxy(
+  { execRoot }: Config,
+  { log, portsMoved }: { readonly log: Log; readonly portsMoved: NonNullable<ProxyOptions["portsMoved"]> },
+): Promise<ProxyHandle> {
   return startProxy({
     command: [findProgram("tsdocker-proxy")],
     controlPath: join(execRoot, "proxy.sock"),
     logPath: join(execRoot, "proxy.log"),
+    portsMoved,
     log: log.child({ part: "proxy" }),
   });
 }
