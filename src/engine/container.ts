@@ -63,7 +63,9 @@ export class Container {
   lastHealth: Health | undefined;
   paused = false;
   removing = false;
-  /** Set while a restart is due. */
+  /** Its policy starts it again: from its end until it runs. */
+  isRestarting = false;
+  /** Set while the restart is due. */
   restartTimer: NodeJS.Timeout | undefined;
   restartDelayMs = 0;
   /** A stop was asked for while it ran: the restart policy keeps still. */
@@ -88,10 +90,6 @@ export class Container {
 
   get isRunning(): boolean {
     return this.running !== undefined;
-  }
-
-  get isRestarting(): boolean {
-    return this.restartTimer !== undefined;
   }
 
   /** Attributes that every event about it carries. */

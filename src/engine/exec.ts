@@ -1,7 +1,7 @@
 // Further processes in a running container.
 
-import type { ExecProcess } from "../runtime/index.ts";
-import { conflict, invalid, notFound } from "../util/errors.ts";
+import { type ExecProcess, startFailureExitCode } from "../runtime/index.ts";
+import { conflict, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
@@ -139,7 +139,7 @@ async function run(
     await execution.process.start();
   } catch (error) {
     execution.state = "exited";
-    execution.exitCode = 126;
+    execution.exitCode = startFailureExitCode(errorMessage(error));
     streams.end();
     await execution.process?.delete().catch(() => undefined);
     await execution.process?.stdio.close();

@@ -10,6 +10,7 @@ import { startLocked } from "./start.ts";
 
 /** A grandchild may hold the output open after the process is gone. */
 const drainGraceMs = 2000;
+const killedExitCode = 128 + 9;
 
 /** Waits for the end of a running container and deals with it. */
 export function followExit(context: EngineContext, container: Container, running: Running): void {
@@ -33,8 +34,11 @@ interface Exit {
 
 async function settle(context: EngineContext, container: Container, exit: Exit): Promise<void> {
   try {
-    await exit.running.task.stdio.drained(drainGraceMs);
-    await context.locks.run(container.id, () => settleLocked(context, container, exit));
+    const [oomKilled] = await Promise.all([
+      ranOutOfMemory(container, exit),
+      exit.running.task.stdio.drained(drainGraceMs),
+    ]);
+    await context.locks.run(container.id, () => settleLocked(context, container, { ...exit, oomKilled }));
   } catch (error) {
     context.log.error(
       { container: container.id, reason: errorMessage(error) },
@@ -43,9 +47,21 @@ async function settle(context: EngineContext, container: Container, exit: Exit):
   }
 }
 
-async function settleLocked(context: EngineContext, container: Container, exit: Exit): Promise<void> {
+/** Asked before the task is deleted, and with it what the kernel counted. */
+async function ranOutOfMemory(container: Container, { running, code }: Exit): Promise<boolean> {
+  const isLimited = container.record.spec.resources.memoryBytes !== undefined;
+  if (code === 0 || (code !== killedExitCode && !isLimited)) return false;
+  const metrics = await running.task.metrics().catch(() => undefined);
+  return (metrics?.oomKills ?? 0) > 0;
+}
+
+async function settleLocked(
+  context: EngineContext,
+  container: Container,
+  exit: Exit & { readonly oomKilled: boolean },
+): Promise<void> {
   if (container.running !== exit.running) return;
-  const { running, code } = exit;
+  const { running, code, oomKilled } = exit;
   const networkIds = networkIdsOf(container);
   container.health?.stop();
   container.health = undefined;
@@ -55,15 +71,24 @@ async function settleLocked(context: EngineContext, container: Container, exit: 
   container.running = undefined;
   const written = context.registry.change(container, {
     restartCount: container.record.restartCount + (again ? 1 : 0),
-    state: { ...container.record.state, phase: "exited", pid: 0, exitCode: code, finishedAt: exit.at },
+    state: {
+      ...container.record.state,
+      phase: "exited",
+      pid: 0,
+      exitCode: code,
+      oomKilled,
+      finishedAt: exit.at,
+    },
   });
+  // planned before the first wait, so that a stop that comes now calls it off
+  if (again) planRestart(context, container, running);
   container.streams.end();
+  if (oomKilled) context.events.publish("container", "oom", container.id, container.attributes);
   publishEnd(context, container, { ...exit, startedAt: running.startedAt });
   if (!again) container.tellExit({ statusCode: code });
   publishMembership(context, container, { action: "disconnect", networkIds });
   await Promise.all([written, running.undo.dispose()]);
-  if (again) planRestart(context, container, running);
-  else if (container.record.spec.autoRemove && !context.isShuttingDown()) {
+  if (!again && container.record.spec.autoRemove && !context.isShuttingDown()) {
     await removeLocked(context, container, { force: false, volumes: true });
   }
 }
@@ -80,6 +105,7 @@ function publishEnd(
 
 function planRestart(context: EngineContext, container: Container, last: Running): void {
   container.restartDelayMs = restartDelay(container.restartDelayMs, Date.now() - last.startedAt.getTime());
+  container.isRestarting = true;
   container.restartTimer = setTimeout(() => {
     void context.locks.run(container.id, async () => {
       if (container.restartTimer === undefined || container.running || container.removing) return;
@@ -91,11 +117,12 @@ function planRestart(context: EngineContext, container: Container, last: Running
   }, container.restartDelayMs);
 }
 
-/** Calls a planned restart off; who waits for the exit is answered. */
+/** Calls a planned restart off; who waits for the exit is answered. False: there is none, or it has begun. */
 export function cancelRestart(container: Container): boolean {
   if (container.restartTimer === undefined) return false;
   clearTimeout(container.restartTimer);
   container.restartTimer = undefined;
+  container.isRestarting = false;
   container.tellExit({ statusCode: container.record.state.exitCode });
   return true;
 }

@@ -142,6 +142,10 @@ async function disconnect(
     const { spec } = container.record;
     if (spec.networkMode.kind === "host") throw invalid("container cannot be disconnected from host network");
     const endpoint = findEndpoint(container, network);
+    if (spec.networkMode.kind === "none" && network.record.driver === "null" && !container.running) {
+      const left = { ...spec, networkMode: { kind: "default" } as const, endpoints: [] };
+      return await context.registry.change(container, { spec: left });
+    }
     if (!endpoint) {
       throw new EngineError(
         "internal",

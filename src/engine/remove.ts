@@ -7,7 +7,7 @@ import { containerFolder } from "./create.ts";
 import { cancelRestart } from "./exit.ts";
 import { matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
-import { killContainer } from "./stop.ts";
+import { killContainer, startEnded } from "./stop.ts";
 import type { Filters } from "./types.ts";
 
 export interface Removal {
@@ -26,6 +26,7 @@ export async function removeContainer(
   container.removing = true;
   try {
     cancelRestart(container);
+    await startEnded(context, container);
     if (container.running) await killContainer(context, container, "SIGKILL").catch(ignoreNotRunning);
     await context.locks.run(container.id, () => removeLocked(context, container, removal));
   } catch (error) {

@@ -55,7 +55,7 @@ export async function specOf(
       args: [container.record.path, ...container.record.args],
       env: [...homeOf(spec, user), ...spec.env],
       terminal: spec.tty,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      user: processUser(user),
       noNewPrivileges: security.noNewPrivileges,
       ...(spec.workingDir && { cwd: spec.workingDir }),
       ...(spec.consoleSize && spec.tty && { consoleSize: spec.consoleSize }),
@@ -110,7 +110,7 @@ export async function execProcess(
     {
       args: exec.command,
       env: exec.user === undefined ? exec.env : [`HOME=${user.home}`, ...exec.env],
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      user: processUser(user),
       terminal: exec.tty,
       privileged: exec.privileged,
       ...(exec.workingDir && { cwd: exec.workingDir }),
@@ -178,6 +178,11 @@ function sharedMemory(context: EngineContext, spec: ContainerSpec): SharedMemory
     return { kind: "bind", source: `/proc/${owner.running?.task.pid ?? 0}/root/dev/shm` };
   }
   return { kind: "private", sizeBytes: spec.shmSizeBytes || context.settings.shmSizeBytes };
+}
+
+/** The primary group is named among the others too, else dropping it would give rights away (CVE-2022-36109). */
+function processUser({ uid, gid, additionalGids }: ResolvedUser): SpecInput["process"]["user"] {
+  return { uid, gid, additionalGids: [...new Set([gid, ...additionalGids])] };
 }
 
 function filesOf(context: EngineContext, container: Container): SpecInput["files"] {

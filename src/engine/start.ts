@@ -43,6 +43,7 @@ export async function startLocked(context: EngineContext, container: Container):
   try {
     await bringUp(context, container);
   } catch (error) {
+    container.isRestarting = false;
     await noteFailure(context, container, error);
     throw error;
   }
@@ -72,6 +73,7 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   );
   const startedAt = new Date();
   container.running = { task, sandbox, undo: undo.move(), startedAt };
+  container.isRestarting = false;
   followExit(context, container, container.running);
   await context.registry.change(container, {
     stoppedByHand: false,

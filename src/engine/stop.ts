@@ -24,6 +24,7 @@ export async function stopContainer(
   container.stopRequested = true;
   const wasWaiting = cancelRestart(container);
   await context.registry.change(container, { stoppedByHand: true });
+  await startEnded(context, container);
   const { running } = container;
   if (!running) {
     if (wasWaiting) return;
@@ -31,6 +32,11 @@ export async function stopContainer(
   }
   await endProcess(context, container, { running, signal, timeoutS: timeoutOf(container, options) });
   context.events.publish("container", "stop", container.id, container.attributes);
+}
+
+/** Waits for a start that is under way. */
+export async function startEnded(context: EngineContext, container: Container): Promise<void> {
+  await context.locks.run(container.id, () => undefined);
 }
 
 function timeoutOf(container: Container, options: StopOptions): number {

@@ -8,7 +8,7 @@ import type { Connection } from "../connection.ts";
 import { terminalSize } from "../containers/routes.ts";
 import { readConsoleSize } from "../containers/spec.ts";
 import { defaultDetachKeys, parseDetachKeys } from "../detach-keys.ts";
-import { errorBytes, outputContentType } from "../frames.ts";
+import { outputBytes, outputContentType } from "../frames.ts";
 import { created, done, get, ok, post, type Route, streamed } from "../route.ts";
 import {
   type CreateExecRequest,
@@ -83,7 +83,8 @@ async function start(execs: Engine["execs"], call: Call, { request, connection }
     const detachKeys = parseDetachKeys(spec.detachKeys ?? defaultDetachKeys);
     await carryAttach(connection, { session, detachKeys });
   } catch (error) {
-    await connection.write(errorBytes(errorMessage(error), tty));
+    const data = Buffer.from(`${errorMessage(error)}\r\n`);
+    await connection.write(outputBytes({ stream: "stdout", data }, tty));
     connection.end();
   }
 }
