@@ -1,0 +1,506 @@
+// A container's life, from create to rm, as the docker CLI and the API tell it.
+
+import { afterEach, describe, expect, test } from "vitest";
+import { until } from "./run.ts";
+import { useSite } from "./site.ts";
+
+const site = useSite();
+const daemon = () => site().daemon;
+const ok = (...args: readonly string[]) => daemon().ok(...args);
+const docker = (...args: readonly string[]) => daemon().docker(...args);
+const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
+
+/** A container that runs until it is stopped, and ends at once when it is asked to. */
+const idle = ["busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"] as const;
+const start = (name: string, ...flags: readonly string[]) =>
+  ok("run", "-d", "--name", name, ...flags, ...idle);
+
+afterEach(() => daemon().removeAll());
+
+describe("running and ending", () => {
+  test("create, start, stop, start again and remove", async () => {
+    const id = await ok("create", "--name", "cc", ...idle);
+    expect((await inspect("cc")).State).toMatchObject({ Status: "created", Running: false, Pid: 0 });
+    await ok("start", "cc");
+    const running = await inspect("cc");
+    expect(running).toMatchObject({
+      Id: id,
+      Name: "/cc",
+      State: { Status: "running", Running: true, ExitCode: 0 },
+    });
+    expect(running.State.Pid).toBeGreaterThan(1);
+    await ok("stop", "cc");
+    expect((await inspect("cc")).State).toMatchObject({
+      Status: "exited",
+      Running: false,
+      Pid: 0,
+      ExitCode: 0,
+    });
+    await ok("start", "cc");
+    await ok("rm", "-f", "cc");
+    expect((await daemon().api("GET", "/containers/cc/json")).status).toBe(404);
+    expect(await daemon().containerSnapshots()).toEqual([]);
+  });
+
+  test("a second start and a second stop change nothing and say so", async () => {
+    await start("cc");
+    expect((await daemon().api("POST", "/containers/cc/start")).status).toBe(304);
+    await ok("stop", "cc");
+    expect((await daemon().api("POST", "/containers/cc/stop")).status).toBe(304);
+  });
+
+  test("stop kills what does not listen, and the exit code tells", async () => {
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "deaf",
+      "busybox",
+      "sh",
+      "-c",
+      "trap '' TERM; while :; do sleep 0.05; done",
+    );
+    await ok("stop", "-t", "0", "deaf");
+    expect((await inspect("deaf")).State.ExitCode).toBe(137);
+  });
+
+  test("kill sends the signal that was named", async () => {
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "cc",
+      "busybox",
+      "sh",
+      "-c",
+      "trap 'exit 5' USR1; echo up; while :; do sleep 0.05; done",
+    );
+    await until("it listens", async () => (await ok("logs", "cc")) === "up");
+    await ok("kill", "-s", "USR1", "cc");
+    expect(await ok("wait", "cc")).toBe("5");
+    const late = await docker("kill", "cc");
+    expect(late.code).toBe(1);
+    expect(late.stderr).toMatch(/cannot kill container: cc: container [0-9a-f]{64} is not running/i);
+  });
+
+  test("restart gives a new process and keeps the id", async () => {
+    await start("cc");
+    const before = await inspect("cc");
+    await ok("restart", "cc");
+    const after = await inspect("cc");
+    expect(after.Id).toBe(before.Id);
+    expect(after.State.Pid).not.toBe(before.State.Pid);
+    expect(after.RestartCount).toBe(0);
+  });
+
+  test("pause stops the clock, unpause starts it", async () => {
+    await start("cc");
+    await ok("pause", "cc");
+    expect((await inspect("cc")).State).toMatchObject({ Status: "paused", Paused: true, Running: true });
+    expect(await ok("ps", "--format", "{{.Status}}")).toMatch(/\(Paused\)$/);
+    expect((await docker("exec", "cc", "true")).stderr).toMatch(
+      /is paused, unpause the container before exec/,
+    );
+    await ok("unpause", "cc");
+    expect((await inspect("cc")).State.Status).toBe("running");
+    expect((await daemon().api("POST", "/containers/cc/unpause")).status).toBe(500);
+  });
+
+  test("rename takes effect for every look-up", async () => {
+    await start("old");
+    await ok("rename", "old", "new");
+    expect((await daemon().api("GET", "/containers/old/json")).status).toBe(404);
+    expect((await inspect("new")).Name).toBe("/new");
+    await start("old");
+    expect((await docker("rename", "old", "new")).stderr).toMatch(
+      /Conflict\. The container name "\/new" is already in use by container/,
+    );
+  });
+
+  test("wait answers with the exit code, also for one that is removed on its end", async () => {
+    await ok("create", "--rm", "--name", "cc", "busybox", "sh", "-c", "exit 3");
+    const waiting = daemon().ask("POST", "/containers/cc/wait?condition=removed");
+    await ok("start", "cc");
+    expect(await waiting).toMatchObject({ StatusCode: 3 });
+    await until("it is gone", async () => (await daemon().api("GET", "/containers/cc/json")).status === 404);
+  });
+
+  test("a name is free the moment run --rm returns", async () => {
+    for (let round = 0; round < 3; round++) {
+      const { code, stderr } = await docker("run", "--rm", "--name", "again", "busybox", "true");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    }
+  });
+
+  test("rm refuses a running container, rm -f does not", async () => {
+    const id = await start("cc");
+    const refused = await daemon().api("DELETE", "/containers/cc");
+    expect(refused.status).toBe(409);
+    expect(refused.body.message).toMatch(
+      /cannot remove container "\/cc": container is running: stop the container/,
+    );
+    expect(await ok("rm", "-f", id.slice(0, 12))).toBe(id.slice(0, 12));
+  });
+
+  test("prune removes what has ended and names it", async () => {
+    await start("stays");
+    const id = await ok("create", "--name", "goes", "busybox", "true");
+    expect((await daemon().ask("POST", "/containers/prune")).ContainersDeleted).toEqual([id]);
+    expect(await ok("ps", "-a", "--format", "{{.Names}}")).toBe("stays");
+  });
+});
+
+describe("exit codes of run", () => {
+  const cases = [
+    ["its own", ["busybox", "sh", "-c", "exit 42"], 42],
+    ["126 for what is not executable", ["busybox", "/etc/passwd"], 126],
+    ["127 for what does not exist", ["busybox", "no-such-command"], 127],
+    ["125 for what the daemon refuses", ["--network", "nowhere", "busybox", "true"], 125],
+  ] as const;
+  for (const client of ["docker", "tsdocker"] as const) {
+    test.each(cases)(`${client}: %s`, async (_, args, code) => {
+      const ran = await daemon().client(client, ["run", "--rm", ...args]);
+      expect(ran.code, ran.stderr).toBe(code);
+      expect(await ok("ps", "-aq", "--filter", "status=running")).toBe("");
+    });
+  }
+
+  test("a command that does not exist leaves a container without network, rules or task", async () => {
+    const before = await daemon().snapshot();
+    await docker("run", "--name", "cc", "-p", "8080:80", "busybox", "no-such-command");
+    expect((await inspect("cc")).State).toMatchObject({ Status: "created", ExitCode: 127 });
+    await daemon().expectBackTo(before);
+  });
+});
+
+describe("restart policies", () => {
+  test("on-failure:2 tries twice more, then gives up", async () => {
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "cc",
+      "--restart",
+      "on-failure:2",
+      "busybox",
+      "sh",
+      "-c",
+      "echo try; exit 9",
+    );
+    const state = await until("it gives up", async () => {
+      const { State, RestartCount } = await inspect("cc");
+      return RestartCount === 2 && State.Status === "exited" && State;
+    });
+    expect(state.ExitCode).toBe(9);
+    expect((await ok("logs", "cc")).split("\n")).toEqual(["try", "try", "try"]);
+  });
+
+  test("on-failure leaves alone what ended well", async () => {
+    await ok("run", "-d", "--name", "cc", "--restart", "on-failure", "busybox", "true");
+    expect(await ok("wait", "cc")).toBe("0");
+    expect((await inspect("cc")).RestartCount).toBe(0);
+  });
+
+  test("always brings it back with its network, until it is stopped by hand", async () => {
+    await ok("run", "-d", "--name", "cc", "--restart", "always", ...idle);
+    const { Pid } = (await inspect("cc")).State;
+    process.kill(Pid, "SIGKILL");
+    await until("it is back", async () => {
+      const { State, NetworkSettings } = await inspect("cc");
+      return State.Running && State.Pid !== Pid && NetworkSettings.Networks.bridge.IPAddress !== "";
+    });
+    await ok("stop", "cc");
+    expect((await inspect("cc")).State.Status).toBe("exited");
+  });
+
+  test("stop ends a container that waits for its restart", async () => {
+    await ok("run", "-d", "--name", "cc", "--restart", "always", "busybox", "false");
+    await until("it waits", async () => (await inspect("cc")).State.Status === "restarting");
+    await ok("stop", "cc");
+    expect((await inspect("cc")).State.Status).toBe("exited");
+  });
+});
+
+describe("what a process finds", () => {
+  const run = (...args: readonly string[]) => ok("run", "--rm", ...args);
+
+  test("environment, folder, user, hostname", async () => {
+    const said = await run(
+      "-e",
+      "A=b c",
+      "-w",
+      "/var/tmp/new",
+      "-u",
+      "33:8",
+      "-h",
+      "box",
+      "busybox",
+      "sh",
+      "-c",
+      "echo $A; pwd; id -u; id -g; hostname; cat /etc/hostname",
+    );
+    expect(said.split("\n")).toEqual(["b c", "/var/tmp/new", "33", "8", "box", "box"]);
+  });
+
+  test("a user by name with the groups of the image and extra ones", async () => {
+    expect(await run("-u", "www-data", "--group-add", "mail", "--group-add", "4242", "busybox", "id")).toBe(
+      "uid=33(www-data) gid=33(www-data) groups=8(mail),33(www-data),4242",
+    );
+    expect((await docker("run", "--rm", "-u", "nobody-here", "busybox", "id")).stderr).toMatch(
+      /unable to find user nobody-here: no matching entries in passwd file/,
+    );
+  });
+
+  test("ulimits and sysctls", async () => {
+    const said = await run(
+      "--ulimit",
+      "nofile=123:456",
+      "--sysctl",
+      "net.ipv4.ip_default_ttl=77",
+      "busybox",
+      "sh",
+      "-c",
+      "ulimit -Sn; ulimit -Hn; cat /proc/sys/net/ipv4/ip_default_ttl",
+    );
+    expect(said.split("\n")).toEqual(["123", "456", "77"]);
+  });
+
+  test("limits of memory, processes and CPU", async () => {
+    const said = await run(
+      "-m",
+      "32m",
+      "--pids-limit",
+      "50",
+      "--cpus",
+      "0.5",
+      "busybox",
+      "sh",
+      "-c",
+      "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || (cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; cut -d' ' -f1 /sys/fs/cgroup/cpu.max)",
+    );
+    expect(said.split("\n")).toEqual(["33554432", "50", "50000"]);
+  });
+
+  test("one that eats more memory than it may is killed, and inspect says why", async () => {
+    await docker(
+      "run",
+      "--name",
+      "cc",
+      "-m",
+      "16m",
+      "--memory-swap",
+      "16m",
+      "busybox",
+      "sh",
+      "-c",
+      "x=x; while :; do x=$x$x; done",
+    );
+    expect((await inspect("cc")).State).toMatchObject({ ExitCode: 137, OOMKilled: true });
+  });
+
+  test("a read-only root with a place to write", async () => {
+    const said = await run(
+      "--read-only",
+      "--tmpfs",
+      "/scratch:size=1m",
+      "busybox",
+      "sh",
+      "-c",
+      "touch /x 2>&1; touch /scratch/x && echo fine; df -k /scratch | tail -1 | awk '{print $2}'",
+    );
+    expect(said.split("\n")).toEqual(["touch: /x: Read-only file system", "fine", "1024"]);
+  });
+
+  test("Docker's capabilities, fewer, more, all", async () => {
+    const caps = async (...flags: string[]) =>
+      (await run(...flags, "busybox", "grep", "CapEff", "/proc/self/status")).split("\t")[1];
+    expect(await caps()).toBe("00000000a80425fb");
+    expect(await caps("--cap-drop", "ALL")).toBe("0000000000000000");
+    expect(await caps("--cap-drop", "ALL", "--cap-add", "NET_ADMIN")).toBe("0000000000001000");
+  });
+
+  test("an init that reaps", async () => {
+    const said = await docker("run", "--rm", "--init", "busybox", "cat", "/proc/1/comm");
+    expect(said.stdout.trim() || said.stderr).toMatch(/docker-init|tini|init/);
+  });
+});
+
+describe("update", () => {
+  test("changes limits of a running container and its restart policy", async () => {
+    await start("cc", "-m", "64m");
+    await ok("update", "-m", "48m", "--memory-swap", "96m", "--restart", "unless-stopped", "cc");
+    expect((await inspect("cc")).HostConfig).toMatchObject({
+      Memory: 48 << 20,
+      RestartPolicy: { Name: "unless-stopped" },
+    });
+    const said = await ok(
+      "exec",
+      "cc",
+      "sh",
+      "-c",
+      "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max",
+    );
+    expect(said).toBe(String(48 << 20));
+  });
+});
+
+describe("looking at it", () => {
+  test("top shows the processes with the host's PIDs", async () => {
+    await start("cc");
+    const { Pid } = (await inspect("cc")).State;
+    const { Titles, Processes } = await daemon().ask("GET", "/containers/cc/top");
+    const pids = Processes.map((row: string[]) => row[Titles.indexOf("PID")]);
+    expect(pids).toContain(String(Pid));
+    await ok("stop", "cc");
+    expect((await daemon().api("GET", "/containers/cc/top")).status).toBe(409);
+  });
+
+  test("stats count memory, processor and network", async () => {
+    await start("cc");
+    const stats = await daemon().ask("GET", "/containers/cc/stats?stream=0&one-shot=1");
+    expect(stats.name).toBe("/cc");
+    expect(stats.memory_stats.usage).toBeGreaterThan(0);
+    expect(stats.cpu_stats.cpu_usage.total_usage).toBeGreaterThan(0);
+    expect(stats.pids_stats.current).toBeGreaterThan(0);
+    expect(stats.networks.eth0.rx_bytes).toBeGreaterThanOrEqual(0);
+    expect(await ok("stats", "--no-stream", "--format", "{{.Name}}")).toBe("cc");
+  });
+
+  test("ps filters by name, label, status, network and ancestor", async () => {
+    await start("one", "--label", "tier=front");
+    await ok("create", "--name", "two", "busybox", "true");
+    const names = (...filters: string[]) =>
+      ok("ps", "-a", "--format", "{{.Names}}", ...filters.flatMap((it) => ["--filter", it]));
+    expect(await names("name=one")).toBe("one");
+    expect(await names("label=tier=front")).toBe("one");
+    expect(await names("status=created")).toBe("two");
+    expect((await names("network=bridge")).split("\n").sort()).toEqual(["one", "two"]);
+    expect((await names("ancestor=busybox")).split("\n").sort()).toEqual(["one", "two"]);
+    expect((await docker("ps", "--filter", "colour=red")).stderr).toContain("invalid filter 'colour'");
+  });
+});
+
+describe("events", () => {
+  const actions = () => daemon().events.map(({ Type, Action }) => `${Type} ${Action}`);
+
+  test("come in Docker's order", async () => {
+    const from = actions().length;
+    await ok("network", "create", "n");
+    await ok("run", "--rm", "--network", "n", "busybox", "true");
+    await ok("network", "rm", "n");
+    await until("all are told", () => actions().includes("network destroy", from));
+    expect(actions().slice(from)).toEqual([
+      "network create",
+      "container create",
+      "container attach",
+      "network connect",
+      "container start",
+      "container die",
+      "network disconnect",
+      "container destroy",
+      "network destroy",
+    ]);
+  });
+
+  test("carry names, exit codes and signals, and are kept for those who come later", async () => {
+    const since = Date.now() / 1000;
+    await start("cc", "--label", "a=b");
+    await ok("kill", "cc");
+    const text = await ok(
+      "events",
+      "--since",
+      String(since),
+      "--until",
+      String(Date.now() / 1000),
+      "--format",
+      "{{json .}}",
+    );
+    const events = text.split("\n").map((line) => JSON.parse(line));
+    const of = (action: string) => events.find(({ Action }) => Action === action)?.Actor.Attributes;
+    expect(of("start")).toMatchObject({ name: "cc", image: "busybox", a: "b" });
+    expect(of("kill")).toMatchObject({ signal: "9" });
+    expect(of("die")).toMatchObject({ exitCode: "137" });
+    expect(of("connect")).toMatchObject({ name: "bridge", type: "bridge" });
+  });
+});
+
+describe("health", () => {
+  test("a check turns a container healthy, then unhealthy, and says what it printed", async () => {
+    await start(
+      "cc",
+      "--health-cmd",
+      "test ! -e /sick && echo well || { echo ill; exit 1; }",
+      "--health-interval",
+      "100ms",
+      "--health-retries",
+      "2",
+    );
+    const health = async () => (await inspect("cc")).State.Health;
+    const becomes = (status: string) =>
+      until(`it is ${status}`, async () => (await health()).Status === status);
+    await becomes("healthy");
+    expect((await health()).Log.at(-1)).toMatchObject({ ExitCode: 0, Output: "well\n" });
+    expect(await ok("ps", "--format", "{{.Status}}")).toMatch(/\(healthy\)$/);
+    await ok("exec", "cc", "touch", "/sick");
+    await becomes("unhealthy");
+    expect((await health()).FailingStreak).toBeGreaterThanOrEqual(2);
+    expect(daemon().events.map(({ Action }) => Action)).toEqual(
+      expect.arrayContaining(["health_status: healthy", "health_status: unhealthy"]),
+    );
+  });
+});
+
+describe("volumes and binds", () => {
+  test("a named volume outlives its containers and starts with the image's files", async () => {
+    await ok("run", "--rm", "-v", "data:/etc", "busybox", "sh", "-c", "echo kept > /etc/new");
+    expect(
+      await ok(
+        "run",
+        "--rm",
+        "-v",
+        "data:/d:ro",
+        "busybox",
+        "sh",
+        "-c",
+        "cat /d/new; ls /d/passwd; touch /d/x 2>&1 || true",
+      ),
+    ).toBe("kept\n/d/passwd\ntouch: /d/x: Read-only file system");
+    expect(await ok("volume", "ls", "-q")).toBe("data");
+    await ok("create", "--name", "user", "-v", "data:/d", "busybox");
+    expect((await docker("volume", "rm", "data")).stderr).toMatch(/volume is in use - \[[0-9a-f]{64}\]/);
+  });
+
+  test("an anonymous volume goes with run --rm and stays without", async () => {
+    await ok("run", "--rm", "-v", "/d", "busybox", "true");
+    expect(await ok("volume", "ls", "-q")).toBe("");
+    await ok("run", "--name", "cc", "-v", "/d", "busybox", "true");
+    await ok("rm", "cc");
+    expect(await ok("volume", "ls", "-q")).toMatch(/^[0-9a-f]{64}$/);
+    await ok("volume", "prune", "-f");
+    expect(await ok("volume", "ls", "-q")).toBe("");
+  });
+
+  test("a bind shows the host's folder; -v makes one that is missing, --mount refuses", async () => {
+    const folder = `${daemon().folder}/shared`;
+    await ok("run", "--rm", "-v", `${folder}:/s`, "busybox", "sh", "-c", "echo hello > /s/x");
+    expect(
+      await ok("run", "--rm", "--mount", `type=bind,src=${folder},dst=/s,readonly`, "busybox", "cat", "/s/x"),
+    ).toBe("hello");
+    const refused = await docker(
+      "run",
+      "--rm",
+      "--mount",
+      `type=bind,src=${folder}/none,dst=/s`,
+      "busybox",
+      "true",
+    );
+    expect(refused.code).toBe(125);
+    expect(refused.stderr).toMatch(/bind source path does not exist: .*\/none/);
+    expect(await ok("ps", "-aq")).toBe("");
+  });
+
+  test("volumes-from gives one container's volumes to another", async () => {
+    await ok("run", "--name", "first", "-v", "data:/d", "busybox", "sh", "-c", "echo hi > /d/x");
+    expect(await ok("run", "--rm", "--volumes-from", "first", "busybox", "cat", "/d/x")).toBe("hi");
+  });
+});
