@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isGroup, tree } from "../../../src/cli/tree.ts";
+import { isGroup } from "../../../src/cli/tree/entry.ts";
+import { tree } from "../../../src/cli/tree/tree.ts";
 import { runCli } from "./fake-engine.ts";
 
 const run = (...argv: string[]) => runCli(argv, { DOCKER_CONFIG: "/nowhere", HOME: "/root" });
