@@ -1,0 +1,96 @@
+import { describe, expect, it, vi } from "vitest";
+import { LinkRemoval } from "../../../drivers/bridge/link-removal.ts";
+import * as kernel from "../../../src/kernel/index.ts";
+
+/** A kernel that notes messages and answers when it is told to. */
+function fakeHost() {
+  const messages: string[][] = [];
+  const answers: PromiseWithResolvers<void>[] = [];
+  const send = (...requests: readonly kernel.Request[]) => {
+    messages.push(requests.map(({ words }) => words));
+    const answer = Promise.withResolvers<void>();
+    answers.push(answer);
+    return answer.promise;
+  };
+  const host = { netlink: { send }, link: kernel } as unknown as ConstructorParameters<typeof LinkRemoval>[0];
+  const answered = async (at: number) => {
+    await vi.waitFor(() => expect(messages.length).toBeGreaterThan(at));
+    answers[at]?.resolve();
+  };
+  return { host, messages, answers, answered };
+}
+
+const deletions = (messages: readonly (readonly string[])[]) =>
+  messages.map((words) => words.filter((text) => !text.includes("delete")).length || 1);
+
+describe("link removal", () => {
+  it("deletes a link that somebody waits for at once", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removed = new LinkRemoval(host).remove("br1");
+    await answered(0);
+    await removed;
+    expect(messages).toEqual([["ip link delete br1"]]);
+  });
+
+  it("gathers what nobody waits for, and takes a few at a time", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const all = ["a", "b", "c", "d", "e"].map((name) => removal.remove(name, { lazy: true }));
+    await answered(0);
+    await answered(1);
+    await Promise.all(all);
+    expect(deletions(messages)).toEqual([4, 1]);
+  });
+
+  it("lets what is waited for overtake", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const lazy = ["a", "b", "c", "d", "e", "f"].map((name) => removal.remove(name, { lazy: true }));
+    const freed = removal.freed("f");
+    await answered(0);
+    await freed;
+    await answered(1);
+    await answered(2);
+    await Promise.all(lazy);
+    expect(messages[0]).toEqual(["ip link delete f"]);
+    expect(deletions(messages)).toEqual([1, 4, 1]);
+  });
+
+  it("waits for the one deletion of a name that is asked for twice", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const both = [removal.remove("br1", { lazy: true }), removal.remove("br1")];
+    await answered(0);
+    await Promise.all(both);
+    expect(messages).toHaveLength(1);
+  });
+
+  it("settles when everything is gone", async () => {
+    const { host, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const lazy = removal.remove("br1", { lazy: true });
+    const settled = removal.settle();
+    await answered(0);
+    await settled;
+    await expect(lazy).resolves.toBeUndefined();
+  });
+
+  it("tells those who wait when the kernel refuses, and goes on with the rest", async () => {
+    const { host, answers, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const refused = removal.remove("br1");
+    answers[0]?.reject(new Error("no"));
+    await expect(refused).rejects.toThrow("no");
+    const removed = removal.remove("br2");
+    await answered(1);
+    await removed;
+    expect(messages).toHaveLength(2);
+  });
+
+  it("is content with a link that is gone already (ENODEV)", async () => {
+    const { host, answers } = fakeHost();
+    const removed = new LinkRemoval(host).remove("br1");
+    answers[0]?.reject(new kernel.KernelError("delete br1", 19));
+    await expect(removed).resolves.toBeUndefined();
+  });
+});
