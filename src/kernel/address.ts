@@ -34,6 +34,10 @@ export const scopeNumber = {
   nowhere: 255,
 } as const satisfies Record<Scope, number>;
 
+const scopeByNumber = new Map(
+  Object.entries(scopeNumber).map(([name, number]) => [number as number, name as Scope]),
+);
+
 /** An address on a link. */
 export interface LinkAddress {
   /** Index of the link. */
@@ -142,8 +146,7 @@ export function decodeLinkAddress(payload: Buffer): LinkAddress | undefined {
 
 /** The nearest name; numbers without one count as global. */
 export function scopeOf(number: number): Scope {
-  const found = Object.entries(scopeNumber).find(([, value]) => value === number);
-  return found ? (found[0] as Scope) : "global";
+  return scopeByNumber.get(number) ?? "global";
 }
 
 /** struct ifaddrmsg, and the address both as local and as (absent) peer, as iproute2 sends it. */

@@ -28,6 +28,11 @@ const typeNumber = {
   throw: 9,
 } as const;
 
+// looked up for every route of a dump
+const typeByNumber = new Map(
+  Object.entries(typeNumber).map(([name, number]) => [number as number, name as RouteType]),
+);
+
 /** RTN_*: what is done with a packet. */
 export type RouteType = keyof typeof typeNumber;
 
@@ -150,8 +155,7 @@ export function decodeRoute(payload: Buffer): Route | undefined {
 }
 
 function typeOf(number: number): RouteType {
-  const found = Object.entries(typeNumber).find(([, value]) => value === number);
-  return found ? (found[0] as RouteType) : "unicast";
+  return typeByNumber.get(number) ?? "unicast";
 }
 
 function isUnicast(spec: RouteSpec): boolean {
