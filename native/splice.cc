@@ -168,7 +168,11 @@ Napi::Value forwarderAdd(const Napi::CallbackInfo &info) {
   const bool isStream = target.protocol != IPPROTO_UDP;
   now(info.Env(), [&] {
     unfilter(fd->get());
-    if (isStream && listen(fd->get(), 4096) < 0) fail("listen"); // the kernel caps it at somaxconn
+    if (!isStream) return;
+    // connections that we close stay in TIME_WAIT: they shall not keep the port from its next owner
+    const int on = 1;
+    setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (listen(fd->get(), 4096) < 0) fail("listen"); // the kernel caps it at somaxconn
   });
   forwarder.post([id, fd, target, isStream](ForwardLoop &loop) {
     loop.add(id, isStream ? streamForward(loop, std::move(*fd), target) : datagramForward(loop, std::move(*fd), target));

@@ -79,7 +79,6 @@ export async function buildNetwork(
     log: log.child({ driver: part }),
   });
   const ports = createPorts({});
-  await firewall.start();
   const netnsFolder = join(config.execRoot, "netns");
   undo.defer("remove netns folder", () => kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
@@ -102,6 +101,8 @@ export async function buildNetwork(
   });
   built.controller = controller;
   undo.defer("close controller", () => controller.close());
+  // in one transaction all that was restored: live ports are never without their rules
+  await firewall.start();
   await proxy.sweep();
   return { controller, firewall };
 }

@@ -11,6 +11,7 @@ import { type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
 import { probeNftables } from "./nftables/probe.ts";
 import { noBackend } from "./none.ts";
 import type { Firewall } from "./rules.ts";
+import { staleFlowsIn } from "./stale-flows.ts";
 
 export interface FirewallOptions {
   readonly backend: Firewall["backend"];
@@ -36,11 +37,12 @@ export async function createFirewall(options: FirewallOptions): Promise<OwnedFir
   const { netns, ipv6 = true, loopbackNat = true, iptables = "default", log } = options;
   switch (options.backend) {
     case "nftables":
-      return firewallOn(await nftables({ netns, ipv6, loopbackNat }), log);
+      return firewallOn(await nftables({ netns, ipv6, loopbackNat }), log, staleFlowsIn(netns));
     case "iptables":
       return firewallOn(
         withoutNftables(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns),
         log,
+        staleFlowsIn(netns),
       );
     case "none":
       return firewallOn(noBackend, log);

@@ -5,6 +5,7 @@ import { type Log, silentLog } from "../util/log.ts";
 import type { Backend } from "./backend.ts";
 import { type Before, Ledger } from "./ledger.ts";
 import type { Firewall, Rule } from "./rules.ts";
+import type { StaleFlows } from "./stale-flows.ts";
 
 /** A firewall that the daemon owns. */
 export interface OwnedFirewall extends Firewall {
@@ -29,13 +30,14 @@ interface Wish {
 }
 
 /** A firewall over a back end. */
-export function firewallOn(backend: Backend, log: Log = silentLog): OwnedFirewall {
-  return new GroupCommit(backend, log);
+export function firewallOn(backend: Backend, log: Log = silentLog, staleFlows?: StaleFlows): OwnedFirewall {
+  return new GroupCommit(backend, log, staleFlows);
 }
 
 class GroupCommit implements OwnedFirewall {
   readonly #backend: Backend;
   readonly #log: Log;
+  readonly #staleFlows: StaleFlows | undefined;
   readonly #ledger = new Ledger();
   #state: "collecting" | "running" | "closed" = "collecting";
   #wishes: Wish[] = [];
@@ -44,9 +46,10 @@ class GroupCommit implements OwnedFirewall {
   /** The end of the work under way; transactions, start, resync and stop never overlap. */
   #work: Promise<unknown> = Promise.resolve();
 
-  constructor(backend: Backend, log: Log) {
+  constructor(backend: Backend, log: Log, staleFlows: StaleFlows | undefined) {
     this.#backend = backend;
     this.#log = log;
+    this.#staleFlows = staleFlows;
   }
 
   get backend(): Firewall["backend"] {
@@ -99,7 +102,7 @@ class GroupCommit implements OwnedFirewall {
       try {
         await before();
       } finally {
-        await this.#backend.close();
+        await Promise.all([this.#backend.close(), this.#staleFlows?.close()]);
       }
     });
   }
@@ -155,5 +158,9 @@ class GroupCommit implements OwnedFirewall {
     if (change.removed.length + change.added.length === 0) return;
     this.#log.debug({ removed: change.removed.length, added: change.added.length }, "change firewall rules");
     await this.#backend.apply(change, () => this.#ledger.rules());
+    // the rules are in force: a connection that stays tracked is no reason to take them back
+    await this.#staleFlows?.forget(change).catch((error) => {
+      this.#log.warn({ reason: errorMessage(error) }, "cannot forget connections of changed ports");
+    });
   }
 }

@@ -57,18 +57,52 @@ const batchSize = 512;
 
 /** `conntrack -L`: the entries of a namespace that match. */
 export async function listConntrack(filter: ConntrackFilter, netns?: string): Promise<ConntrackEntry[]> {
-  await using socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
-  return (await find(socket, filter)).map(({ entry }) => entry);
+  await using conntrack = await openConntrack(netns);
+  return await conntrack.list(filter);
 }
 
 /** `conntrack -D`: deletes what matches and nothing else; resolves with how many. A filter of the family alone is refused. */
 export async function deleteConntrack(filter: ConntrackFilter, netns?: string): Promise<number> {
+  await using conntrack = await openConntrack(netns);
+  return await conntrack.delete(filter);
+}
+
+/** The connections of one namespace. */
+export interface Conntrack extends AsyncDisposable {
+  list(filter: ConntrackFilter): Promise<ConntrackEntry[]>;
+  /**
+   * Deletes what matches the filter and, where it is given, `isUnwanted`; resolves with how many.
+   * @throws RangeError for a filter of the family alone
+   */
+  delete(filter: ConntrackFilter, isUnwanted?: (entry: ConntrackEntry) => boolean): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Keeps a socket open for repeated use: closing one right after nftables deletions makes the kernel wait 10 to 15 ms.
+ * Undefined = the process's own namespace.
+ */
+export async function openConntrack(netns?: string): Promise<Conntrack> {
+  const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
+  const close = () => socket.close();
+  return {
+    list: async (filter) => (await find(socket, filter)).map(({ entry }) => entry),
+    delete: (filter, isUnwanted) => deleteFound(socket, filter, isUnwanted),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function deleteFound(
+  socket: NetlinkSocket,
+  filter: ConntrackFilter,
+  isUnwanted: (entry: ConntrackEntry) => boolean = () => true,
+): Promise<number> {
   if (Object.entries(filter).filter(([key, value]) => key !== "family" && value !== undefined).length === 0)
     throw new RangeError("delete conntrack entries: the filter would match every connection");
-  await using socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
-  const requests = (await find(socket, filter)).map(({ payload, entry }) =>
-    deletion(filter.family, payload, entry),
-  );
+  const requests = (await find(socket, filter))
+    .filter(({ entry }) => isUnwanted(entry))
+    .map(({ payload, entry }) => deletion(filter.family, payload, entry));
   let deleted = 0;
   for (let at = 0; at < requests.length; at += batchSize) {
     const batch = requests.slice(at, at + batchSize);

@@ -20,11 +20,13 @@ export {
   nlmType,
 } from "./codec.ts";
 export {
+  type Conntrack,
   type ConntrackEntry,
   type ConntrackFilter,
   type ConntrackTuple,
   deleteConntrack,
   listConntrack,
+  openConntrack,
 } from "./conntrack.ts";
 export { errorCode, hasCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
