@@ -1,6 +1,5 @@
 // Docker contexts: named daemons in ~/.docker/contexts, made by `docker context create`. Read only.
 
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -17,6 +16,8 @@ interface Meta {
 
 /** The daemon a context names. Throws Docker's text when there is no such context. */
 export function readContext(configDirectory: string, name: string): ContextEndpoint {
+  // Importing node:crypto costs 5 ms, and hardly anybody comes here.
+  const { createHash } = process.getBuiltinModule("node:crypto");
   const id = createHash("sha256").update(name).digest("hex");
   const path = join(configDirectory, "contexts", "meta", id, "meta.json");
   const missing = `context ${JSON.stringify(name)}: context not found: open ${path}: no such file or directory`;

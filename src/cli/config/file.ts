@@ -1,7 +1,6 @@
 // ~/.docker/config.json: credentials, formats, detach keys, proxies. Shared with the docker CLI; unknown keys survive.
 
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 
 export interface AuthEntry {
@@ -44,7 +43,7 @@ export interface ConfigFile {
 
 /** The folder of client settings: $DOCKER_CONFIG or ~/.docker. */
 export function configDirectory(env: NodeJS.ProcessEnv): string {
-  return env.DOCKER_CONFIG || join(env.HOME || homedir(), ".docker");
+  return env.DOCKER_CONFIG || join(env.HOME || "/root", ".docker");
 }
 
 /** Reads the settings; an absent file is an empty one. `warn` is told of a file that cannot be read. */

@@ -18,17 +18,14 @@ export class BundledCli implements AsyncDisposable {
 
   static async build(): Promise<BundledCli> {
     const folder = await mkdtemp(join(tmpdir(), `tsdocker-${process.pid}-`));
-    const require =
-      'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
     await build({
       absWorkingDir: root,
       entryPoints: ["src/cli/main.ts"],
-      outfile: join(folder, "tsdocker.mjs"),
+      outfile: join(folder, "tsdocker.cjs"),
       bundle: true,
       platform: "node",
-      format: "esm",
+      format: "cjs",
       target: "node22",
-      banner: { js: require },
       logLevel: "error",
     });
     return new BundledCli(folder);
@@ -36,7 +33,7 @@ export class BundledCli implements AsyncDisposable {
 
   /** The start of a command line that runs it. */
   get command(): readonly [string, ...string[]] {
-    return [process.execPath, "--", join(this.#folder, "tsdocker.mjs")];
+    return [process.execPath, "--", join(this.#folder, "tsdocker.cjs")];
   }
 
   /** Its own name replaced by docker's, for comparing. */
