@@ -1,5 +1,6 @@
 // A container: its record on disk, and what is alive of it in this process.
 
+import type { Mount } from "../runtime/index.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Execution } from "./exec.ts";
 import type { HealthMonitor } from "./health.ts";
@@ -59,6 +60,8 @@ export class Container {
   readonly streams: Streams;
   readonly log: JsonFileLog | undefined;
   running: Running | undefined;
+  /** Which mounts give its root file system; they stay the same. Undefined: containerd is to be asked. */
+  mounts: readonly Mount[] | undefined;
   health: HealthMonitor | undefined;
   lastHealth: Health | undefined;
   paused = false;

@@ -2,6 +2,7 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { chooseCapabilities } from "../runtime/index.ts";
 import { invalid } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
@@ -12,6 +13,7 @@ import { resolveMounts } from "./mounts.ts";
 import { checkName, inventName } from "./names.ts";
 import { checkNetworking } from "./networking.ts";
 import type { EngineContext } from "./parts.ts";
+import { parseSignal } from "./signals.ts";
 import { Streams } from "./streams.ts";
 import type { ContainerSpec, CreatedContainer } from "./types.ts";
 
@@ -30,6 +32,7 @@ export async function createContainer(
   const command = commandOf(spec);
   const warnings = checkNetworking(context, spec);
   checkLogging(context, spec);
+  checkProcess(context, spec);
   await using undo = new Undo(context.log);
   const id = newId();
   const name = asked.name === undefined ? inventName((it) => registry.isNameFree(it)) : checkName(asked.name);
@@ -39,7 +42,7 @@ export async function createContainer(
   const folder = containerFolder(context, id);
   undo.defer("remove folder", () => rm(folder, { recursive: true, force: true }));
   undo.defer("remove snapshot", () => containerd.snapshots.remove(id));
-  const [mounts] = await Promise.all([
+  const [mounts, , rootfs] = await Promise.all([
     resolveMounts(context, spec, undo),
     mkdir(folder, { recursive: true, mode: 0o710 }),
     // the label keeps the snapshot from containerd's garbage collector until a container record names it
@@ -59,6 +62,7 @@ export async function createContainer(
     stoppedByHand: false,
   };
   const container = makeContainer(context, record);
+  container.mounts = rootfs;
   await registry.add(container);
   undo.forget();
   events.publish("container", "create", id, container.attributes);
@@ -81,6 +85,13 @@ export function loggingOf(
   const driver = spec.log.driver ?? settings.log.driver;
   const inherits = spec.log.driver === undefined || spec.log.driver === settings.log.driver;
   return { driver, options: inherits ? { ...settings.log.options, ...spec.log.options } : spec.log.options };
+}
+
+/** What a start would refuse for sure. @throws invalid */
+function checkProcess({ hostFacts }: EngineContext, spec: ContainerSpec): void {
+  if (spec.stopSignal !== undefined) parseSignal(spec.stopSignal);
+  const wish = { privileged: spec.privileged, add: spec.capAdd, drop: spec.capDrop };
+  chooseCapabilities(wish, hostFacts.capabilities);
 }
 
 function checkLogging(context: EngineContext, spec: ContainerSpec): void {

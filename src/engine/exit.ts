@@ -87,7 +87,8 @@ async function settleLocked(
   publishEnd(context, container, { ...exit, startedAt: running.startedAt });
   if (!again) container.tellExit({ statusCode: code });
   publishMembership(context, container, { action: "disconnect", networkIds });
-  await Promise.all([written, running.undo.dispose()]);
+  // nobody is left in the sandbox, so it can go beside the task
+  await Promise.all([written, running.undo.dispose(), running.sandbox?.delete()]);
   if (!again && container.record.spec.autoRemove && !context.isShuttingDown()) {
     await removeLocked(context, container, { force: false, volumes: true });
   }

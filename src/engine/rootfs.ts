@@ -14,7 +14,8 @@ export interface PreparedRootfs {
 
 /** Looks everything up that a start needs, and fills new volumes. Nothing stays mounted. */
 export async function prepareRootfs(context: EngineContext, container: Container): Promise<PreparedRootfs> {
-  const mounts = await context.containerd.snapshots.mounts(container.id);
+  container.mounts ??= await context.containerd.snapshots.mounts(container.id);
+  const { mounts } = container;
   const { spec } = container.record;
   const [user] = await Promise.all([
     userIn(mounts, spec.user ?? "", spec.groupAdd),

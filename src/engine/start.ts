@@ -1,7 +1,7 @@
 // What a container start is, line by line.
 //
-// The netns comes first: it is made, and while it is wired (endpoints, names, published ports) containerd makes the task
-// that joins it by path. The command runs only when both are done. Everything that is made on the way is on one undo
+// The netns comes first: it is made while the root file system is looked at, and while it is wired (endpoints, names,
+// published ports) containerd makes the task that joins it by path. The command runs only when both are done. Everything that is made on the way is on one undo
 // stack, which the running container then owns.
 
 import { writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { etcFiles, hostnameOf, sandboxSpec, sharedNetns } from "./networking.ts"
 import { networkIdsOf, publishMembership } from "./networks.ts";
 import type { EngineContext, LiveSandbox, LiveTask } from "./parts.ts";
 import { removeLocked } from "./remove.ts";
-import { prepareRootfs } from "./rootfs.ts";
+import { type PreparedRootfs, prepareRootfs } from "./rootfs.ts";
 import { specOf } from "./spec.ts";
 
 const sigkill = 9;
@@ -25,6 +25,11 @@ const sigkill = 9;
 /** Whether a task needs a signal before it can be deleted. */
 interface TaskLife {
   ended: boolean;
+}
+
+interface TaskParts {
+  readonly sandbox: LiveSandbox | undefined;
+  readonly rootfs: PreparedRootfs;
 }
 
 /** Starts a container under its lock. @throws not-modified when it runs, conflict when it is paused or on its way out */
@@ -58,9 +63,12 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   const life: TaskLife = { ended: false };
   const sandboxRequest = sandboxSpec(context, container);
   // without endpoints yet: they are joined while containerd makes the task
-  const sandbox = await makeSandbox(context, container, { spec: { ...sandboxRequest, endpoints: [] }, undo });
+  const [sandbox, rootfs] = await bothOrNeither([
+    makeSandbox(context, container, { spec: { ...sandboxRequest, endpoints: [] }, undo }),
+    prepareRootfs(context, container),
+  ]);
   const [task] = await bothOrNeither([
-    makeTask(context, container, { sandbox, life, undo }),
+    makeTask(context, container, { sandbox, rootfs, life, undo }),
     sandbox && connect(sandbox, sandboxRequest.endpoints),
   ]);
   container.streams.connect(task.stdio);
@@ -113,13 +121,12 @@ async function makeSandbox(
 async function makeTask(
   context: EngineContext,
   container: Container,
-  { sandbox, life, undo }: { sandbox: LiveSandbox | undefined; life: TaskLife; undo: Undo },
+  { sandbox, rootfs, life, undo }: TaskParts & { life: TaskLife; undo: Undo },
 ): Promise<LiveTask> {
   const { runtime } = context;
   const { id, record } = container;
   const mode = record.spec.networkMode;
   const netns = mode.kind === "container" ? sharedNetns(context, mode.container) : sandbox?.netnsPath;
-  const rootfs = await prepareRootfs(context, container);
   const spec = await specOf(context, container, {
     netns: mode.kind === "host" ? undefined : netns,
     user: rootfs.user,
