@@ -1,6 +1,7 @@
 // The bridge driver: a Linux bridge per network, a veth pair per endpoint, isolation and published ports by the firewall.
 
 import type {
+  CreateEndpointRequest,
   CreateNetworkRequest,
   DeleteEndpointRequest,
   EndpointInterface,
@@ -11,7 +12,7 @@ import type {
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
-import { randomMac } from "../../src/netip/index.ts";
+import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
@@ -96,7 +97,7 @@ class BridgeDriver implements NetworkDriver {
     await this.#host.firewall.set(networkId, []);
   }
 
-  async createEndpoint(request: Parameters<NetworkDriver["createEndpoint"]>[0]): Promise<EndpointInterface> {
+  async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
     const { endpoints } = this.#network(request.networkId);
     const known = endpoints.get(request.endpointId);
     if (known) return known.interface;
@@ -105,10 +106,16 @@ class BridgeDriver implements NetworkDriver {
     chosenSysctls(driverOpts);
     const interface_ = {
       ...request.interface,
-      macAddress: request.interface.macAddress ?? macAddress ?? randomMac(),
+      macAddress: request.interface.macAddress ?? macAddress ?? this.#macFor(request),
     };
     endpoints.set(request.endpointId, { interface: interface_, driverOpts });
     return interface_;
+  }
+
+  /** An address keeps its MAC from one container to the next, so that nobody on the network has a stale neighbour. */
+  #macFor({ networkId, interface: own }: CreateEndpointRequest): Mac {
+    const address = (own.address ?? own.addressIpv6)?.address;
+    return address ? derivedMac(`${networkId} ${formatAddress(address)}`) : randomMac();
   }
 
   async deleteEndpoint({ networkId, endpointId, sandboxIsGone }: DeleteEndpointRequest): Promise<void> {

@@ -1,6 +1,6 @@
 // Pure values: Ethernet (EUI-48) addresses.
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 /** Six bytes as lower-case text, `02:42:ac:11:00:02`. Made only by `parseMac`, `macFromBytes` and `randomMac`. */
 export type Mac = string & { readonly __mac: never };
@@ -22,7 +22,14 @@ export function macBytes(mac: Mac): Uint8Array {
 
 /** A random unicast, locally administered MAC (IEEE 802: bit 0 clear, bit 1 set in the first octet). */
 export function randomMac(): Mac {
-  const bytes = randomBytes(6);
-  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
-  return macFromBytes(bytes);
+  return localMac(randomBytes(6));
+}
+
+/** The same unicast, locally administered MAC for the same text; different ones, as good as surely, for different texts. */
+export function derivedMac(text: string): Mac {
+  return localMac(createHash("sha256").update(text).digest().subarray(0, 6));
+}
+
+function localMac(bytes: Uint8Array): Mac {
+  return macFromBytes(bytes.with(0, ((bytes[0] ?? 0) & 0xfc) | 0x02));
 }
