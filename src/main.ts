@@ -12,13 +12,14 @@ import { errorMessage } from "./util/errors.ts";
 
 async function main(): Promise<void> {
   const { given, hint } = parseFlags(process.argv.slice(2), version);
+  const validates = given.get("validate") === true;
+  if (!validates && process.getuid?.() !== 0) {
+    throw new Error("failed to start daemon: tsdockerd needs to be started with root privileges");
+  }
   const config = loadConfig(given);
-  if (given.get("validate") === true) {
+  if (validates) {
     process.stderr.write("configuration OK\n");
     return;
-  }
-  if (process.getuid?.() !== 0) {
-    throw new Error("failed to start daemon: tsdockerd needs to be started with root privileges");
   }
   const log = createLog(config.logLevel);
   const ending = endOnSignals(log);
