@@ -1,5 +1,4 @@
-// JSON with Go's habits: 64-bit integers survive (as bigint), text is laid out without being parsed, and what is
-// written sorts and escapes as encoding/json does.
+// JSON with Go's habits: 64-bit integers survive (as bigint), and text is laid out without being parsed.
 
 /** JSON.parse, with integers beyond 2^53 as bigint (event times are nanoseconds). */
 export function parseJson(text: string): unknown {
@@ -39,34 +38,6 @@ export function compactJson(text: string): string {
 
 function* tokens(text: string): Generator<string> {
   for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs)) yield match[0];
-}
-
-export interface EncodeOptions {
-  /** Writes < > & as \u003c …, as Go's json.Marshal does. */
-  readonly escapeHtml: boolean;
-}
-
-/** Go's encoding of a value; keys in the order of the object. */
-export function encodeJson(value: unknown, options: EncodeOptions): string {
-  const text = encode(value);
-  return options.escapeHtml ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;
-}
-
-function encode(value: unknown): string {
-  if (value === null || value === undefined) return "null";
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "string") return encodeString(value);
-  if (typeof value !== "object") return JSON.stringify(value) ?? "null";
-  if ("toGoJson" in value && typeof value.toGoJson === "function") return String(value.toGoJson());
-  if (Array.isArray(value)) return `[${value.map(encode).join(",")}]`;
-  const fields = Object.entries(value).filter(
-    ([, field]) => field !== undefined && typeof field !== "function",
-  );
-  return `{${fields.map(([key, field]) => `${encodeString(key)}:${encode(field)}`).join(",")}}`;
-}
-
-function encodeString(text: string): string {
-  return JSON.stringify(text).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }
 
 /** The values of a stream of JSON texts, one after another, with or without white space or RS between them. */

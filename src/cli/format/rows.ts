@@ -1,7 +1,7 @@
 // Lists: rows with Docker's fields, printed by a template as a table, as JSON, or freely.
 
-import { encodeJson } from "../client/json.ts";
 import type { Output } from "../streams.ts";
+import { encodeJson } from "../template/encode.ts";
 import { headerFunctions } from "../template/functions.ts";
 import { parseTemplate, type Template, TemplateError } from "../template/template.ts";
 import { goType } from "../template/values.ts";

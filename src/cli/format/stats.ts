@@ -17,8 +17,8 @@ export interface StatsMessage {
   readonly networks?: Readonly<Record<string, { readonly rx_bytes: number; readonly tx_bytes: number }>>;
   readonly memory_stats?: {
     readonly usage?: number;
-    readonly limit?: number;
-    readonly stats?: Readonly<Record<string, number>>;
+    readonly limit?: number | bigint;
+    readonly stats?: Readonly<Record<string, number | bigint>>;
   };
   readonly blkio_stats?: {
     readonly io_service_bytes_recursive?: readonly { readonly op: string; readonly value: number }[] | null;
@@ -60,6 +60,9 @@ export function statsFormat(source: string): string {
   return "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
 }
 
+/** Unlimited memory is more than 2^53, which parseJson gives as a bigint. */
+const plain = (value: number | bigint | undefined) => Number(value ?? 0);
+
 /** What a message comes to. CPU is the share of one CPU since the sample before; memory is without file cache. */
 export function sampleOf(message: StatsMessage): StatsSample {
   const networks = Object.values(message.networks ?? {});
@@ -69,7 +72,7 @@ export function sampleOf(message: StatsMessage): StatsSample {
     name: message.name,
     cpuPercent: cpuPercent(message.precpu_stats, message.cpu_stats),
     memory: memoryUsed(message),
-    memoryLimit: message.memory_stats?.limit ?? 0,
+    memoryLimit: plain(message.memory_stats?.limit),
     rx: networks.reduce((total, network) => total + network.rx_bytes, 0),
     tx: networks.reduce((total, network) => total + network.tx_bytes, 0),
     read,
@@ -88,7 +91,7 @@ function cpuPercent(before: CpuStats, now: CpuStats): number {
 /** cgroup v1 calls the cache that could be dropped total_inactive_file, v2 inactive_file. */
 function memoryUsed({ memory_stats: memory }: StatsMessage): number {
   const usage = memory?.usage ?? 0;
-  const inactive = memory?.stats?.total_inactive_file ?? memory?.stats?.inactive_file ?? 0;
+  const inactive = plain(memory?.stats?.total_inactive_file ?? memory?.stats?.inactive_file);
   return inactive < usage ? usage - inactive : usage;
 }
 

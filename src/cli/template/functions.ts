@@ -1,6 +1,6 @@
 // The functions a template may call: Go's built-in ones and those Docker adds.
 
-import { encodeJson } from "../client/json.ts";
+import { encodeJson } from "./encode.ts";
 import type { Functions } from "./evaluate.ts";
 import { formatValue } from "./print.ts";
 import { goTypeName, sprintf } from "./strings.ts";

@@ -441,7 +441,7 @@ describe("events", () => {
   const event = {
     Type: "network",
     Action: "connect",
-    Actor: { ID: "n1", Attributes: { name: "x1", container: "c1" } },
+    Actor: { ID: "n1", Attributes: { container: "c1", name: "x1" } },
     scope: "local",
     time: 1,
   };

@@ -1,12 +1,13 @@
 // events.
 
-import { encodeJson, jsonStream } from "../../client/json.ts";
+import { jsonStream } from "../../client/json.ts";
 import { checkFilter, filtersQuery } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, noArgs } from "../../command.ts";
 import { messageOf, StatusError } from "../../errors.ts";
 import { parseDuration } from "../../flags/numbers.ts";
 import { filter, streamFormatFlag, text } from "../../flags/spec.ts";
 import { apiTime, rfc3339Nano } from "../../format/time.ts";
+import { encodeJson } from "../../template/encode.ts";
 import { parseTemplate, type Template } from "../../template/template.ts";
 import { asMap, goType } from "../../template/values.ts";
 import type { EventMessage } from "../../wire.ts";
@@ -66,7 +67,10 @@ function forTemplate(event: EventMessage): object {
     Time: time,
     TimeNano: timeNano,
   };
-  Object.defineProperty(full, "toGoJson", { value: () => encodeJson(event, { escapeHtml: false }) });
+  Object.defineProperty(full, "toGoJson", {
+    value: () =>
+      encodeJson({ ...event, Actor: { ...event.Actor, Attributes: attributes } }, { escapeHtml: false }),
+  });
   return named(full, "*events.Message");
 }
 

@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  compactJson,
-  encodeJson,
-  indentJson,
-  jsonStream,
-  parseJson,
-} from "../../../../src/cli/client/json.ts";
+import { compactJson, indentJson, jsonStream, parseJson } from "../../../../src/cli/client/json.ts";
+import { encodeJson } from "../../../../src/cli/template/encode.ts";
 
 describe("JSON", () => {
   it("is laid out as Go's Indent does, numbers, escapes and order untouched", () => {

@@ -83,7 +83,7 @@ describe("a template", () => {
 
   it.each([
     ["{{.Name | upper}}", "WEB"],
-    ['{{.Config.Labels | json | printf "%s!"}}', '{"b":"2","a":"1"}!'],
+    ['{{.Config.Labels | json | printf "%s!"}}', '{"a":"1","b":"2"}!'],
     ['{{join .Config.Cmd ","}}', "nginx,-g"],
     ['{{index .Config.Labels "a"}}', "1"],
     ['{{index .Config.Labels "none"}}|', "|"],
