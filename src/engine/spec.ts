@@ -135,7 +135,11 @@ async function seccompOf(
     host: context.hostFacts,
     wish: { add: spec.capAdd, drop: spec.capDrop, privileged: false },
   };
-  const surroundings = { capabilities: chooseCapabilities(wish, host.capabilities), kernel: host.kernel };
+  const surroundings = {
+    capabilities: chooseCapabilities(wish, host.capabilities),
+    kernel: host.kernel,
+    hasX32: host.hasX32,
+  };
   if (security.seccomp !== undefined && security.seccomp !== "builtin") {
     return toOciSeccomp(parseSeccompProfile(security.seccomp), surroundings);
   }
