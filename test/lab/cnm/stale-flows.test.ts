@@ -1,0 +1,72 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { bindSocket } from "../../../src/kernel/index.ts";
+import { parseAddress } from "../../../src/netip/index.ts";
+import { Lab } from "../lab.ts";
+import { endpointSpec, networkSpec, sandboxSpec } from "./specs.ts";
+import { createWorld } from "./world.ts";
+
+/** A datagram socket in a namespace. */
+async function datagrams(netns: string, port: number): Promise<Socket & AsyncDisposable> {
+  const address = parseAddress("0.0.0.0");
+  if (!address) throw new Error("unreachable");
+  const fd = await bindSocket({ netns, protocol: "udp", address, port });
+  const socket = createSocket("udp4");
+  const listening = once(socket, "listening");
+  socket.bind({ fd });
+  await listening;
+  const dispose = async () => {
+    const closed = once(socket, "close");
+    socket.close();
+    await closed;
+  };
+  return Object.assign(socket, { [Symbol.asyncDispose]: dispose });
+}
+
+/** Sends until something arrives at the receiver; fails when nothing does. */
+async function arrives(sender: Socket, receiver: Socket): Promise<boolean> {
+  const received = once(receiver, "message", { signal: AbortSignal.timeout(3000) }).then(
+    () => true,
+    () => false,
+  );
+  const timer = setInterval(() => sender.send("hello", 5353, "192.0.2.1"), 20);
+  try {
+    return await received;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+test.each(["nftables", "iptables"] as const)(
+  "a sender of datagrams with a fixed port reaches the container that has the port now, under %s",
+  async (backend) => {
+    await using lab = await Lab.create();
+    const lan = lab.segment("192.0.2.0/24");
+    const machine = await lan.host("machine");
+    const peer = await lan.host("peer");
+    await using world = await createWorld(machine, { backend });
+    await world.controller.createNetwork(networkSpec("x1"));
+    await using sender = await datagrams(peer.netns, 4000);
+    const publishing = {
+      endpoints: [endpointSpec("x1")],
+      portBindings: [{ protocol: "udp" as const, containerPort: 53, hostPorts: { first: 5353, last: 5353 } }],
+    };
+
+    // nobody has the port yet: the host is asked, and the kernel remembers that
+    sender.send("early", 5353, "192.0.2.1");
+    const first = await world.controller.createSandbox(sandboxSpec("c1", publishing));
+    {
+      await using receiver = await datagrams(first.netnsPath, 53);
+      expect(await arrives(sender, receiver)).toBe(true);
+    }
+    await first.delete();
+    const second = await world.controller.createSandbox(sandboxSpec("c2", publishing));
+    expect(second.endpoints()[0]?.ipv4).not.toEqual(first.endpoints()[0]?.ipv4);
+    {
+      await using receiver = await datagrams(second.netnsPath, 53);
+      expect(await arrives(sender, receiver)).toBe(true);
+    }
+    await second.delete();
+  },
+);
