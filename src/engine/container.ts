@@ -1,11 +1,10 @@
 // A container: its record on disk, and what is alive of it in this process.
 
-import type { Mount } from "../runtime/index.ts";
+import type { Sandbox } from "../cnm/index.ts";
+import type { Mount, Task } from "../runtime/index.ts";
 import type { Undo } from "../util/undo.ts";
-import type { Execution } from "./exec.ts";
-import type { HealthMonitor } from "./health.ts";
+import type { Execution } from "./execution.ts";
 import type { JsonFileLog } from "./logs/json-file.ts";
-import type { LiveSandbox, LiveTask } from "./parts.ts";
 import type { Streams } from "./streams.ts";
 import type { ContainerExit, ContainerSpec, Health, MountView } from "./types.ts";
 
@@ -48,8 +47,8 @@ export const neverStarted: RecordedState = {
 
 /** What a running container holds; disposing `undo` gives it all back. */
 export interface Running {
-  readonly task: LiveTask;
-  readonly sandbox: LiveSandbox | undefined;
+  readonly task: Task;
+  readonly sandbox: Sandbox | undefined;
   readonly undo: Undo;
   readonly startedAt: Date;
 }
@@ -62,7 +61,8 @@ export class Container {
   running: Running | undefined;
   /** Which mounts give its root file system; they stay the same. Undefined: containerd is to be asked. */
   mounts: readonly Mount[] | undefined;
-  health: HealthMonitor | undefined;
+  /** What probes it, while it runs and has a check. */
+  health: { stop(): void } | undefined;
   lastHealth: Health | undefined;
   paused = false;
   removing = false;

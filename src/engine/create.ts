@@ -7,6 +7,7 @@ import { invalid } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import { Container, type ContainerRecord, neverStarted } from "./container.ts";
+import { containerFolder } from "./folders.ts";
 import { commandOf, withImageDefaults } from "./image-defaults.ts";
 import { JsonFileLog, parseLogOptions } from "./logs/json-file.ts";
 import { resolveMounts } from "./mounts.ts";
@@ -16,11 +17,6 @@ import type { EngineContext } from "./parts.ts";
 import { parseSignal } from "./signals.ts";
 import { Streams } from "./streams.ts";
 import type { ContainerSpec, CreatedContainer } from "./types.ts";
-
-/** Folder of a container's files on the host. */
-export function containerFolder(context: EngineContext, id: string): string {
-  return join(context.settings.dataRoot, "containers", id);
-}
 
 export async function createContainer(
   context: EngineContext,

@@ -1,23 +1,14 @@
 // Further processes in a running container.
 
-import { type ExecProcess, startFailureExitCode } from "../runtime/index.ts";
+import { startFailureExitCode } from "../runtime/index.ts";
 import { conflict, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
+import type { Execution } from "./execution.ts";
 import type { EngineContext } from "./parts.ts";
 import { execProcess } from "./spec.ts";
 import { Streams } from "./streams.ts";
 import type { AttachSession, ExecSpec, ExecStart, ExecView, TerminalSize } from "./types.ts";
-
-/** One exec, from its creation until its container ends. */
-export interface Execution {
-  readonly id: string;
-  readonly spec: ExecSpec;
-  readonly streams: Streams;
-  process: ExecProcess | undefined;
-  state: "created" | "starting" | "running" | "exited";
-  exitCode: number | undefined;
-}
 
 /** How many ended execs a container remembers for inspect. */
 const rememberedExecutions = 64;

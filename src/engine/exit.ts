@@ -5,29 +5,34 @@ import type { Container, Running } from "./container.ts";
 import { networkIdsOf, publishMembership } from "./networks.ts";
 import type { EngineContext } from "./parts.ts";
 import { removeLocked } from "./remove.ts";
-import { restartDelay, shouldRestart } from "./restart-policy.ts";
-import { startLocked } from "./start.ts";
+import { shouldRestart } from "./restart-policy.ts";
+import { planRestart, type StartAgain } from "./restarts.ts";
 
 /** A grandchild may hold the output open after the process is gone. */
 const drainGraceMs = 2000;
 const killedExitCode = 128 + 9;
 
-/** Waits for the end of a running container and deals with it. */
-export function followExit(context: EngineContext, container: Container, running: Running): void {
+/** Waits for the end of a running container and deals with it; `startAgain` is what a restart policy calls. */
+export function followExit(
+  context: EngineContext,
+  container: Container,
+  { running, startAgain }: { readonly running: Running; readonly startAgain: StartAgain },
+): void {
   running.task.wait().then(
-    (status) => settle(context, container, { running, code: status.code, at: status.at }),
+    (status) => settle(context, container, { running, startAgain, code: status.code, at: status.at }),
     (error) => {
       context.log.error(
         { container: container.id, reason: errorMessage(error) },
         "lost sight of a container",
       );
-      return settle(context, container, { running, code: 255, at: new Date() });
+      return settle(context, container, { running, startAgain, code: 255, at: new Date() });
     },
   );
 }
 
 interface Exit {
   readonly running: Running;
+  readonly startAgain: StartAgain;
   readonly code: number;
   readonly at: Date;
 }
@@ -81,7 +86,7 @@ async function settleLocked(
     },
   });
   // planned before the first wait, so that a stop that comes now calls it off
-  if (again) planRestart(context, container, running);
+  if (again) planRestart(context, container, { last: running, startAgain: exit.startAgain });
   container.streams.end();
   if (oomKilled) context.events.publish("container", "oom", container.id, container.attributes);
   publishEnd(context, container, { ...exit, startedAt: running.startedAt });
@@ -102,28 +107,4 @@ function publishEnd(
   const execDuration = String(Math.max(0, Math.floor((at.getTime() - startedAt.getTime()) / 1000)));
   const attributes = { ...container.attributes, exitCode: String(code), execDuration };
   context.events.publish("container", "die", container.id, attributes);
-}
-
-function planRestart(context: EngineContext, container: Container, last: Running): void {
-  container.restartDelayMs = restartDelay(container.restartDelayMs, Date.now() - last.startedAt.getTime());
-  container.isRestarting = true;
-  container.restartTimer = setTimeout(() => {
-    void context.locks.run(container.id, async () => {
-      if (container.restartTimer === undefined || container.running || container.removing) return;
-      container.restartTimer = undefined;
-      await startLocked(context, container).catch((error) => {
-        context.log.warn({ container: container.id, reason: errorMessage(error) }, "restart failed");
-      });
-    });
-  }, container.restartDelayMs);
-}
-
-/** Calls a planned restart off; who waits for the exit is answered. False: there is none, or it has begun. */
-export function cancelRestart(container: Container): boolean {
-  if (container.restartTimer === undefined) return false;
-  clearTimeout(container.restartTimer);
-  container.restartTimer = undefined;
-  container.isRestarting = false;
-  container.tellExit({ statusCode: container.record.state.exitCode });
-  return true;
 }

@@ -5,7 +5,7 @@ import type { Address } from "../netip/index.ts";
 import { conflict, errorKind, invalid, notFound } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
-import { containerFolder } from "./create.ts";
+import { containerFolder } from "./folders.ts";
 import type { EngineContext } from "./parts.ts";
 import type { ContainerSpec, EndpointSpec } from "./types.ts";
 

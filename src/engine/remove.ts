@@ -3,10 +3,10 @@
 import { rm } from "node:fs/promises";
 import { conflict, errorKind, errorMessage } from "../util/errors.ts";
 import type { Container } from "./container.ts";
-import { containerFolder } from "./create.ts";
-import { cancelRestart } from "./exit.ts";
 import { matchesPrune } from "./filters.ts";
+import { containerFolder } from "./folders.ts";
 import type { EngineContext } from "./parts.ts";
+import { cancelRestart } from "./restarts.ts";
 import { killContainer, startEnded } from "./stop.ts";
 import type { Filters } from "./types.ts";
 

@@ -82,7 +82,7 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   const startedAt = new Date();
   container.running = { task, sandbox, undo: undo.move(), startedAt };
   container.isRestarting = false;
-  followExit(context, container, container.running);
+  followExit(context, container, { running: container.running, startAgain: startLocked });
   await context.registry.change(container, {
     stoppedByHand: false,
     state: { phase: "running", pid: task.pid, exitCode: 0, error: "", oomKilled: false, startedAt },

@@ -2,10 +2,9 @@
 
 import { conflict, errorKind, internal, notModified } from "../util/errors.ts";
 import type { Container, Running } from "./container.ts";
-import { cancelRestart } from "./exit.ts";
 import type { EngineContext } from "./parts.ts";
+import { cancelRestart } from "./restarts.ts";
 import { parseSignal } from "./signals.ts";
-import { startContainer } from "./start.ts";
 import type { StopOptions } from "./types.ts";
 
 const sigkill = 9;
@@ -126,20 +125,6 @@ export async function killContainer(
     await endsWithin(running, killGraceMs);
     await settled(context, container, running);
   }
-}
-
-export async function restartContainer(
-  context: EngineContext,
-  container: Container,
-  options: StopOptions,
-): Promise<void> {
-  if (container.running || container.isRestarting) {
-    await stopContainer(context, container, options).catch((error) => {
-      if (errorKind(error) !== "not-modified") throw error;
-    });
-  }
-  await startContainer(context, container);
-  context.events.publish("container", "restart", container.id, container.attributes);
 }
 
 export function pauseContainer(context: EngineContext, container: Container): Promise<void> {

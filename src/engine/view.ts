@@ -2,7 +2,8 @@
 
 import type { EndpointView as ConnectedEndpoint, Network } from "../cnm/index.ts";
 import type { Container } from "./container.ts";
-import { containerFolder, loggingOf } from "./create.ts";
+import { loggingOf } from "./create.ts";
+import { containerFolder } from "./folders.ts";
 import type { EngineContext } from "./parts.ts";
 import type {
   ContainerNetworkView,
