@@ -22,15 +22,9 @@ export { readHostFacts } from "./oci/host-facts.ts";
 export { bindMount, tmpfsMount } from "./oci/mounts.ts";
 export { toOciResources } from "./oci/resources.ts";
 export type * from "./oci/schema.ts";
-export {
-  loadSeccompProfile,
-  packagedSeccompProfile,
-  parseSeccompProfile,
-  type SeccompContext,
-  type SeccompProfile,
-  toOciSeccomp,
-} from "./oci/seccomp.ts";
+export { loadSeccompProfile, type SeccompContext, toOciSeccomp } from "./oci/seccomp.ts";
 export { gateAsDocker } from "./oci/seccomp-gates.ts";
+export { packagedSeccompProfile, parseSeccompProfile, type SeccompProfile } from "./oci/seccomp-profile.ts";
 export { buildSpec } from "./oci/spec.ts";
 export type * from "./oci/spec-input.ts";
 export { treeOfMounts } from "./rootfs/layers.ts";

@@ -1,7 +1,7 @@
 // Docker's gates for a profile that lacks them. Podman's lets every container make namespaces, mount and use keyrings,
 // since Podman relies on user namespaces; with real root inside that is more of the kernel than Docker shows.
 
-import type { SeccompProfile, SeccompRule } from "./seccomp.ts";
+import type { SeccompProfile, SeccompRule } from "./seccomp-profile.ts";
 
 const allow = "SCMP_ACT_ALLOW";
 const refuse = "SCMP_ACT_ERRNO";

@@ -1,11 +1,15 @@
-// From the profile format that Docker and Podman share (rules gated by capability, architecture and kernel) to the
-// filter that runc takes.
+// From a seccomp profile, whose rules are gated by capability, architecture and kernel, to the filter that runc takes for
+// one container.
 
-import { readFile } from "node:fs/promises";
 import { arch as nodeArch } from "node:os";
-import { errorMessage, invalid, unavailable } from "../../util/errors.ts";
-import type { OciSeccomp, OciSyscall, OciSyscallArg } from "./schema.ts";
+import type { OciSeccomp, OciSyscall } from "./schema.ts";
 import { gateAsDocker } from "./seccomp-gates.ts";
+import {
+  packagedSeccompProfile,
+  readSeccompProfile,
+  type SeccompProfile,
+  type SeccompRule,
+} from "./seccomp-profile.ts";
 
 /** What gates look at. */
 export interface SeccompContext {
@@ -19,58 +23,13 @@ export interface SeccompContext {
   readonly hasX32?: boolean;
 }
 
-/** A profile as its file has it. */
-export interface SeccompProfile {
-  readonly defaultAction: string;
-  readonly defaultErrnoRet?: number;
-  /** For one fixed set of architectures; `archMap` chooses by machine. */
-  readonly architectures?: readonly string[];
-  readonly archMap?: readonly {
-    readonly architecture: string;
-    readonly subArchitectures?: readonly string[] | null;
-  }[];
-  readonly flags?: readonly string[];
-  readonly syscalls?: readonly SeccompRule[];
-}
-
-export interface SeccompRule {
-  readonly names?: readonly string[] | null;
-  readonly name?: string;
-  readonly action: string;
-  readonly errnoRet?: number;
-  readonly args?: readonly OciSyscallArg[] | null;
-  readonly includes?: SeccompGate;
-  readonly excludes?: SeccompGate;
-}
-
-export interface SeccompGate {
-  readonly caps?: readonly string[];
-  readonly arches?: readonly string[];
-  readonly minKernel?: string;
-}
-
-/** Where Debian's golang-github-containers-common (and its like elsewhere) puts the profile. */
-export const packagedSeccompProfile = "/usr/share/containers/seccomp.json";
-
 /**
  * Reads a profile and fits it to one container. The packaged profile is tightened to what Docker allows: it leaves
  * namespaces and mounts open to everybody. Throws unavailable when the file is missing, invalid when it is no profile.
  */
 export async function loadSeccompProfile(path: string, context: SeccompContext): Promise<OciSeccomp> {
-  const profile = parseSeccompProfile(await readProfile(path), path);
+  const profile = await readSeccompProfile(path);
   return toOciSeccomp(path === packagedSeccompProfile ? gateAsDocker(profile) : profile, context);
-}
-
-/** Parses a profile's text. Throws invalid. */
-export function parseSeccompProfile(text: string, name = "seccomp profile"): SeccompProfile {
-  try {
-    const profile: unknown = JSON.parse(text);
-    if (typeof profile === "object" && profile !== null && "defaultAction" in profile)
-      return profile as SeccompProfile;
-  } catch (error) {
-    throw invalid(`Decoding seccomp profile failed: ${errorMessage(error)}`, error);
-  }
-  throw invalid(`Decoding seccomp profile failed: ${name} has no defaultAction`);
 }
 
 /** The filter for one container: gated rules decided, architectures chosen. */
@@ -86,14 +45,6 @@ export function toOciSeccomp(profile: SeccompProfile, context: SeccompContext): 
     ...(profile.flags?.length && { flags: profile.flags }),
     syscalls: rules.filter((rule) => applies(rule, { ...context, arch })).map(toOciSyscall),
   };
-}
-
-async function readProfile(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw unavailable(`read the seccomp profile ${path}: ${errorMessage(error)}`, error);
-  }
 }
 
 function applies(rule: SeccompRule, context: SeccompContext & { arch: string }): boolean {

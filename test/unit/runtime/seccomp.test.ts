@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { gateAsDocker, parseSeccompProfile, toOciSeccomp } from "../../../src/runtime/index.ts";
-import type { SeccompProfile } from "../../../src/runtime/oci/seccomp.ts";
+import type { SeccompProfile } from "../../../src/runtime/oci/seccomp-profile.ts";
 
 const allow = "SCMP_ACT_ALLOW";
 const refuse = "SCMP_ACT_ERRNO";
