@@ -2,11 +2,11 @@
 // names, aliases and dispatch; a command's flags are read by flags/parse.ts, so its words reach it untouched.
 
 import { Command } from "commander";
-import { runCommand } from "./command.ts";
 import { StatusError } from "./errors.ts";
 import { HelpRequested, type ParsedArgs, parseArgs, shortHelpWarning } from "./flags/parse.ts";
 import { bool, custom, type FlagSpec, list, text } from "./flags/spec.ts";
 import { groupHelp, rootHelp } from "./help.ts";
+import { runCommand } from "./run-command.ts";
 import { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
 import { type GroupEntry, isGroup, type TreeEntry } from "./tree/entry.ts";
