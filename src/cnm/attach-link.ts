@@ -5,26 +5,23 @@ import { notFound, wrapError } from "../util/errors.ts";
 import { attachRequests, linkSysctls, type SandboxLink } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { JoinPlace } from "./join.ts";
 import type { Netns } from "./netns.ts";
+
+interface Attachment {
+  readonly netns: Netns;
+  /** The lowest free name of a prefix: eth0, eth1… */
+  readonly freeName: (prefix: string) => string;
+  readonly response: JoinResponse;
+  readonly link: NonNullable<JoinResponse["link"]>;
+}
 
 /** Gives the link its name, addresses, routes and sysctls, up; the endpoint's record remembers it. */
 export async function attachLink(
   parts: ControllerParts,
   endpoint: Endpoint,
-  {
-    place,
-    netns,
-    response,
-    link,
-  }: {
-    readonly place: JoinPlace;
-    readonly netns: Netns;
-    readonly response: JoinResponse;
-    readonly link: NonNullable<JoinResponse["link"]>;
-  },
+  { netns, freeName, response, link }: Attachment,
 ): Promise<void> {
-  const inside = await findLink(parts, { place, netns, link }, endpoint);
+  const inside = await findLink(parts, { netns, freeName, link }, endpoint);
   const { interface: interface_, spec } = endpoint.record;
   const { finalName, index } = inside;
   const movedFrom = link.indexInSandbox === undefined && { movedFrom: link.srcName };
@@ -49,14 +46,10 @@ export async function attachLink(
 
 async function findLink(
   parts: ControllerParts,
-  {
-    place,
-    netns,
-    link,
-  }: { readonly place: JoinPlace; readonly netns: Netns; readonly link: NonNullable<JoinResponse["link"]> },
+  { netns, freeName, link }: Omit<Attachment, "response">,
   { record }: Endpoint,
 ): Promise<SandboxLink> {
-  const finalName = link.dstName ?? place.freeName(link.dstPrefix);
+  const finalName = link.dstName ?? freeName(link.dstPrefix);
   if (link.indexInSandbox !== undefined) return { index: link.indexInSandbox, name: link.srcName, finalName };
   await parts.moveLink(link.srcName, netns.path);
   const moved = await netns.netlink.link(link.srcName);

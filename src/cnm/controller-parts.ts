@@ -5,17 +5,15 @@ import type { Prefix } from "../netip/index.ts";
 import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
+import type { HostFiles } from "./etc-files.ts";
 import type { Netns, NetnsMaker } from "./netns.ts";
 import type { NetnsPool } from "./netns-pool.ts";
 import type { Networks } from "./networks.ts";
 import type { Records } from "./records.ts";
-import type { Sandbox } from "./sandbox.ts";
 
 export interface ControllerParts {
   readonly records: Records;
   readonly networks: Networks;
-  /** By container id. */
-  readonly sandboxes: Map<string, Sandbox>;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
   readonly resolvers: Resolvers;
@@ -39,12 +37,4 @@ export interface ControllerParts {
   readonly hostHasIpv6: boolean;
   readonly background: Background;
   readonly log: Log;
-}
-
-/** Texts of the host's files that containers' files are made from. */
-export interface HostFiles {
-  readonly hosts: string;
-  readonly resolvConf: string;
-  /** systemd-resolved's own list, used where `resolvConf` only names its stub; empty where there is none. */
-  readonly resolvedConf: string;
 }

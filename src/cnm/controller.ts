@@ -6,12 +6,13 @@ import type { ResolverPorts, Resolvers } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Background } from "./background.ts";
-import type { ControllerParts, HostFiles } from "./controller-parts.ts";
+import type { ControllerParts } from "./controller-parts.ts";
 import { createNetwork } from "./create-network.ts";
 import { createSandbox } from "./create-sandbox.ts";
 import { type DefaultBridgeConfig, ensureDefaultNetworks } from "./default-networks.ts";
 import { deleteNetwork } from "./delete-network.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
+import type { HostFiles } from "./etc-files.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
 import type { NetnsMaker } from "./netns.ts";
 import { NetnsPool } from "./netns-pool.ts";
@@ -20,6 +21,7 @@ import { Networks } from "./networks.ts";
 import { openRecords } from "./records.ts";
 import { type LiveContainers, restore } from "./restore.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { Sandboxes } from "./sandboxes.ts";
 import type { EndpointSpec, NetworkSpec, SandboxSpec } from "./types.ts";
 
 export interface ControllerOptions {
@@ -86,17 +88,20 @@ export interface Controller {
 /** Restores what is on record, sweeps what a crash left, makes the default networks. */
 export async function createController(options: ControllerOptions): Promise<Controller> {
   const parts = partsOf(options);
-  await restore(parts, options.live);
+  const sandboxes = new Sandboxes(parts);
+  await restore(parts, sandboxes, options.live);
   await ensureDefaultNetworks(parts, options.hostNetlink, options.defaultBridge);
   parts.netnsPool.fill();
-  return new NetworkController(parts);
+  return new NetworkController(parts, sandboxes);
 }
 
 class NetworkController implements Controller {
   readonly #parts: ControllerParts;
+  readonly #sandboxes: Sandboxes;
 
-  constructor(parts: ControllerParts) {
+  constructor(parts: ControllerParts, sandboxes: Sandboxes) {
     this.#parts = parts;
+    this.#sandboxes = sandboxes;
   }
 
   get driverNames(): readonly string[] {
@@ -128,15 +133,15 @@ class NetworkController implements Controller {
   }
 
   createSandbox(spec: SandboxSpec): Promise<Sandbox> {
-    return createSandbox(this.#parts, spec);
+    return createSandbox(this.#parts, this.#sandboxes, spec);
   }
 
   sandbox(containerId: string): Sandbox | undefined {
-    return this.#parts.sandboxes.get(containerId);
+    return this.#sandboxes.get(containerId);
   }
 
   async redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void> {
-    const sandbox = [...this.#parts.sandboxes.values()].find(({ id }) => id === sandboxId);
+    const sandbox = this.#sandboxes.all().find(({ id }) => id === sandboxId);
     await sandbox?.redirectDns(ports);
   }
 
@@ -149,7 +154,7 @@ class NetworkController implements Controller {
   }
 
   async close(): Promise<void> {
-    const sandboxes = [...this.#parts.sandboxes.values()];
+    const sandboxes = this.#sandboxes.all();
     await this.#parts.netnsPool.close();
     await this.settle();
     if (sandboxes.length > 0) {
@@ -173,7 +178,6 @@ function partsOf(options: ControllerOptions): ControllerParts {
   return {
     records: openRecords(options.store),
     networks: new Networks(),
-    sandboxes: new Map(),
     drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
     ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),
     resolvers: options.resolvers,

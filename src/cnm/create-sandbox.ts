@@ -3,16 +3,20 @@
 import { newId } from "../util/ids.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { ReadyNetns } from "./netns-pool.ts";
-import { Sandbox } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 import type { SandboxSpec } from "./types.ts";
 
 /** Makes a container's sandbox with all its endpoints. One that is left over from an earlier run goes first. */
-export async function createSandbox(parts: ControllerParts, spec: SandboxSpec): Promise<Sandbox> {
-  await parts.sandboxes.get(spec.containerId)?.delete();
+export async function createSandbox(
+  parts: ControllerParts,
+  sandboxes: Sandboxes,
+  spec: SandboxSpec,
+): Promise<Sandbox> {
+  await sandboxes.get(spec.containerId)?.delete();
   const { id, netns } =
     spec.netns === "own" ? await takeNetns(parts, spec) : { id: newId(), netns: undefined };
-  const sandbox = new Sandbox(parts, { id, netnsPath: netns?.path ?? parts.hostNetns, spec }, netns);
-  parts.sandboxes.set(spec.containerId, sandbox);
+  const sandbox = sandboxes.open({ id, netnsPath: netns?.path ?? parts.hostNetns, spec }, netns);
   try {
     // without endpoints yet its files must be there all the same: a runtime mounts them while it is wired
     if (spec.endpoints.length > 0) await sandbox.connectAll(spec.endpoints);

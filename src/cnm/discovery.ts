@@ -4,6 +4,7 @@ import type { ResolverConfig, Resolvers } from "../proxy/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { byGatewayOrder } from "./gateway.ts";
 import type { Netns } from "./netns.ts";
+import type { NetworkEndpoint } from "./network.ts";
 
 /** Makes an endpoint's names known; on networks without names nothing is said. */
 export async function announce(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
@@ -40,7 +41,7 @@ export function privateNames(endpoints: readonly Endpoint[]): Record<string, str
 }
 
 /** The endpoint of a linked container on the same network. */
-export function linkedEndpoint({ network }: Endpoint, container: string): Endpoint | undefined {
+export function linkedEndpoint({ network }: Endpoint, container: string): NetworkEndpoint | undefined {
   return [...network.endpoints.values()].find(
     ({ record }) => record.containerName === container || record.containerId === container,
   );

@@ -2,12 +2,12 @@
 
 import type { Family } from "../netip/index.ts";
 import type { GatewayCandidate } from "./gateway.ts";
-import type { Network } from "./network.ts";
+import type { Network, NetworkEndpoint } from "./network.ts";
 import type { EndpointRecord } from "./records.ts";
 import type { EndpointView, NetworkMember } from "./types.ts";
 
 /** Kept by its sandbox and listed by its network. */
-export class Endpoint implements GatewayCandidate {
+export class Endpoint implements GatewayCandidate, NetworkEndpoint {
   readonly network: Network;
   /** A value: replaced, never changed. */
   record: EndpointRecord;

@@ -15,8 +15,15 @@ import {
   writeGenerated,
 } from "../dns/index.ts";
 import { type Address, formatAddress, isLoopback } from "../netip/index.ts";
-import type { HostFiles } from "./controller-parts.ts";
 import type { SandboxSpec } from "./types.ts";
+
+/** Texts of the host's files that containers' files are made from. */
+export interface HostFiles {
+  readonly hosts: string;
+  readonly resolvConf: string;
+  /** systemd-resolved's own list, used where `resolvConf` only names its stub; empty where there is none. */
+  readonly resolvedConf: string;
+}
 
 /** Files of one sandbox. Paths that the container did not ask for are not written. */
 export class EtcFiles {

@@ -3,7 +3,7 @@
 import { parseResolvConf } from "../dns/index.ts";
 import type { Netlink } from "../kernel/index.ts";
 import { hostPrefix, type Prefix } from "../netip/index.ts";
-import type { HostFiles } from "./controller-parts.ts";
+import type { HostFiles } from "./etc-files.ts";
 
 /** The host's routes without a gateway, as Docker's, and the name servers of its resolv.conf. */
 export async function hostPrefixes(hostNetlink: Netlink, { resolvConf }: HostFiles): Promise<Prefix[]> {

@@ -1,8 +1,8 @@
 // The container network model: controller, networks, endpoints, sandboxes.
 
 export { type Controller, type ControllerOptions, createController } from "./controller.ts";
-export type { HostFiles } from "./controller-parts.ts";
 export type { DefaultBridgeConfig } from "./default-networks.ts";
+export type { HostFiles } from "./etc-files.ts";
 export { createNetnsMaker, type SetDnsRedirect } from "./kernel-netns.ts";
 export type { Netns, NetnsMaker } from "./netns.ts";
 export type { Network } from "./network.ts";

@@ -51,8 +51,9 @@ export async function joinNetwork(
     suggestedName: place.freeName("eth"),
   });
   endpoint.record = { ...endpoint.record, ...wayOut(response) };
-  if (response.link && place.netns)
-    await attachLink(parts, endpoint, { place, netns: place.netns, response, link: response.link });
+  const { netns, freeName } = place;
+  if (response.link && netns)
+    await attachLink(parts, endpoint, { netns, freeName, response, link: response.link });
   undo.forget();
   return endpoint;
 }

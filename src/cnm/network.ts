@@ -1,15 +1,24 @@
 // A network: its record, the driver that makes it real, and the endpoints on it.
 
 import type { IpamDriver, NetworkDriver, NetworkOptions } from "../driverapi/index.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { type NetworkRecord, type PoolRecord, poolDataOf } from "./records.ts";
-import type { IpamSpec, NetworkView, PoolSpec } from "./types.ts";
+import type { Address } from "../netip/index.ts";
+import { type EndpointRecord, type NetworkRecord, type PoolRecord, poolDataOf } from "./records.ts";
+import type { IpamSpec, NetworkMember, NetworkView, PoolSpec } from "./types.ts";
+
+/** An endpoint as its network lists it. What it does is its sandbox's business. */
+export interface NetworkEndpoint {
+  readonly id: string;
+  readonly record: EndpointRecord;
+  readonly addresses: readonly Address[];
+  /** What clients are shown of it. */
+  member(): NetworkMember;
+}
 
 /** Kept by the controller; the driver knows it by its id only. */
 export class Network {
   readonly driver: NetworkDriver;
   readonly ipam: IpamDriver;
-  readonly endpoints = new Map<string, Endpoint>();
+  readonly endpoints = new Map<string, NetworkEndpoint>();
   /** A value: replaced, never changed. */
   record: NetworkRecord;
 

@@ -8,29 +8,34 @@ import { createInDriver, forgetEndpoint, leaseAddressesAgain, reasonOf } from ".
 import { leaseAgain, releasePools } from "./leases.ts";
 import { createRequest, Network } from "./network.ts";
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from "./records.ts";
-import { Sandbox } from "./sandbox.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 import { pack, unpack } from "./stored.ts";
 
 /** Containers that run although the daemon did not. */
 export type LiveContainers = ReadonlySet<string>;
 
 /** Networks first, then the sandboxes of live containers, then the sweep of all that belongs to nobody. */
-export async function restore(parts: ControllerParts, live: LiveContainers): Promise<void> {
-  const { networks, sandboxes, endpoints } = parts.records;
+export async function restore(
+  parts: ControllerParts,
+  sandboxes: Sandboxes,
+  live: LiveContainers,
+): Promise<void> {
+  const { networks, endpoints } = parts.records;
+  const records = [...parts.records.sandboxes.values()].map(unpack);
   const stored = [...networks.values()].map(unpack);
   // pools one after the other: the leases decide who overlaps whom; devices side by side
   for (const record of stored) await restoreNetwork(parts, record);
-  for (const record of [...sandboxes.values()].map(unpack)) {
-    if (live.has(record.spec.containerId)) await restoreSandbox(parts, record);
+  for (const record of records) {
+    if (live.has(record.spec.containerId)) await restoreSandbox(parts, sandboxes, record);
   }
-  const alive = new Set([...parts.sandboxes.values()].map(({ id }) => id));
+  const alive = new Set(sandboxes.all().map(({ id }) => id));
   const orphans = [...endpoints.values()].map(unpack).filter(({ sandboxId }) => !alive.has(sandboxId));
   await forgetRecords(
     parts,
     orphans,
-    [...sandboxes.values()].map(unpack).filter(({ id }) => !alive.has(id)),
+    records.filter(({ id }) => !alive.has(id)),
   );
-  await sweep(parts);
+  await sweep(parts, sandboxes);
 }
 
 async function restoreNetwork(parts: ControllerParts, record: NetworkRecord): Promise<void> {
@@ -59,11 +64,14 @@ async function restoreNetwork(parts: ControllerParts, record: NetworkRecord): Pr
 }
 
 /** Serves a container again that went on without us; when its netns is gone there is nothing to serve. */
-async function restoreSandbox(parts: ControllerParts, record: SandboxRecord): Promise<void> {
+async function restoreSandbox(
+  parts: ControllerParts,
+  sandboxes: Sandboxes,
+  record: SandboxRecord,
+): Promise<void> {
   try {
     const netns = record.spec.netns === "own" ? await parts.netns.open(record.netnsPath) : undefined;
-    const sandbox = new Sandbox(parts, netns ? record : { ...record, netnsPath: parts.hostNetns }, netns);
-    parts.sandboxes.set(record.spec.containerId, sandbox);
+    const sandbox = sandboxes.open(netns ? record : { ...record, netnsPath: parts.hostNetns }, netns);
     const mine = [...parts.records.endpoints.values()]
       .map(unpack)
       .filter(({ sandboxId }) => sandboxId === record.id);
@@ -117,8 +125,8 @@ async function forgetRecords(
 }
 
 /** Removes pins of namespaces and links that carry our mark and belong to nobody. */
-async function sweep(parts: ControllerParts): Promise<void> {
-  const known = new Set([...parts.sandboxes.values()].map(({ netnsPath }) => basename(netnsPath)));
+async function sweep(parts: ControllerParts, sandboxes: Sandboxes): Promise<void> {
+  const known = new Set(sandboxes.all().map(({ netnsPath }) => basename(netnsPath)));
   const pins = (await parts.netns.list(parts.netnsFolder)).filter((name) => !known.has(name));
   for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
   await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));

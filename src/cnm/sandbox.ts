@@ -14,17 +14,27 @@ import { type Gateways, moveExternalConnectivity, revokeExternalConnectivity } f
 import { chooseGateways } from "./gateway.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
 import type { Netns } from "./netns.ts";
+import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
 import { pack } from "./stored.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, SandboxSpec } from "./types.ts";
 
-/** Made by `createSandbox` and `restoreSandbox`. */
+/** Who keeps a controller's sandboxes, as one of them sees it. */
+export interface SandboxKeeper {
+  /** Endpoints came or went on these networks: links of other sandboxes may name them. */
+  changed(sandbox: Sandbox, networks: ReadonlySet<Network>): void;
+  /** The sandbox is no more. */
+  ended(sandbox: Sandbox): void;
+}
+
+/** Made by `Sandboxes.open`. */
 export class Sandbox {
   readonly id: string;
   /** Path of the netns for runtimes and drivers (Docker's SandboxKey). */
   readonly netnsPath: string;
   readonly #parts: ControllerParts;
+  readonly #keeper: SandboxKeeper;
   readonly #netns: Netns | undefined;
   readonly #discovery: SandboxDiscovery;
   readonly #hasIpv6: boolean;
@@ -34,8 +44,12 @@ export class Sandbox {
   #nextIndex = 2; // 1 is lo
   #deleted: Promise<void> | undefined;
 
-  constructor(parts: ControllerParts, record: SandboxRecord, netns: Netns | undefined) {
+  constructor(
+    parts: ControllerParts,
+    { keeper, record, netns }: { keeper: SandboxKeeper; record: SandboxRecord; netns: Netns | undefined },
+  ) {
     this.#parts = parts;
+    this.#keeper = keeper;
     this.id = record.id;
     this.netnsPath = record.netnsPath;
     this.#spec = record.spec;
@@ -142,7 +156,12 @@ export class Sandbox {
     if (!this.#deleted) await this.#netns?.setDnsRedirect(ports);
   }
 
-  /** Links of other containers may name one that came or went. */
+  /** Whether it has an endpoint on one of these networks. */
+  isOn(networks: ReadonlySet<Network>): boolean {
+    return this.#endpoints.some(({ network }) => networks.has(network));
+  }
+
+  /** Its links to other containers may name one that came or went. */
   async refreshLinks(): Promise<void> {
     const hasLinks = this.#endpoints.some(({ record }) => record.spec.links.length > 0);
     if (hasLinks && !this.#deleted) await this.#discovery.settle(this.#endpoints);
@@ -179,7 +198,7 @@ export class Sandbox {
   async #settle(): Promise<void> {
     await allDone([this.#settleGateways(), this.#discovery.settle(this.#endpoints)]);
     await this.#store();
-    this.#refreshOthers();
+    this.#keeper.changed(this, new Set(this.#endpoints.map(({ network }) => network)));
   }
 
   async #settleGateways(): Promise<void> {
@@ -201,14 +220,6 @@ export class Sandbox {
       // the route went with its link
       const isGone = via === undefined && error instanceof Error && "code" in error && error.code === "ESRCH";
       if (!isGone) throw error;
-    }
-  }
-
-  #refreshOthers(): void {
-    const networks = new Set(this.#endpoints.map(({ network }) => network));
-    for (const other of this.#parts.sandboxes.values()) {
-      if (other === this || !other.#endpoints.some(({ network }) => networks.has(network))) continue;
-      this.#parts.background.run("refresh links", () => other.refreshLinks());
     }
   }
 
@@ -242,7 +253,7 @@ export class Sandbox {
     await this.#tolerate("remove netns", async () => await this.#netns?.remove());
     await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
     this.#endpoints = [];
-    if (this.#parts.sandboxes.get(this.containerId) === this) this.#parts.sandboxes.delete(this.containerId);
+    this.#keeper.ended(this);
     // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
     for (const endpoint of endpoints) background.run("delete endpoint", () => deleteInDriver(endpoint, true));
     await records.store.commit((transaction) => {
