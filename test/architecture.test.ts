@@ -1,4 +1,4 @@
-// Holds the table of rooms in docs/architecture.md: no import that a row does not name, no cycle, no room unlisted.
+// Holds the table of rooms in docs/architecture.md: no import that a row does not name, no room unlisted, no circle of rooms or of files.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -91,31 +91,41 @@ test("the command line sees nothing of the API but its schemas", () => {
 });
 
 test("rooms do not import in a circle", () => {
+  expect(findCircle(edgesBetween((file) => roomOf(file)?.name))).toBeUndefined();
+});
+
+test("files do not import in a circle", () => {
+  expect(findCircle(edgesBetween((file) => file))).toBeUndefined();
+});
+
+/** Who imports whom, by what a file belongs to. */
+function edgesBetween(ownerOf: (file: string) => string | undefined): Map<string, Set<string>> {
   const edges = new Map<string, Set<string>>();
   for (const file of files) {
-    const from = roomOf(file)?.name;
+    const from = ownerOf(file);
     for (const target of importsOf(file)) {
-      const to = roomOf(target)?.name;
+      const to = ownerOf(target);
       if (from && to && from !== to) edges.set(from, (edges.get(from) ?? new Set()).add(to));
     }
   }
-  expect(findCircle(edges)).toBeUndefined();
-});
+  return edges;
+}
 
+/** A path that ends where it begins. */
 function findCircle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
   const done = new Set<string>();
-  const visit = (room: string, path: readonly string[]): string[] | undefined => {
-    if (path.includes(room)) return [...path.slice(path.indexOf(room)), room];
-    if (done.has(room)) return undefined;
-    done.add(room);
-    for (const next of edges.get(room) ?? []) {
-      const circle = visit(next, [...path, room]);
+  const visit = (node: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (done.has(node)) return undefined;
+    done.add(node);
+    for (const next of edges.get(node) ?? []) {
+      const circle = visit(next, [...path, node]);
       if (circle) return circle;
     }
     return undefined;
   };
-  for (const room of edges.keys()) {
-    const circle = visit(room, []);
+  for (const node of edges.keys()) {
+    const circle = visit(node, []);
     if (circle) return circle;
   }
   return undefined;
