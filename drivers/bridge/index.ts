@@ -13,10 +13,10 @@ import type {
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
 import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
+import { allDone } from "../../src/util/all-done.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
-import { allDone } from "./all-done.ts";
 import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { chosenName, chosenSysctls, makePort, portName } from "./endpoint-link.ts";

@@ -2,10 +2,10 @@
 
 import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
 import type { Family } from "../netip/index.ts";
+import { allDone } from "../util/all-done.ts";
 import { forbidden, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
-import { allDone } from "./all-done.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { checkIpam } from "./ipam-check.ts";
 import { leasePools, releasePools } from "./leases.ts";

@@ -1,8 +1,8 @@
 // What a sandbox knows and tells of names: its files under /etc, its resolver, the records of its endpoints.
 
 import type { Resolvers } from "../proxy/index.ts";
+import { allDone } from "../util/all-done.ts";
 import { shortId } from "../util/ids.ts";
-import { allDone } from "./all-done.ts";
 import {
   announce,
   linkedEndpoint,

@@ -2,9 +2,9 @@
 // lock: no two changes of one sandbox run at once.
 
 import type { ResolverPorts } from "../proxy/index.ts";
+import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
-import { allDone } from "./all-done.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
