@@ -1,6 +1,8 @@
 // How a command ends badly: the text for stderr and the exit code. What the daemon answered is an ApiError; what the
 // client itself found wrong is a plain Error (exit 1) or a StatusError (its own code).
 
+import { errorMessage } from "../util/errors.ts";
+
 /** An end with a chosen exit code; an empty message prints nothing (a container's own exit code, for one). */
 export class StatusError extends Error {
   readonly exitCode: number;
@@ -35,12 +37,8 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** One error out of several, a line each; undefined when there was none. */
 export function joinErrors(errors: readonly unknown[]): Error | undefined {
   if (errors.length === 0) return undefined;
-  return new Error(errors.map(messageOf).join("\n"));
+  return new Error(errors.map(errorMessage).join("\n"));
 }

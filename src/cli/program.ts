@@ -2,6 +2,7 @@
 // names, aliases and dispatch; a command's flags are read by flags/parse.ts, so its words reach it untouched.
 
 import { Command } from "commander";
+import { errorMessage } from "../util/errors.ts";
 import { StatusError } from "./errors.ts";
 import { HelpRequested, type ParsedArgs, parseArgs, shortHelpWarning } from "./flags/parse.ts";
 import { bool, custom, type FlagSpec, list, text } from "./flags/spec.ts";
@@ -90,7 +91,7 @@ function parseGlobals(flags: readonly FlagSpec[], argv: readonly string[]): Pars
     return parseArgs(flags, argv, { interspersed: false });
   } catch (error) {
     if (error instanceof HelpRequested) return undefined;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     const usage = `Usage:  ${programName} [OPTIONS] COMMAND [ARG...]`;
     throw new StatusError(125, `${why}\n\n${usage}\n\nRun '${programName} --help' for more information`);
   }

@@ -1,5 +1,6 @@
 // How a command is run from its words: flags, number of arguments, the daemon's version, then its work.
 
+import { errorMessage } from "../util/errors.ts";
 import { compareVersions } from "./client/versions.ts";
 import type { CommandSpec } from "./command.ts";
 import { StatusError } from "./errors.ts";
@@ -23,7 +24,7 @@ export async function runCommand(
       session.out.write(error.message + commandHelp(spec, path, short, session.streams));
       return;
     }
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     throw new StatusError(
       125,
       `${why}\n\nUsage:  ${path} ${spec.usage}\n\nRun '${path} --help' for more information`,

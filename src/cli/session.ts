@@ -2,12 +2,12 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { errorMessage } from "../util/errors.ts";
 import type { TlsMaterial } from "./client/connect.ts";
 import { EngineClient } from "./client/engine.ts";
 import { defaultHost, parseHost } from "./client/host.ts";
 import { readContext } from "./config/contexts.ts";
 import { type ConfigFile, configDirectory, loadConfig } from "./config/file.ts";
-import { messageOf } from "./errors.ts";
 import type { FlagValues } from "./flags/values.ts";
 import { readText } from "./options/key-values.ts";
 import type { Streams } from "./streams.ts";
@@ -49,7 +49,7 @@ export class Session {
     try {
       this.#client ??= this.#makeClient();
     } catch (error) {
-      throw new Error(`Failed to initialize: unable to resolve docker endpoint: ${messageOf(error)}`);
+      throw new Error(`Failed to initialize: unable to resolve docker endpoint: ${errorMessage(error)}`);
     }
     return this.#client;
   }

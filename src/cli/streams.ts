@@ -3,6 +3,7 @@
 
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { hasCode } from "../util/errors.ts";
 
 export interface Output {
   readonly isTerminal: boolean;
@@ -53,12 +54,11 @@ function writeSome(fd: number, bytes: Uint8Array, at: number): number {
   try {
     return writeSync(fd, bytes, at);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "EAGAIN") {
+    if (hasCode(error, "EAGAIN")) {
       Atomics.wait(pause, 0, 0, 2);
       return 0;
     }
-    if (code === "EPIPE") process.exit(141);
+    if (hasCode(error, "EPIPE")) process.exit(141);
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 // Waiting for a container's end.
 
+import { errorMessage } from "../util/errors.ts";
 import { collect } from "./client/engine.ts";
 import { parseJson } from "./client/json.ts";
-import { messageOf } from "./errors.ts";
 import type { Session } from "./session.ts";
 import type { WaitResult } from "./wire.ts";
 
@@ -24,7 +24,7 @@ export async function waitForExit(
     return 125;
   });
   const safe = status.catch((error: unknown) => {
-    session.err.line(`error waiting for container: ${messageOf(error)}`);
+    session.err.line(`error waiting for container: ${errorMessage(error)}`);
     return 125;
   });
   await response.catch(() => {});

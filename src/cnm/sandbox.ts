@@ -3,7 +3,7 @@
 
 import type { ResolverPorts } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
-import { internal, invalid } from "../util/errors.ts";
+import { hasCode, internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -218,7 +218,7 @@ export class Sandbox {
       await this.#netns?.netlink.send(defaultRouteRequest(family, via));
     } catch (error) {
       // the route went with its link
-      const isGone = via === undefined && error instanceof Error && "code" in error && error.code === "ESRCH";
+      const isGone = via === undefined && hasCode(error, "ESRCH");
       if (!isGone) throw error;
     }
   }

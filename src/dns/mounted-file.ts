@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { open, readFile, writeFile } from "node:fs/promises";
+import { hasCode } from "../util/errors.ts";
 
 /**
  * Rewrites a file in place, creating it when it is not there; writes nothing when nothing changes. The new text goes
@@ -39,7 +40,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 // br_netfilter hands the packets between two ports of a bridge to the rules for forwarded packets, as Docker has it.
 
-import { hasCode, readSysctl, writeSysctl } from "../kernel/index.ts";
+import { readSysctl, writeSysctl } from "../kernel/index.ts";
 import type { Family } from "../netip/index.ts";
-import { notImplemented } from "../util/errors.ts";
+import { hasCode, notImplemented } from "../util/errors.ts";
 
 /**
  * Switches it on, for all bridges of the namespace.

@@ -1,6 +1,7 @@
 // What the kernel refused, in the words of what was tried. Test `code`, never the text.
 
 import os from "node:os";
+import { hasCode } from "../util/errors.ts";
 import type { Request } from "./request.ts";
 
 /** A failed system call or kernel request: "bind 192.0.2.1:80/tcp: address already in use". */
@@ -27,11 +28,6 @@ export class NetlinkError extends KernelError {
     this.name = "NetlinkError";
     this.request = request;
   }
-}
-
-/** Whether an error carries one of these codes: `hasCode(error, "ENOENT", "ENODEV")`. */
-export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
 
 /** The result of `work`, or undefined where it fails with one of the codes that mean "gone already". */

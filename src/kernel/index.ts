@@ -1,5 +1,6 @@
 // Linux in Linux's words. nftables/ and iptables/ are rooms of their own below this folder.
 
+export { hasCode } from "../util/errors.ts";
 export {
   type AddressFilter,
   type AddressSpec,
@@ -28,7 +29,7 @@ export {
   listConntrack,
   openConntrack,
 } from "./conntrack.ts";
-export { errorCode, hasCode, KernelError, NetlinkError, unless } from "./errors.ts";
+export { errorCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";
 export { addFdb, deleteFdb, type FdbEntry, type FdbMode, type FdbSpec } from "./fdb.ts";

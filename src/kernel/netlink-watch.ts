@@ -1,8 +1,9 @@
 // Netlink notifications: a socket that has joined multicast groups, read when the event loop says so.
 
 import { type Addon, addon, readable } from "../../native/index.ts";
+import { hasCode } from "../util/errors.ts";
 import { decodeMessages, type Message } from "./codec.ts";
-import { hasCode, saying } from "./errors.ts";
+import { saying } from "./errors.ts";
 
 /** Ends the watching. Idempotent; nothing is called after it. */
 export interface Watch extends Disposable {

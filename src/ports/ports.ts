@@ -1,8 +1,16 @@
 // Reserves host ports: asks the lease table first, then the kernel, by binding a socket for each address.
 
-import { closeFd, hasCode, type SocketSpec, tryBindSockets } from "../kernel/index.ts";
+import { closeFd, type SocketSpec, tryBindSockets } from "../kernel/index.ts";
 import { type Address, formatAddress, formatPortRange, type PortRange } from "../netip/index.ts";
-import { conflict, EngineError, errorMessage, forbidden, invalid, notImplemented } from "../util/errors.ts";
+import {
+  conflict,
+  EngineError,
+  errorMessage,
+  forbidden,
+  hasCode,
+  invalid,
+  notImplemented,
+} from "../util/errors.ts";
 import { EphemeralPorts, portsOf } from "./candidates.ts";
 import { LeaseTable } from "./lease-table.ts";
 import type { PortLease, PortRequest, Ports } from "./types.ts";

@@ -3,7 +3,7 @@
 import type { ZoneRecord } from "../dns/index.ts";
 import { type ChannelMessage, connectChannel, type FdChannel } from "../kernel/fd-channel.ts";
 import { closeFd } from "../kernel/socket.ts";
-import { internal, unavailable } from "../util/errors.ts";
+import { hasCode, internal, unavailable } from "../util/errors.ts";
 import {
   fdsPerMessage,
   forwardFromWire,
@@ -36,7 +36,7 @@ export class ProxyConnection {
     try {
       return new ProxyConnection(path, lost);
     } catch (error) {
-      if (error instanceof Error && "code" in error && isNobody(error.code)) return undefined;
+      if (hasCode(error, "ENOENT", "ECONNREFUSED")) return undefined;
       throw error;
     }
   }
@@ -158,8 +158,4 @@ export class ProxyConnection {
     for (const { reject } of waiting) reject(unavailable("tsdocker-proxy: it went away"));
     this.#lost.resolve();
   }
-}
-
-function isNobody(code: unknown): boolean {
-  return code === "ENOENT" || code === "ECONNREFUSED";
 }

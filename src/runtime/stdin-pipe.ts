@@ -5,6 +5,7 @@ import { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { hasCode } from "../util/errors.ts";
 
 const openFile = promisify(openCallback);
 const openRetries = 100;
@@ -76,8 +77,7 @@ async function openForWriting(path: string): Promise<number> {
     try {
       return await openFile(path, constants.O_WRONLY | constants.O_NONBLOCK);
     } catch (error) {
-      const isAbsent = error instanceof Error && "code" in error && error.code === "ENXIO";
-      if (!isAbsent || attempt >= openRetries) throw error;
+      if (!hasCode(error, "ENXIO") || attempt >= openRetries) throw error;
       await sleep(10);
     }
   }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { promisify } from "node:util";
-import { wrapError } from "../util/errors.ts";
+import { hasCode, wrapError } from "../util/errors.ts";
 import { StdinPipe } from "./stdin-pipe.ts";
 
 /** What the daemon lends: making a FIFO takes a system call that Node lacks. */
@@ -136,6 +136,6 @@ async function unlinkIfThere(path: string): Promise<void> {
   try {
     await unlink(path);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw error;
   }
 }

@@ -1,4 +1,4 @@
-// The one error class meant for clients of the engine. Kernel and library errors are wrapped in it where a caller
+// The one error class meant for clients of the engine, and how any error is read. Kernel and library errors are wrapped in it where a caller
 // can say what was tried; kinds become HTTP status codes in src/api and nowhere else.
 
 export type ErrorKind =
@@ -44,6 +44,11 @@ export function errorKind(error: unknown): ErrorKind {
 /** The message of any thrown value. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether an error of the system carries one of these codes: `hasCode(error, "ENOENT", "ENODEV")`. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
 
 /** The same error with words in front that only the caller knows; keeps the kind. */

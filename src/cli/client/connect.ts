@@ -1,7 +1,8 @@
 // Opens the byte stream to the daemon. node:tls is loaded only where it is asked for.
 
 import { connect as connectPlain, type Socket } from "node:net";
-import { ConnectError, messageOf } from "../errors.ts";
+import { errorMessage } from "../../util/errors.ts";
+import { ConnectError } from "../errors.ts";
 import type { Endpoint } from "./host.ts";
 
 /** Certificates as PEM; `verify` false accepts any server. */
@@ -74,5 +75,5 @@ function connectError(endpoint: Endpoint, doing: string, error: Error): ConnectE
     const text = `Cannot connect to the Docker daemon at ${endpoint.url}. Is the docker daemon running?`;
     return new ConnectError(text, error);
   }
-  return new ConnectError(`error during connect: ${doing}: ${messageOf(error)}`, error);
+  return new ConnectError(`error during connect: ${doing}: ${errorMessage(error)}`, error);
 }

@@ -1,7 +1,8 @@
 // The Engine API over HTTP: version negotiation, JSON in and out, the daemon's errors. One instance serves one command.
 
 import type { Socket } from "node:net";
-import { ApiError, ConnectError, messageOf } from "../errors.ts";
+import { errorMessage } from "../../util/errors.ts";
+import { ApiError, ConnectError } from "../errors.ts";
 import { openConnection, type TlsMaterial } from "./connect.ts";
 import type { Endpoint } from "./host.ts";
 import {
@@ -211,7 +212,7 @@ export class EngineClient {
 
 function failureText(error: unknown): string {
   if (error instanceof Error && "reason" in error) return `tls: ${error.reason}`;
-  const message = messageOf(error);
+  const message = errorMessage(error);
   if (message === "unexpected EOF") return "EOF";
   const isTls = message.startsWith("malformed HTTP response");
   return isTls ? `${message}.\n* Are you trying to connect to a TLS-enabled daemon without TLS?` : message;

@@ -1,6 +1,7 @@
 // "Are you sure?", and what prune commands share.
 
 import { readSync } from "node:fs";
+import { hasCode } from "../../util/errors.ts";
 import type { Session } from "../session.ts";
 
 /** Asks on stdout and reads a line from stdin: y or Y is yes. */
@@ -26,9 +27,8 @@ function readByte(into: Buffer): number {
     try {
       return readSync(0, into, 0, 1, null);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "EOF") return 0;
-      if (code !== "EAGAIN") throw error;
+      if (hasCode(error, "EOF")) return 0;
+      if (!hasCode(error, "EAGAIN")) throw error;
       Atomics.wait(pause, 0, 0, 10);
     }
   }

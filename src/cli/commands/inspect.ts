@@ -1,7 +1,8 @@
 // What all inspect commands do: fetch each object, print them as JSON or through a template.
 
+import { errorMessage } from "../../util/errors.ts";
 import { compactJson, indentJson, parseJson } from "../client/json.ts";
-import { messageOf, StatusError } from "../errors.ts";
+import { StatusError } from "../errors.ts";
 import type { Session } from "../session.ts";
 import { parseTemplate, type Template } from "../template/template.ts";
 import { prepare } from "../template/values.ts";
@@ -26,7 +27,7 @@ export async function inspectAll(
       if (template) text += `${runTemplate(template, json)}\n`;
       else raw.push(json.trim());
     } catch (error) {
-      errors.push(messageOf(error));
+      errors.push(errorMessage(error));
     }
   }
   if (template) session.out.write(text === "" ? "\n" : text);
@@ -43,7 +44,7 @@ function parseFormat(format: string): Template {
   try {
     return parseTemplate(format);
   } catch (error) {
-    throw new StatusError(64, `template parsing error: ${messageOf(error)}`);
+    throw new StatusError(64, `template parsing error: ${errorMessage(error)}`);
   }
 }
 
@@ -51,6 +52,6 @@ function runTemplate(template: Template, json: string): string {
   try {
     return template.run(prepare(parseJson(json)));
   } catch (error) {
-    throw new Error(`template parsing error: ${messageOf(error)}`);
+    throw new Error(`template parsing error: ${errorMessage(error)}`);
   }
 }

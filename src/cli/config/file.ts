@@ -2,6 +2,7 @@
 
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorMessage, hasCode } from "../../util/errors.ts";
 
 export interface AuthEntry {
   readonly auth?: string;
@@ -52,9 +53,8 @@ export function loadConfig(directory: string, warn: (text: string) => void): Con
   try {
     return { directory, path, content: JSON.parse(readFileSync(path, "utf8")) as ConfigContent };
   } catch (error) {
-    const isAbsent = error instanceof Error && "code" in error && error.code === "ENOENT";
-    if (!isAbsent)
-      warn(`WARNING: Error loading config file: ${path}: ${error instanceof Error ? error.message : error}`);
+    if (!hasCode(error, "ENOENT"))
+      warn(`WARNING: Error loading config file: ${path}: ${errorMessage(error)}`);
     return { directory, path, content: {} };
   }
 }

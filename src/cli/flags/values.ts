@@ -1,5 +1,6 @@
 // What the command line said, by flag name.
 
+import { errorMessage } from "../../util/errors.ts";
 import { parseCsvLine } from "./csv.ts";
 import {
   parseBool,
@@ -31,7 +32,7 @@ export class FlagValues {
       this.#store(spec.sameAs ?? spec.name, spec, text);
     } catch (error) {
       const shown = spec.short ? `-${spec.short}, --${spec.name}` : `--${spec.name}`;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       throw new Error(`invalid argument ${quote(text)} for ${quote(shown)} flag: ${why}`);
     }
     this.#changed.add(spec.name);

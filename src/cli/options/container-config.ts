@@ -1,8 +1,8 @@
 // From the flags of `run` and `create` to the body of the create request.
 
 import { readFileSync } from "node:fs";
+import { errorMessage } from "../../util/errors.ts";
 import { compactJson } from "../client/json.ts";
-import { messageOf } from "../errors.ts";
 import { quote } from "../flags/numbers.ts";
 import type { FlagValues } from "../flags/values.ts";
 import { checkMacAddress, cut, parseUlimits } from "./checks.ts";
@@ -250,7 +250,7 @@ function seccompProfile(path: string): string {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw new Error(`compacting json for seccomp profile (${path}) failed: ${messageOf(error)}`);
+    throw new Error(`compacting json for seccomp profile (${path}) failed: ${errorMessage(error)}`);
   }
   return compactJson(text);
 }

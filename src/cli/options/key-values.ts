@@ -1,6 +1,7 @@
 // KEY=value pairs from flags and files.
 
 import { openSync, readFileSync } from "node:fs";
+import { errorMessage } from "../../util/errors.ts";
 import { cut } from "./checks.ts";
 
 /** `["a=b"]` as `{a: "b"}`; without `=` the value is empty. */
@@ -59,7 +60,7 @@ export function goFileError(doing: string, path: string, error: unknown): Error 
     ENOTDIR: "not a directory",
   };
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const why = texts[code] ?? (error instanceof Error ? error.message : String(error));
+  const why = texts[code] ?? errorMessage(error);
   return new Error(`${doing} ${path}: ${why}`, { cause: error });
 }
 

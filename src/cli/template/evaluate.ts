@@ -1,5 +1,6 @@
 // Runs a parsed template on a value. Errors carry line, column and the piece of source they are about, as Go's do.
 
+import { errorMessage } from "../../util/errors.ts";
 import { type Command, type Operand, type Pipeline, TemplateError, type TemplateNode } from "./ast.ts";
 import { lineOf } from "./lexer.ts";
 import { formatValue } from "./print.ts";
@@ -196,7 +197,7 @@ class Run {
       return this.#program.functions[name]?.(...args());
     } catch (error) {
       if (error instanceof TemplateError) throw error;
-      throw this.#fail(whole, `error calling ${name}: ${error instanceof Error ? error.message : error}`);
+      throw this.#fail(whole, `error calling ${name}: ${errorMessage(error)}`);
     }
   }
 

@@ -1,6 +1,6 @@
 // The nftables back end: the layout once, then elements. Every change is one netlink transaction.
 
-import { hasCode, type Request } from "../../kernel/index.ts";
+import type { Request } from "../../kernel/index.ts";
 import {
   addElements,
   deleteElements,
@@ -11,7 +11,7 @@ import {
   watchNftables,
 } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
-import { conflict } from "../../util/errors.ts";
+import { conflict, hasCode } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
 import { ruleKey } from "../key.ts";
 import type { RuleChange } from "../ledger.ts";

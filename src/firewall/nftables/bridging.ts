@@ -1,8 +1,8 @@
 // How the kernel lets us see packets between two ports of one bridge, which plain forwarding rules never do.
 
-import { hasCode } from "../../kernel/index.ts";
 import { addTable, deleteTable, type Nftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
+import { hasCode } from "../../util/errors.ts";
 import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import { bridgeLayout } from "./layout.ts";
 import { bridgeTable } from "./sets.ts";

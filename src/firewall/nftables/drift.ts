@@ -1,7 +1,7 @@
 // Whether the kernel still has what we made: chains with their rules, sets with their elements.
 
-import { hasCode } from "../../kernel/index.ts";
 import type { Element, Nftables, Table } from "../../kernel/nftables/index.ts";
+import { hasCode } from "../../util/errors.ts";
 import type { Entry } from "./entry.ts";
 import { type LayoutOptions, mainChains } from "./layout.ts";
 import type { ChainWithRules } from "./matches.ts";

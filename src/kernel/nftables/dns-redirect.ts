@@ -2,7 +2,7 @@
 // on port 53 of every address itself. As Docker does it, in a table of its own.
 
 import { protocolNumber } from "../../netip/index.ts";
-import { hasCode } from "../errors.ts";
+import { hasCode } from "../../util/errors.ts";
 import type { Request } from "../request.ts";
 import { dnatTo, equals, field, type Statement, snatTo } from "./expression.ts";
 import { addChain, addRule, addTable, deleteTable } from "./request.ts";

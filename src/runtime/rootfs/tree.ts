@@ -4,6 +4,7 @@
 
 import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink } from "node:fs/promises";
+import { hasCode } from "../../util/errors.ts";
 
 /** A root file system that can be read. */
 export interface RootfsTree {
@@ -143,14 +144,13 @@ async function readRegular(
 
 // A name may vanish or change its kind while we look; everything else (no more handles, an I/O error) must not read as
 // "there is no such user".
-const absentCodes = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "ENXIO", "ENAMETOOLONG"]);
+const absentCodes = ["ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "ENXIO", "ENAMETOOLONG"];
 
 async function unlessAbsent<T>(step: Promise<T>): Promise<T | undefined> {
   try {
     return await step;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (absentCodes.has(code)) return undefined;
+    if (hasCode(error, ...absentCodes)) return undefined;
     throw error;
   }
 }

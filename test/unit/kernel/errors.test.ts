@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  errorCode,
-  errorText,
-  hasCode,
-  KernelError,
-  kernelError,
-  unless,
-} from "../../../src/kernel/errors.ts";
+import { errorCode, errorText, KernelError, kernelError, unless } from "../../../src/kernel/errors.ts";
+import { hasCode } from "../../../src/util/errors.ts";
 
 const native = (fields: object) =>
   Object.assign(new Error("open /run/netns/x: No such file or directory"), fields);

@@ -1,7 +1,8 @@
 // create.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { type CommandSpec, minArgs } from "../../command.ts";
-import { messageOf, StatusError } from "../../errors.ts";
+import { StatusError } from "../../errors.ts";
 import { createContainer, readContainerFlags } from "./create-container.ts";
 import { createFlags } from "./create-flags.ts";
 import { withHelp } from "./run-errors.ts";
@@ -22,6 +23,6 @@ function readOr125<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new StatusError(125, withHelp(messageOf(error), "create"));
+    throw new StatusError(125, withHelp(errorMessage(error), "create"));
   }
 }

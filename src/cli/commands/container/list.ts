@@ -1,8 +1,8 @@
 // ps, container ls.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { checkFilter, filtersQuery } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, noArgs } from "../../command.ts";
-import { messageOf } from "../../errors.ts";
 import { bool, filter, formatFlag, int } from "../../flags/spec.ts";
 import { containerFormat, containerLayout, containerRow } from "../../format/containers.ts";
 import { finishRow, writeRows } from "../../format/rows.ts";
@@ -77,6 +77,6 @@ function step<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new Error(`failed to ${what} template: ${messageOf(error)}`);
+    throw new Error(`failed to ${what} template: ${errorMessage(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 // logs.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { FrameDecoder } from "../../client/frames.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs, type Invocation } from "../../command.ts";
@@ -31,9 +32,7 @@ async function runLogs({ session, flags, args }: Invocation): Promise<void> {
     try {
       return apiTime(flags.string(flag), parseDuration);
     } catch (error) {
-      throw new Error(
-        `invalid value for ${JSON.stringify(flag)}: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new Error(`invalid value for ${JSON.stringify(flag)}: ${errorMessage(error)}`);
     }
   };
   const response = await session.client.send("GET", `/containers/${container.Id}/logs`, {

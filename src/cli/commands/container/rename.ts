@@ -1,8 +1,8 @@
 // rename.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs } from "../../command.ts";
-import { messageOf } from "../../errors.ts";
 
 export const rename: CommandSpec = {
   usage: "CONTAINER NEW_NAME",
@@ -15,7 +15,7 @@ export const rename: CommandSpec = {
     try {
       await session.client.post(containerPath(oldName, "/rename"), { query: { name: newName } });
     } catch (error) {
-      session.err.line(messageOf(error));
+      session.err.line(errorMessage(error));
       throw new Error(`Error: failed to rename container named ${oldName}`);
     }
   },

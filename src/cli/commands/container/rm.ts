@@ -1,8 +1,9 @@
 // rm.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { isNotFound, joinErrors, messageOf } from "../../errors.ts";
+import { isNotFound, joinErrors } from "../../errors.ts";
 import { bool } from "../../flags/spec.ts";
 
 export const rm: CommandSpec = {
@@ -26,7 +27,7 @@ async function runRm({ session, flags, args }: Invocation): Promise<void> {
   for (const [index, one] of running.entries()) {
     const error = await one;
     if (error === undefined) session.out.line(args[index] ?? "");
-    else if (force && isNotFound(error)) session.err.line(messageOf(error));
+    else if (force && isNotFound(error)) session.err.line(errorMessage(error));
     else errors.push(error);
   }
   const all = joinErrors(errors);

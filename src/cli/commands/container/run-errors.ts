@@ -1,6 +1,7 @@
 // How `run` ends when it cannot: 127 when the command is not there, 126 when it cannot be invoked, else 125.
 
-import { messageOf, StatusError } from "../../errors.ts";
+import { errorMessage } from "../../../util/errors.ts";
+import { StatusError } from "../../errors.ts";
 import { programName } from "../../version.ts";
 
 export function withHelp(message: string, command: string): string {
@@ -9,7 +10,7 @@ export function withHelp(message: string, command: string): string {
 
 /** The daemon's refusal to create or start, with the exit code its text calls for. */
 export function runError(error: unknown): StatusError {
-  const message = messageOf(error);
+  const message = errorMessage(error);
   return new StatusError(exitCodeFor(message), withHelp(message, "run"));
 }
 

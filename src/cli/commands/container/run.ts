@@ -1,7 +1,8 @@
 // run: create, attach, wait, start, in that order, so that no output and no exit is missed.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { messageOf, StatusError } from "../../errors.ts";
+import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
 import type { FlagValues } from "../../flags/values.ts";
 import type { ContainerConfig, CreateBody } from "../../options/container-config.ts";
@@ -47,7 +48,7 @@ function readFlags(session: Session, flags: FlagValues, args: readonly string[])
   try {
     return readContainerFlags(session, flags, args);
   } catch (error) {
-    throw new StatusError(125, withHelp(messageOf(error), "run"));
+    throw new StatusError(125, withHelp(errorMessage(error), "run"));
   }
 }
 

@@ -1,8 +1,9 @@
 // start, with -a and -i.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { messageOf, StatusError } from "../../errors.ts";
+import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
 import { followTerminalSize, forwardSignals, streamHijacked } from "../../terminal.ts";
 import { waitForExit } from "../../wait.ts";
@@ -28,7 +29,7 @@ async function startAll({ session, args }: Invocation): Promise<void> {
       await session.client.post(containerPath(name, "/start"));
       session.out.line(name);
     } catch (error) {
-      session.err.line(messageOf(error));
+      session.err.line(errorMessage(error));
       failed.push(name);
     }
   }

@@ -1,8 +1,8 @@
 // update.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { messageOf } from "../../errors.ts";
 import { bytes, decimal, int, text, uint16 } from "../../flags/spec.ts";
 import { parseRestart } from "../../options/restart.ts";
 
@@ -59,7 +59,7 @@ async function runUpdate({ session, flags, args }: Invocation): Promise<void> {
       session.out.line(name);
       warnings.push(...(done.Warnings ?? []));
     } catch (error) {
-      errors.push(messageOf(error));
+      errors.push(errorMessage(error));
     }
   }
   if (warnings.length > 0) session.out.line(warnings.join("\n"));

@@ -1,8 +1,8 @@
 // tag.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { imagePath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs } from "../../command.ts";
-import { messageOf } from "../../errors.ts";
 import { quote } from "../../flags/numbers.ts";
 import { canonicalName, parseReference, type Reference } from "../../format/reference.ts";
 
@@ -27,7 +27,7 @@ function parseFor(name: string): Reference {
     return parseReference(name);
   } catch (error) {
     throw new Error(
-      `Error parsing reference: ${quote(name)} is not a valid repository/tag: ${messageOf(error)}`,
+      `Error parsing reference: ${quote(name)} is not a valid repository/tag: ${errorMessage(error)}`,
     );
   }
 }

@@ -1,8 +1,9 @@
 // network rm.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { networkPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { isNotFound, messageOf, StatusError } from "../../errors.ts";
+import { isNotFound, StatusError } from "../../errors.ts";
 import { bool } from "../../flags/spec.ts";
 import type { Session } from "../../session.ts";
 import type { NetworkSummary } from "../../wire.ts";
@@ -28,7 +29,7 @@ async function runRm({ session, flags, args }: Invocation): Promise<void> {
       session.out.line(name);
     } catch (error) {
       if (flags.bool("force") && isNotFound(error)) continue;
-      session.err.line(messageOf(error));
+      session.err.line(errorMessage(error));
       failed = true;
     }
   }

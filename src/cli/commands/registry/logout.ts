@@ -1,10 +1,10 @@
 // logout.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { type CommandSpec, maxArgs } from "../../command.ts";
 import { helperFor, hubServer } from "../../config/auth.ts";
 import { saveConfig } from "../../config/file.ts";
 import { runCredentialHelper } from "../../config/helper.ts";
-import { messageOf } from "../../errors.ts";
 
 export const logout: CommandSpec = {
   usage: "[SERVER]",
@@ -19,7 +19,7 @@ export const logout: CommandSpec = {
     const helper = helperFor(session.config, host);
     if (helper) {
       await runCredentialHelper(helper, "erase", host).catch((error: unknown) =>
-        session.err.line(`WARNING: could not erase credentials:\n${host}: ${messageOf(error)}`),
+        session.err.line(`WARNING: could not erase credentials:\n${host}: ${errorMessage(error)}`),
       );
       return;
     }

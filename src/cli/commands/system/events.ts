@@ -1,9 +1,10 @@
 // events.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { jsonStream } from "../../client/json.ts";
 import { checkFilter, filtersQuery } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, noArgs } from "../../command.ts";
-import { messageOf, StatusError } from "../../errors.ts";
+import { StatusError } from "../../errors.ts";
 import { parseDuration } from "../../flags/numbers.ts";
 import { filter, streamFormatFlag, text } from "../../flags/spec.ts";
 import { apiTime, rfc3339Nano } from "../../format/time.ts";
@@ -48,7 +49,7 @@ function parseFormat(format: string): Template | undefined {
     template.run(forTemplate({ Type: "", Action: "", Actor: { ID: "", Attributes: {} } }));
     return template;
   } catch (error) {
-    throw new StatusError(64, `Error parsing format: ${messageOf(error)}`);
+    throw new StatusError(64, `Error parsing format: ${errorMessage(error)}`);
   }
 }
 

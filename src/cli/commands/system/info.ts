@@ -1,9 +1,10 @@
 // info.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { parseJson } from "../../client/json.ts";
 import { type CommandSpec, type Invocation, noArgs } from "../../command.ts";
 import { authForServer, hubServer } from "../../config/auth.ts";
-import { ConnectError, messageOf, StatusError } from "../../errors.ts";
+import { ConnectError, StatusError } from "../../errors.ts";
 import { inspectFormatFlag } from "../../flags/spec.ts";
 import type { Session } from "../../session.ts";
 import { parseTemplate, type Template } from "../../template/template.ts";
@@ -24,7 +25,7 @@ async function runInfo({ session, flags }: Invocation): Promise<void> {
   const { server, failure } = await fetchInfo(session);
   if (format === "") await printInfo(session, server, failure);
   else {
-    if (failure && !(failure instanceof ConnectError)) session.err.line(messageOf(failure));
+    if (failure && !(failure instanceof ConnectError)) session.err.line(errorMessage(failure));
     formatInfo(session, format, server);
   }
   if (failure instanceof ConnectError) throw failure;
@@ -50,7 +51,7 @@ async function printInfo(session: Session, server: Info | undefined, failure: un
     for (const line of serverLines(server, { user, debug: session.isDebug })) out.line(line);
     for (const warning of server.Warnings ?? []) err.line(warning);
   } else if (!(failure instanceof ConnectError)) {
-    err.line("ERROR:", messageOf(failure));
+    err.line("ERROR:", errorMessage(failure));
     throw new Error("errors pretty printing info");
   }
 }
@@ -59,7 +60,7 @@ function parseFormat(format: string): Template {
   try {
     return parseTemplate(format);
   } catch (error) {
-    throw new StatusError(64, `template parsing error: ${messageOf(error)}`);
+    throw new StatusError(64, `template parsing error: ${errorMessage(error)}`);
   }
 }
 

@@ -1,8 +1,9 @@
 // inspect: of whatever has the name.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { containerPath, imagePath, networkPath, volumePath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
-import { ApiError, isNotFound, messageOf } from "../../errors.ts";
+import { ApiError, isNotFound } from "../../errors.ts";
 import { quote } from "../../flags/numbers.ts";
 import { bool, inspectFormatFlag, text } from "../../flags/spec.ts";
 import type { Session } from "../../session.ts";
@@ -75,5 +76,5 @@ async function fetchAny(
 function isSkippable(error: unknown): boolean {
   if (isNotFound(error)) return true;
   if (error instanceof ApiError && error.status === 501) return true;
-  return /not supported|invalid reference format/.test(messageOf(error));
+  return /not supported|invalid reference format/.test(errorMessage(error));
 }

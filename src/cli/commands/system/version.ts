@@ -1,8 +1,9 @@
 // version.
 
+import { errorMessage } from "../../../util/errors.ts";
 import { maxApiVersion } from "../../client/versions.ts";
 import { type CommandSpec, type Invocation, noArgs } from "../../command.ts";
-import { messageOf, StatusError } from "../../errors.ts";
+import { StatusError } from "../../errors.ts";
 import { inspectFormatFlag } from "../../flags/spec.ts";
 import { alignColumns } from "../../format/table.ts";
 import { ansiTime } from "../../format/time.ts";
@@ -72,7 +73,7 @@ function parseFormat(format: string): Template {
   try {
     return parseTemplate(source, { name: "version" });
   } catch (error) {
-    throw new StatusError(64, `template parsing error: ${messageOf(error)}`);
+    throw new StatusError(64, `template parsing error: ${errorMessage(error)}`);
   }
 }
 
