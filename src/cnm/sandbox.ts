@@ -3,22 +3,22 @@
 
 import type { ResolverPorts } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
-import { hasCode, internal, invalid } from "../util/errors.ts";
+import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
-import { defaultRouteRequest } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
 import { EtcFiles } from "./etc-files.ts";
-import { type Gateways, moveExternalConnectivity, revokeExternalConnectivity } from "./external.ts";
-import { chooseGateways } from "./gateway.ts";
+import { revokeExternalConnectivity } from "./external.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
+import { renamed } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
 import { pack } from "./stored.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, SandboxSpec } from "./types.ts";
+import { WayOut } from "./way-out.ts";
 
 /** Who keeps a controller's sandboxes, as one of them sees it. */
 export interface SandboxKeeper {
@@ -37,10 +37,10 @@ export class Sandbox {
   readonly #keeper: SandboxKeeper;
   readonly #netns: Netns | undefined;
   readonly #discovery: SandboxDiscovery;
+  readonly #wayOut: WayOut;
   readonly #hasIpv6: boolean;
   #spec: SandboxSpec;
   #endpoints: Endpoint[] = [];
-  #gateways: Gateways = { 4: undefined, 6: undefined };
   #nextIndex = 2; // 1 is lo
   #deleted: Promise<void> | undefined;
 
@@ -54,6 +54,7 @@ export class Sandbox {
     this.netnsPath = record.netnsPath;
     this.#spec = record.spec;
     this.#netns = netns;
+    this.#wayOut = new WayOut(netns);
     this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
     const files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
     this.#discovery = new SandboxDiscovery(parts.resolvers, { sandboxId: record.id, netns, files });
@@ -114,10 +115,8 @@ export class Sandbox {
     const before = this.#spec.containerName;
     this.#spec = { ...this.#spec, containerName };
     for (const endpoint of this.#endpoints) {
-      const { record } = endpoint;
-      const rest = record.names.filter((name) => name !== before && name !== containerName);
-      const names = record.names.length > 0 ? [containerName, ...rest] : [];
-      endpoint.record = { ...record, containerName, names };
+      const names = renamed(endpoint.record.names, { before, after: containerName });
+      endpoint.record = { ...endpoint.record, containerName, names };
     }
     await this.#discovery.announceAgain(this.#endpoints);
     await this.#store();
@@ -196,31 +195,12 @@ export class Sandbox {
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
   async #settle(): Promise<void> {
-    await allDone([this.#settleGateways(), this.#discovery.settle(this.#endpoints)]);
+    await allDone([
+      this.#wayOut.settle(this.#endpoints, this.#spec),
+      this.#discovery.settle(this.#endpoints),
+    ]);
     await this.#store();
     this.#keeper.changed(this, new Set(this.#endpoints.map(({ network }) => network)));
-  }
-
-  async #settleGateways(): Promise<void> {
-    const before = this.#gateways;
-    const chosen = chooseGateways(this.#endpoints);
-    this.#gateways = chosen;
-    const changed = ([4, 6] as const).filter((family) => chosen[family] !== before[family]);
-    for (const family of changed) await this.#setDefaultRoute(family, chosen[family]);
-    await moveExternalConnectivity(this.#endpoints, chosen, this.#spec);
-  }
-
-  async #setDefaultRoute(family: 4 | 6, endpoint: Endpoint | undefined): Promise<void> {
-    const link = endpoint?.record.link?.index;
-    const gateway = family === 4 ? endpoint?.record.gatewayIpv4 : endpoint?.record.gatewayIpv6;
-    const via = link === undefined ? undefined : { link, ...(gateway && { gateway }) };
-    try {
-      await this.#netns?.netlink.send(defaultRouteRequest(family, via));
-    } catch (error) {
-      // the route went with its link
-      const isGone = via === undefined && hasCode(error, "ESRCH");
-      if (!isGone) throw error;
-    }
   }
 
   async #drop(endpoint: Endpoint): Promise<void> {
@@ -230,9 +210,8 @@ export class Sandbox {
     this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
     await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
-    await this.#parts.records.store.commit((transaction) =>
-      transaction.delete(this.#parts.records.endpoints, endpoint.id),
-    );
+    const { records } = this.#parts;
+    await records.store.commit((transaction) => transaction.delete(records.endpoints, endpoint.id));
     await this.#settle();
   }
 

@@ -5,6 +5,8 @@ import type { EndpointOptions, ExposedPort, PortBinding, PublishedPort } from ".
 import type { Address, Mac, Prefix } from "../netip/index.ts";
 
 export type { ExposedPort, PortBinding, PublishedPort } from "../driverapi/index.ts";
+/** Counters of one interface as the container sees them. */
+export type { LinkStats as InterfaceStatistics } from "../kernel/index.ts";
 
 export interface NetworkSpec {
   readonly name: string;
@@ -144,16 +146,4 @@ export interface DnsSpec {
   readonly servers?: readonly Address[];
   readonly search?: readonly string[];
   readonly options?: readonly string[];
-}
-
-/** Counters of one interface as the container sees them. */
-export interface InterfaceStatistics {
-  readonly rxBytes: number;
-  readonly rxPackets: number;
-  readonly rxErrors: number;
-  readonly rxDropped: number;
-  readonly txBytes: number;
-  readonly txPackets: number;
-  readonly txErrors: number;
-  readonly txDropped: number;
 }

@@ -1,0 +1,44 @@
+// The way out of a sandbox: its default routes, and its published ports with them, follow the endpoints chosen per family.
+
+import type { Family } from "../netip/index.ts";
+import { hasCode } from "../util/errors.ts";
+import { defaultRouteRequest } from "./attach.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Gateways, moveExternalConnectivity } from "./external.ts";
+import { chooseGateways } from "./gateway.ts";
+import type { Netns } from "./netns.ts";
+import type { SandboxSpec } from "./types.ts";
+
+/** Owned by its sandbox. */
+export class WayOut {
+  /** Undefined in the host's netns, whose routes are not ours. */
+  readonly #netns: Netns | undefined;
+  #gateways: Gateways = { 4: undefined, 6: undefined };
+
+  constructor(netns: Netns | undefined) {
+    this.#netns = netns;
+  }
+
+  /** Brings routes and ports in line with these endpoints. Repeating a call changes nothing. */
+  async settle(endpoints: readonly Endpoint[], spec: SandboxSpec): Promise<void> {
+    const before = this.#gateways;
+    const chosen = chooseGateways(endpoints);
+    this.#gateways = chosen;
+    const changed = ([4, 6] as const).filter((family) => chosen[family] !== before[family]);
+    for (const family of changed) await this.#setDefaultRoute(family, chosen[family]);
+    await moveExternalConnectivity(endpoints, chosen, spec);
+  }
+
+  async #setDefaultRoute(family: Family, endpoint: Endpoint | undefined): Promise<void> {
+    const link = endpoint?.record.link?.index;
+    const gateway = family === 4 ? endpoint?.record.gatewayIpv4 : endpoint?.record.gatewayIpv6;
+    const via = link === undefined ? undefined : { link, ...(gateway && { gateway }) };
+    try {
+      await this.#netns?.netlink.send(defaultRouteRequest(family, via));
+    } catch (error) {
+      // the route went with its link
+      const isGone = via === undefined && hasCode(error, "ESRCH");
+      if (!isGone) throw error;
+    }
+  }
+}
