@@ -11,7 +11,14 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type ClientDuplexStream, credentials, Client as GrpcClient, Metadata } from "@grpc/grpc-js";
+import {
+  type ClientDuplexStream,
+  credentials,
+  Client as GrpcClient,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { fromGrpcError } from "./grpc-error.ts";
 
 /** Limits of one call: `signal` cancels it, `timeoutMs` ends it with kind "unavailable". */
@@ -19,6 +26,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
 }
+
+const reconnectMs = 5000;
 
 type Call<M> =
   M extends DescMethodUnary<infer I, infer O>
@@ -76,7 +85,7 @@ export class Channel {
   }
 
   #unary(path: string, method: Shapes, metadata: Metadata) {
-    return (request: MessageInitShape<DescMessage>, options: CallOptions = {}) =>
+    const send = (request: MessageInitShape<DescMessage>, options: CallOptions) =>
       new Promise<unknown>((resolve, reject) => {
         const call = this.#client.makeUnaryRequest(
           path,
@@ -86,15 +95,30 @@ export class Channel {
           metadata,
           callLimits(options),
           (error, response) => {
-            options.signal?.removeEventListener("abort", cancel);
-            if (error) reject(fromGrpcError(error));
+            unwatch();
+            if (error) reject(error);
             else resolve(response);
           },
         );
-        const cancel = () => call.cancel();
-        if (options.signal?.aborted) cancel();
-        else options.signal?.addEventListener("abort", cancel, { once: true });
+        const unwatch = cancelOnAbort(call, options.signal);
       });
+    return async (request: MessageInitShape<DescMessage>, options: CallOptions = {}) => {
+      try {
+        return await send(request, options).catch(async (error) => {
+          if (!wasNeverSent(error) || options.timeoutMs !== undefined) throw error;
+          await this.#connected();
+          return await send(request, options);
+        });
+      } catch (error) {
+        throw fromGrpcError(error);
+      }
+    };
+  }
+
+  /** A server that was killed is started again: what did not reach it may wait for that. */
+  async #connected(): Promise<void> {
+    const deadline = Date.now() + reconnectMs;
+    await new Promise<void>((resolve) => this.#client.waitForReady(deadline, () => resolve()));
   }
 
   #serverStream(path: string, method: Shapes, metadata: Metadata) {
@@ -108,21 +132,32 @@ export class Channel {
         metadata,
         callLimits(options),
       );
-      const cancel = () => stream.cancel();
-      if (options.signal?.aborted) cancel();
-      else options.signal?.addEventListener("abort", cancel, { once: true });
+      const unwatch = cancelOnAbort(stream, options.signal);
       try {
         for await (const message of stream) yield message;
       } catch (error) {
         throw fromGrpcError(error);
       } finally {
-        options.signal?.removeEventListener("abort", cancel);
+        unwatch();
         // Leaving the loop early emits "cancelled" on a stream that nobody listens to any more.
         stream.on("error", () => undefined);
         stream.cancel();
       }
     };
   }
+}
+
+function wasNeverSent(error: unknown): boolean {
+  const { code, details = "" } = error as Partial<ServiceError>;
+  return code === status.UNAVAILABLE && details.startsWith("No connection established");
+}
+
+/** The answer ends the watching: a signal may outlive many calls. */
+function cancelOnAbort(call: { cancel(): void }, signal: AbortSignal | undefined): () => void {
+  const cancel = () => call.cancel();
+  if (signal?.aborted) cancel();
+  else signal?.addEventListener("abort", cancel, { once: true });
+  return () => signal?.removeEventListener("abort", cancel);
 }
 
 function callLimits(options: CallOptions): { deadline?: number } {

@@ -9,6 +9,7 @@ import type { Container } from "./gen/containers_pb.ts";
 import type { Process } from "./gen/process_pb.ts";
 import { OptionsSchema } from "./gen/runc-options_pb.ts";
 import { orAbsent } from "./grpc-error.ts";
+import { clearShim, findShims, type ShimPlace } from "./lost-shims.ts";
 import type { OciSpec } from "./oci/schema.ts";
 import { startFailure } from "./start-failure.ts";
 import {
@@ -27,6 +28,8 @@ import { type Labels, type Mount, toDate, toWireMount } from "./values.ts";
 export interface RuntimeOptions {
   /** Where runc keeps its state: a tmpfs, one folder per daemon. */
   readonly runcRoot: string;
+  /** Takes a mount off a path; for what is left of tasks that were cut off. */
+  readonly unmount?: (path: string) => Promise<void>;
   /** Where the FIFOs live, one folder per container: a tmpfs. */
   readonly streamsRoot: string;
   readonly makeFifo: MakeFifo;
@@ -84,6 +87,10 @@ export interface Runtime {
   /** The task of a container that has one, its streams opened again: for a daemon that restarted. */
   load(id: string): Promise<LoadedTask | undefined>;
   tasks(): Promise<readonly TaskStatus[]>;
+  /** Ends what is left of a task whose making was cut off, whether containerd knows it or not. */
+  abandonTask(id: string): Promise<void>;
+  /** Ends all shims that containerd does not know. Returns their containers' ids. */
+  sweepShims(): Promise<readonly string[]>;
   /** Removes the folder of a container's FIFOs. */
   forgetStreams(id: string): Promise<void>;
 }
@@ -159,6 +166,33 @@ class ContainerdRuntime implements Runtime {
 
   async tasks(): Promise<readonly TaskStatus[]> {
     return (await this.#services.tasks.list({})).tasks.map(toTaskStatus);
+  }
+
+  async abandonTask(id: string): Promise<void> {
+    const loaded = await this.load(id);
+    if (loaded) {
+      await loaded.task.kill(9).catch(() => undefined);
+      await loaded.task.wait();
+      await loaded.task.delete();
+      await loaded.task.stdio.close();
+    }
+    const shims = await findShims(this.#shimPlace);
+    const left = shims.filter(({ containerId }) => containerId === id);
+    await Promise.all(left.map((shim) => clearShim(shim, this.#shimPlace)));
+  }
+
+  async sweepShims(): Promise<readonly string[]> {
+    const shims = await findShims(this.#shimPlace);
+    const known = new Set((await this.tasks()).map(({ containerId }) => containerId));
+    const lost = shims.filter(({ containerId }) => !known.has(containerId));
+    await Promise.all(lost.map((shim) => clearShim(shim, this.#shimPlace)));
+    return lost.map(({ containerId }) => containerId);
+  }
+
+  get #shimPlace(): ShimPlace {
+    const { address, namespace } = this.#containerd;
+    const { runcRoot, unmount = async () => undefined } = this.#options;
+    return { address, namespace, runcRoot, unmount };
   }
 
   async forgetStreams(id: string): Promise<void> {

@@ -1,0 +1,82 @@
+// Shims that containerd does not know: it was killed, or its client was, while it made a task. Each is found by its
+// command line, and ended with all that hangs on it: its processes, runc's state, its mount, its bundle.
+
+import { execFile } from "node:child_process";
+import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface ShimPlace {
+  /** Of the containerd that started the shims. */
+  readonly address: string;
+  readonly namespace: string;
+  /** Where runc keeps its state, without the namespace. */
+  readonly runcRoot: string;
+  readonly unmount: (path: string) => Promise<void>;
+}
+
+export interface Shim {
+  readonly containerId: string;
+  readonly pid: number;
+}
+
+/** The shims that run for a namespace of a containerd. */
+export async function findShims({ address, namespace }: ShimPlace): Promise<Shim[]> {
+  const shims = await Promise.all(
+    (await processIds()).map(async (pid) => {
+      const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+      const after = (flag: string) => words[words.indexOf(flag) + 1];
+      const isOurs =
+        words[0]?.includes("containerd-shim") &&
+        after("-namespace") === namespace &&
+        after("-address") === address;
+      return isOurs ? { containerId: after("-id") ?? "", pid } : undefined;
+    }),
+  );
+  return shims.filter((shim) => shim !== undefined);
+}
+
+/** Ends a shim that containerd has lost, and what it made. */
+export async function clearShim({ containerId, pid }: Shim, place: ShimPlace): Promise<void> {
+  const bundle = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+  const offspring = await descendants(pid);
+  for (const one of [pid, ...offspring]) kill(one);
+  await runcDelete(join(place.runcRoot, place.namespace), containerId);
+  if (!bundle?.endsWith(containerId)) return;
+  await place.unmount(join(bundle, "rootfs")).catch(() => undefined);
+  await rm(bundle, { recursive: true, force: true });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it has ended by itself
+  }
+}
+
+// a container that runc does not know is as good as deleted
+function runcDelete(root: string, containerId: string): Promise<void> {
+  return new Promise((resolve) => {
+    execFile("runc", ["--root", root, "delete", "--force", containerId], () => resolve());
+  });
+}
+
+/** Parents come before their children. */
+async function descendants(root: number): Promise<number[]> {
+  const parents = new Map(
+    await Promise.all((await processIds()).map(async (pid) => [pid, await parentOf(pid)] as const)),
+  );
+  const found = [root];
+  for (const pid of found) for (const [child, parent] of parents) if (parent === pid) found.push(child);
+  return found.slice(1);
+}
+
+async function parentOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // the name, in brackets, may hold anything
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+async function processIds(): Promise<number[]> {
+  return (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name)).map(Number);
+}
