@@ -3,7 +3,7 @@
 import { addon, readable } from "../../native/index.ts";
 import { peerSize, spliceAddon } from "../../native/splice.ts";
 import { type Address, addressBytes } from "../netip/index.ts";
-import { kernelError } from "./errors.ts";
+import { sayingNow } from "./errors.ts";
 
 /** Memory for a batch. One serves any number of sockets, since a batch is dealt with before the next is read. */
 export interface DatagramBatch {
@@ -41,7 +41,7 @@ export function putDatagram(batch: DatagramBatch, slot: number, bytes: Uint8Arra
 
 /** Fills the batch and answers how many came. Throws KernelError: ECONNREFUSED and alike of a connected socket. */
 export function receiveDatagrams(fd: number, batch: DatagramBatch, connected = false): number {
-  return inWords("receive datagrams", () =>
+  return sayingNow("receive datagrams", () =>
     spliceAddon().datagramsReceive(fd, batch.slab, batch.sizes, connected ? undefined : batch.peers),
   );
 }
@@ -58,19 +58,11 @@ export function sendDatagram(fd: number, bytes: Uint8Array, peer?: Uint8Array): 
 
 /** connect(2); of a stream socket it only begins. Throws KernelError: ENETUNREACH, … */
 export function connectSocket(fd: number, address: Address, port: number): void {
-  inWords("connect", () => spliceAddon().socketConnect(fd, addressBytes(address), port));
+  sayingNow("connect", () => spliceAddon().socketConnect(fd, addressBytes(address), port));
 }
 
 /** Calls `ready` whenever something can be read. Stop it before the fd is closed; that may be done twice. */
 export function onReadable(fd: number, ready: () => void): () => void {
   const poll = addon().pollStart(fd, readable, ready);
   return () => addon().pollStop(poll);
-}
-
-function inWords<T>(words: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw kernelError(words, error);
-  }
 }

@@ -63,6 +63,15 @@ export async function saying<T>(words: string, work: Promise<T>): Promise<T> {
   }
 }
 
+/** The same for a call that does not wait. */
+export function sayingNow<T>(words: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw kernelError(words, error);
+  }
+}
+
 /** "EEXIST" for 17; "E524" for numbers without a name (the kernel leaks a few of its own, linux/errno.h). */
 export function errorCode(errno: number): string {
   return names.get(errno) ?? `E${errno}`;

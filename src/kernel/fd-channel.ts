@@ -2,7 +2,7 @@
 // and with its descriptors, or not at all.
 
 import { type Addon, addon, readable, writable } from "../../native/index.ts";
-import { kernelError } from "./errors.ts";
+import { kernelError, sayingNow } from "./errors.ts";
 
 /** A message; the receiver owns the descriptors. */
 export interface ChannelMessage {
@@ -36,14 +36,14 @@ export function openChannel(fd: number, listener: ChannelListener): FdChannel {
 /** Connects to `listenChannel`. Throws KernelError: ENOENT and ECONNREFUSED when nobody listens. */
 export function connectChannel(path: string, listener: ChannelListener): FdChannel {
   return openChannel(
-    inWords(`connect ${path}`, () => addon().unixConnect(path)),
+    sayingNow(`connect ${path}`, () => addon().unixConnect(path)),
     listener,
   );
 }
 
 /** Two connected descriptors: one for `openChannel`, one for a child's stdio. The caller owns both. */
 export function channelPair(): [number, number] {
-  return inWords("socketpair", () => addon().unixPair());
+  return sayingNow("socketpair", () => addon().unixPair());
 }
 
 /**
@@ -52,7 +52,7 @@ export function channelPair(): [number, number] {
  */
 export function listenChannel(path: string, accept: (fd: number) => void): Disposable & { close(): void } {
   const native = addon();
-  const fd = inWords(`listen ${path}`, () => native.unixListen(path));
+  const fd = sayingNow(`listen ${path}`, () => native.unixListen(path));
   let open = true;
   const poll = native.pollStart(fd, readable, () => {
     for (
@@ -111,7 +111,7 @@ class Channel implements FdChannel {
   }
 
   #trySend(bytes: Uint8Array, fds: readonly number[]): boolean {
-    return inWords("send on channel", () => this.#native.fdsSend(this.#fd, bytes, fds));
+    return sayingNow("send on channel", () => this.#native.fdsSend(this.#fd, bytes, fds));
   }
 
   #ready(events: number): void {
@@ -165,13 +165,5 @@ class Channel implements FdChannel {
     this.#queue = [];
     for (const { done } of waiting) done.reject(error ?? new Error("send on channel: it is closed"));
     this.#listener.closed(error);
-  }
-}
-
-function inWords<T>(words: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw kernelError(words, error);
   }
 }

@@ -2,7 +2,7 @@
 
 import { type ForwarderCounters, spliceAddon } from "../../native/splice.ts";
 import { type Address, addressBytes, type Protocol, protocolNumber } from "../netip/index.ts";
-import { kernelError } from "./errors.ts";
+import { sayingNow } from "./errors.ts";
 
 export type { ForwarderCounters };
 
@@ -42,25 +42,19 @@ export interface ForwardingThread extends Disposable {
 export function startForwarding(options: ForwardingOptions): ForwardingThread {
   const native = spliceAddon();
   const { netns, connections = 0, connectionsEach = 0, idleMs } = options;
-  const handle = inWords("start forwarding", () =>
+  const handle = sayingNow("start forwarding", () =>
     native.forwarderStart(netns, connections, connectionsEach, idleMs),
   );
   return {
     add: (id, { fd, protocol, target, targetPort }) => {
       const number = protocolNumber[protocol];
-      inWords("forward", () => native.forwarderAdd(handle, id, fd, number, addressBytes(target), targetPort));
+      sayingNow("forward", () =>
+        native.forwarderAdd(handle, id, fd, number, addressBytes(target), targetPort),
+      );
     },
     remove: (ids) => native.forwarderRemove(handle, ids),
     counters: () => native.forwarderCounters(handle),
     close: () => native.forwarderStop(handle),
     [Symbol.dispose]: () => native.forwarderStop(handle),
   };
-}
-
-function inWords<T>(words: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw kernelError(words, error);
-  }
 }

@@ -1,7 +1,7 @@
 // Mounts, FIFOs, and what a supervisor asks of its own process.
 
 import { addon } from "../../native/index.ts";
-import { kernelError, saying } from "./errors.ts";
+import { saying, sayingNow } from "./errors.ts";
 
 /** MS_* of mount(2). */
 export const mountFlag = {
@@ -49,29 +49,21 @@ export async function unmount(target: string, { lazy = false, noFollow = true } 
 
 /** Makes this process the parent of orphans below it (PR_SET_CHILD_SUBREAPER). */
 export function setChildSubreaper(on: boolean): void {
-  inWords("set child subreaper", () => addon().setChildSubreaper(on));
+  sayingNow("set child subreaper", () => addon().setChildSubreaper(on));
 }
 
 /** RLIMIT_NOFILE of this process; Infinity = unlimited. */
 export function openFileLimit(): { readonly soft: number; readonly hard: number } {
-  const { soft, hard } = inWords("get the limit of open files", () => addon().openFileLimit());
+  const { soft, hard } = sayingNow("get the limit of open files", () => addon().openFileLimit());
   return { soft: soft < 0 ? Infinity : soft, hard: hard < 0 ? Infinity : hard };
 }
 
 /** Sets the soft limit, up to the hard one. */
 export function setOpenFileLimit(soft: number): void {
-  inWords("set the limit of open files", () => addon().setOpenFileLimit(soft));
+  sayingNow("set the limit of open files", () => addon().setOpenFileLimit(soft));
 }
 
 /** mkfifo(3). Throws KernelError: EEXIST. */
 export function makeFifo(path: string, mode = 0o600): void {
-  inWords(`mkfifo ${path}`, () => addon().makeFifo(path, mode));
-}
-
-function inWords<T>(words: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw kernelError(words, error);
-  }
+  sayingNow(`mkfifo ${path}`, () => addon().makeFifo(path, mode));
 }

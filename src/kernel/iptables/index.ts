@@ -26,9 +26,10 @@ export interface IptablesTarget {
  * @throws unavailable, with the words of iptables and the line that it refused
  */
 export async function restoreRules(target: IptablesTarget, rules: string): Promise<void> {
-  const { family, variant, netns } = target;
-  const { code, stderr } = await run("restore.sh", [`${family}`, variant, ...(netns ? [netns] : [])], rules);
-  if (code !== 0) throw refusal(`${nameOf(target)}-restore`, code, withLine(stderr, rules));
+  const { netns } = target;
+  const program = programOf(target);
+  const { code, stderr } = await run("restore.sh", [program, ...(netns ? [netns] : [])], rules);
+  if (code !== 0) throw refusal(`${program}-restore`, code, withLine(stderr, rules));
 }
 
 /**
@@ -36,10 +37,10 @@ export async function restoreRules(target: IptablesTarget, rules: string): Promi
  * @throws unavailable, with the words of iptables
  */
 export async function saveRules(target: IptablesTarget, table?: string): Promise<string> {
-  const { family, variant, netns } = target;
-  const words = [`${family}`, variant, netns ?? "-", ...(table ? [table] : [])];
+  const program = programOf(target);
+  const words = [program, target.netns ?? "-", ...(table ? [table] : [])];
   const { code, stdout, stderr } = await run("save.sh", words, "");
-  if (code !== 0) throw refusal(`${nameOf(target)}-save`, code, stderr);
+  if (code !== 0) throw refusal(`${program}-save`, code, stderr);
   return stdout;
 }
 
@@ -81,7 +82,7 @@ function scriptPath(name: string): string {
   throw unavailable(`run iptables: no ${name} above ${start}`);
 }
 
-function nameOf({ family, variant }: IptablesTarget): string {
+function programOf({ family, variant }: IptablesTarget): string {
   const program = family === 4 ? "iptables" : "ip6tables";
   return variant === "default" ? program : `${program}-${variant}`;
 }
