@@ -128,6 +128,8 @@ export class ProxyConnection {
     const bytes = Buffer.from(JSON.stringify({ ...request, id }));
     this.#channel.send(bytes, fds).catch((error: Error) => {
       this.#waiting.delete(id);
+      // nothing more will come over this channel, although its end has not been read yet
+      this.#end();
       answer.reject(unavailable(`ask tsdocker-proxy: ${error.message}`, error));
     });
     return answer.promise;

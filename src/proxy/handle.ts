@@ -158,7 +158,7 @@ class Handle implements ProxyHandle {
   /** Asks again when the proxy died in between: every question is one that may be repeated. */
   async #whenConnected<R>(ask: (connection: ProxyConnection) => Promise<R>): Promise<R> {
     for (let tries = 0; ; tries++) {
-      const connection = this.#connection ?? (await this.#connected());
+      const connection = this.#connection?.isOpen ? this.#connection : await this.#connected();
       try {
         return await ask(connection);
       } catch (error) {
