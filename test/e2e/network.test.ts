@@ -111,7 +111,8 @@ describe("several networks", () => {
   test("disconnecting the default route's network moves the route to the next", async () => {
     await ok("network", "create", "--subnet", "198.51.100.0/24", "n1");
     await ok("network", "create", "--subnet", "203.0.113.0/24", "n2");
-    await idle("cc", "--network", "n1", "--network", "n2");
+    await idle("cc", "--network", "n1");
+    await ok("network", "connect", "n2", "cc");
     const gateway = () => sh("cc", "ip route | awk '/^default/{print $3}'");
     expect(await gateway()).toBe("198.51.100.1");
     await ok("network", "disconnect", "n1", "cc");
@@ -301,7 +302,7 @@ describe("published ports", () => {
   test("ranges, random ports, -P", async () => {
     await idle("range", "-p", "9000-9002:80-82");
     expect((await ok("port", "range")).split("\n")).toEqual(
-      expect.arrayContaining(["80/tcp -> 0.0.0.0:9000", "82/tcp -> [::]:9002"]),
+      expect.arrayContaining(["80/tcp -> 0.0.0.0:9000", "82/tcp -> 0.0.0.0:9002"]),
     );
     await idle("random", "-p", "80");
     const port = /0\.0\.0\.0:([0-9]+)/.exec(await ok("port", "random", "80/tcp"))?.[1];
