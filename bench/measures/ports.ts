@@ -13,7 +13,7 @@ interface Cost {
   readonly pss: number;
 }
 
-const repeats = 5;
+const repeats = 9;
 const warmUps = 2;
 /** What a removal leaves to the kernel is over by then. */
 const calmMs = 300;
