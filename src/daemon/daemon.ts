@@ -22,6 +22,9 @@ import { rootfsAccess } from "./rootfs.ts";
 import { readRuncVersion } from "./runc.ts";
 import { version } from "./version.ts";
 
+// MNT_DETACH of umount2(2)
+const detach = 2;
+
 export interface Daemon {
   /** Stops containers in order and leaves the kernel as it was found. */
   stop(): Promise<void>;
@@ -69,6 +72,7 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
       runcRoot: join(config.execRoot, "runtime-runc"),
       streamsRoot: join(config.execRoot, "streams"),
       makeFifo: (path, mode) => addon().makeFifo(path, mode),
+      unmount: (path) => addon().unmount(path, detach),
     }),
     images,
     volumes: new Volumes(store, config.dataRoot),

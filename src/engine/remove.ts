@@ -56,6 +56,17 @@ export async function removeLocked(
 ): Promise<void> {
   if (context.registry.get(container.id) !== container) return;
   container.removing = true;
+  try {
+    await takeAway(context, container, removal);
+  } catch (error) {
+    container.removing = false;
+    throw error;
+  }
+  context.events.publish("container", "destroy", container.id, container.attributes);
+  container.tellRemoval({ statusCode: container.record.state.exitCode });
+}
+
+async function takeAway(context: EngineContext, container: Container, removal: Removal): Promise<void> {
   await container.log?.close();
   await Promise.all([
     context.containerd.snapshots.remove(container.id),
@@ -64,8 +75,6 @@ export async function removeLocked(
   ]);
   await context.registry.remove(container);
   if (removal.volumes) await removeAnonymousVolumes(context, container);
-  context.events.publish("container", "destroy", container.id, container.attributes);
-  container.tellRemoval({ statusCode: container.record.state.exitCode });
 }
 
 async function removeAnonymousVolumes(context: EngineContext, container: Container): Promise<void> {

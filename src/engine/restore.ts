@@ -45,6 +45,8 @@ async function clearLeftTasks(context: EngineContext): Promise<void> {
       log.warn({ container: id, reason: errorMessage(error) }, "cannot clear a left-over task");
     }
   }
+  for (const id of await runtime.sweepShims())
+    log.info({ container: id }, "ended a shim that a crash left behind");
 }
 
 async function noteLostRun(context: EngineContext, container: Container): Promise<void> {

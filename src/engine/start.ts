@@ -7,7 +7,7 @@
 import { writeFile } from "node:fs/promises";
 import type { SandboxSpec } from "../cnm/index.ts";
 import { startFailureExitCode } from "../runtime/index.ts";
-import { conflict, errorMessage, notModified, wrapError } from "../util/errors.ts";
+import { conflict, errorKind, errorMessage, notModified, wrapError } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
 import type { Container } from "./container.ts";
 import { followExit } from "./exit.ts";
@@ -134,8 +134,15 @@ async function makeTask(
   undo.defer("delete container record", () => runtime.delete(id));
   await runtime.create({ id, image: record.spec.image, snapshotKey: id, spec });
   const streams = { terminal: record.spec.tty, stdin: record.spec.openStdin, rootfs: rootfs.mounts };
-  const task = await runtime.createTask(id, streams);
-  undo.defer("delete task", () => deleteTask(task, life));
+  const task = await runtime.createTask(id, streams).catch(async (error) => {
+    // unless the command is at fault, containerd may have gone away half-way: what it had begun is nobody's
+    if (errorKind(error) !== "invalid") await runtime.abandonTask(id);
+    throw error;
+  });
+  undo.defer("delete task", () =>
+    // containerd that went away meanwhile may have lost the task, or be back
+    deleteTask(task, life).catch(() => runtime.abandonTask(id)),
+  );
   return task;
 }
 
@@ -160,6 +167,8 @@ async function noteFailure(context: EngineContext, container: Container, error: 
   });
   container.streams.end();
   container.tellExit({ statusCode: exitCode });
-  if (container.record.spec.autoRemove)
-    await removeLocked(context, container, { force: false, volumes: true });
+  if (!container.record.spec.autoRemove) return;
+  await removeLocked(context, container, { force: false, volumes: true }).catch((failure) => {
+    context.log.warn({ container: container.id, reason: errorMessage(failure) }, "cannot remove a container");
+  });
 }

@@ -2,8 +2,9 @@
 // command line, and ended with all that hangs on it: its processes, runc's state, its mount, its bundle.
 
 import { execFile } from "node:child_process";
-import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { readdir, readFile, readlink, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface ShimPlace {
   /** Of the containerd that started the shims. */
@@ -42,6 +43,7 @@ export async function clearShim({ containerId, pid }: Shim, place: ShimPlace): P
   for (const one of [pid, ...offspring]) kill(one);
   await runcDelete(join(place.runcRoot, place.namespace), containerId);
   if (!bundle?.endsWith(containerId)) return;
+  await removeCgroups(await cgroupOf(bundle));
   await place.unmount(join(bundle, "rootfs")).catch(() => undefined);
   await rm(bundle, { recursive: true, force: true });
 }
@@ -59,6 +61,34 @@ function runcDelete(root: string, containerId: string): Promise<void> {
   return new Promise((resolve) => {
     execFile("runc", ["--root", root, "delete", "--force", containerId], () => resolve());
   });
+}
+
+/** The path below each hierarchy's root; undefined when systemd keeps it. */
+async function cgroupOf(bundle: string): Promise<string | undefined> {
+  const text = await readFile(join(bundle, "config.json"), "utf8").catch(() => "{}");
+  const { linux } = JSON.parse(text) as { linux?: { cgroupsPath?: string } };
+  return linux?.cgroupsPath?.startsWith("/") ? linux.cgroupsPath : undefined;
+}
+
+const cgroupRoot = "/sys/fs/cgroup";
+
+// runc that was killed between the cgroup's making and its own first note of it
+async function removeCgroups(path: string | undefined): Promise<void> {
+  if (!path) return;
+  const roots = [cgroupRoot, ...(await readdir(cgroupRoot)).map((name) => join(cgroupRoot, name))];
+  await Promise.all(roots.map((root) => removeCgroup(join(root, path))));
+}
+
+/** Killed processes leave their cgroup a moment later. */
+async function removeCgroup(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const isGone = await rmdir(folder).then(
+      () => true,
+      (error) => error.code !== "EBUSY",
+    );
+    if (isGone) return;
+    await sleep(20);
+  }
 }
 
 /** Parents come before their children. */

@@ -169,12 +169,12 @@ class ContainerdRuntime implements Runtime {
   }
 
   async abandonTask(id: string): Promise<void> {
-    const loaded = await this.load(id);
-    if (loaded) {
-      await loaded.task.kill(9).catch(() => undefined);
-      await loaded.task.wait();
-      await loaded.task.delete();
-      await loaded.task.stdio.close();
+    const known = await orAbsent(this.#services.tasks.get({ containerId: id }));
+    if (known?.process) {
+      const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid: known.process.pid });
+      await task.kill(9).catch(() => undefined);
+      await task.wait();
+      await task.delete();
     }
     const shims = await findShims(this.#shimPlace);
     const left = shims.filter(({ containerId }) => containerId === id);
