@@ -13,7 +13,16 @@ export async function snapshotHost(netns: string, folder: string): Promise<Snaps
     readSysctls(netns),
     unixSockets(folder),
   ]);
-  return { ...network, ...machine, sysctls, sockets };
+  const nftables = (network.nftables ?? []).map(withoutSetNotation);
+  return { ...network, nftables, ...machine, sysctls, sockets };
+}
+
+/** nft lists a set's elements over several lines, in an order of its own. */
+function withoutSetNotation(line: string): string {
+  return line
+    .replace(/^elements = \{/, "")
+    .replace(/[,}]$/, "")
+    .trim();
 }
 
 /** Values that change by themselves. */
