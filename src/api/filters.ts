@@ -12,6 +12,7 @@ export type KnownFilters = Readonly<Record<string, ValueCheck>>;
 export const anyValue: ValueCheck = () => true;
 export const booleanValue: ValueCheck = (value) => /^(1|0|true|false)$/i.test(value);
 export const integerValue: ValueCheck = (value) => /^-?[0-9]+$/.test(value);
+export const portValue: ValueCheck = (value) => /^[0-9]+(-[0-9]+)?(\/(tcp|udp|sctp))?$/i.test(value);
 export const oneOf =
   (...words: readonly string[]): ValueCheck =>
   (value) =>
@@ -65,6 +66,7 @@ function parseObject(text: string): object {
 function filterValues(values: unknown, text: string): string[] {
   if (Array.isArray(values) && values.every((value) => typeof value === "string")) return values;
   if (typeof values === "object" && values !== null && !Array.isArray(values))
-    return Object.entries(values).flatMap(([value, isSet]) => (isSet === true ? [value] : []));
+    // Docker looks at the keys alone: {"x":false} asks for x too
+    return Object.keys(values);
   throw invalid(`invalid filter: ${JSON.stringify(text)} is not a JSON object of filters`);
 }

@@ -31,6 +31,16 @@ export class Query {
     return text === null ? whenMissing : isTrueWord(text);
   }
 
+  /** Like `flag`, but throws invalid unless Go's ParseBool takes it. */
+  strictFlag(name: string): boolean {
+    const text = this.text(name);
+    if (text !== undefined && !/^(1|0|t|f|true|false)$/i.test(text))
+      throw invalid(
+        `invalid value for ${name}: ${text}: strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`,
+      );
+    return text !== undefined && /^(1|t|true)$/i.test(text);
+  }
+
   /** Throws invalid when it is there and not a whole number. */
   integer(name: string): number | undefined {
     const text = this.text(name);

@@ -5,6 +5,7 @@ import type { ContainerInspect, ContainerStateInspect, NetworkSettings } from ".
 import type {
   ContainerConfig,
   ContainerConfigInspect,
+  HostConfig,
   HostConfigInspect,
 } from "../schemas/container-config.ts";
 import type { EndpointSettings } from "../schemas/endpoint.ts";
@@ -76,14 +77,14 @@ function healthWire(health: NonNullable<ContainerState["health"]>) {
 }
 
 /** As given, and over it what the image and the engine filled in. */
-function configWire({ spec }: ContainerView): ContainerConfigInspect {
+function configWire({ spec, hostname }: ContainerView): ContainerConfigInspect {
   const given = spec.given.config as ContainerConfig;
   const exposed = spec.exposedPorts.map(({ protocol, range: { first, last } }) => [
     `${first === last ? first : `${first}-${last}`}/${protocol}`,
     {},
   ]);
   return {
-    Hostname: spec.hostname ?? "",
+    Hostname: spec.hostname ?? hostname ?? "",
     Domainname: spec.domainname ?? "",
     User: spec.user ?? "",
     AttachStdin: spec.attachStdin,
@@ -116,9 +117,11 @@ function nullable(field: string, value: readonly string[] | object | undefined):
 }
 
 function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
+  const { PortBindings: portBindings } = spec.given.hostConfig as HostConfig;
   return {
     ...hostConfigDefaults,
     ...spec.given.hostConfig,
+    ...(portBindings && { PortBindings: portBindingsWire(portBindings) }),
     NetworkMode: networkModeText(spec.networkMode),
     RestartPolicy: { Name: spec.restartPolicy.name, MaximumRetryCount: spec.restartPolicy.maximumRetryCount },
     IpcMode: spec.ipcMode ?? hostConfigDefaults.IpcMode,
@@ -126,6 +129,15 @@ function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
     ...(spec.cgroupnsMode !== undefined && { CgroupnsMode: spec.cgroupnsMode }),
     ...(spec.privileged && { MaskedPaths: null, ReadonlyPaths: null }),
   };
+}
+
+/** A binding has both of its fields, given or not. */
+function portBindingsWire(given: NonNullable<HostConfig["PortBindings"]>) {
+  const full = Object.entries(given).map(([port, bindings]) => [
+    port,
+    bindings.map(({ HostIp = "", HostPort = "" }) => ({ HostIp, HostPort })),
+  ]);
+  return Object.fromEntries(full) as Record<string, { HostIp: string; HostPort: string }[]>;
 }
 
 function networkSettings(view: ContainerView, version: ApiVersion): NetworkSettings {

@@ -48,7 +48,15 @@ export function readRestartPolicy(input: UpdateContainerRequest["RestartPolicy"]
 }
 
 function check(input: UpdateContainerRequest): void {
+  checkMemory(input);
+  checkCpu(input);
+  if (input.DeviceRequests?.length) throw notImplemented("device requests (GPUs) are not implemented");
+}
+
+function checkMemory(input: UpdateContainerRequest): void {
   const { Memory: memory = 0, MemorySwap: swap = 0, MemoryReservation: reservation = 0 } = input;
+  if (reservation !== 0 && reservation < leastMemoryBytes)
+    throw invalid("Minimum memory reservation allowed is 6MB");
   if (memory !== 0 && memory < leastMemoryBytes) throw invalid("Minimum memory limit allowed is 6MB");
   if (memory > 0 && swap > 0 && swap < memory)
     throw invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
@@ -56,12 +64,21 @@ function check(input: UpdateContainerRequest): void {
     throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
   if (memory > 0 && reservation > memory)
     throw invalid("Minimum memory limit can not be less than memory reservation limit, see usage");
+  const { MemorySwappiness: swappiness = -1 } = input;
+  if (swappiness < -1 || swappiness > 100)
+    throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+}
+
+function checkCpu(input: UpdateContainerRequest): void {
+  const { CpuPeriod: period = 0, CpuQuota: quota = 0 } = input;
+  if (period !== 0 && (period < 1000 || period > 1_000_000))
+    throw invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+  if (quota > 0 && quota < 1000) throw invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   if (input.NanoCpus && input.CpuPeriod)
     throw invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
   if (input.NanoCpus && input.CpuQuota)
     throw invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
   if (input.CpuShares && input.CpuShares < 0) throw invalid("invalid CPU shares: must not be negative");
-  if (input.DeviceRequests?.length) throw notImplemented("device requests (GPUs) are not implemented");
 }
 
 function readUlimit({

@@ -9,6 +9,7 @@ import {
   integerValue,
   type KnownFilters,
   oneOf,
+  portValue,
   readFilters,
   readPruneFilters,
 } from "../filters.ts";
@@ -130,7 +131,7 @@ const listFilters: KnownFilters = {
   ancestor: anyValue,
   before: anyValue,
   exited: integerValue,
-  expose: anyValue,
+  expose: portValue,
   health: oneOf("starting", "healthy", "unhealthy", "none"),
   id: anyValue,
   isolation: anyValue,
@@ -138,7 +139,7 @@ const listFilters: KnownFilters = {
   label: anyValue,
   name: anyValue,
   network: anyValue,
-  publish: anyValue,
+  publish: portValue,
   since: anyValue,
   status: oneOf("created", "restarting", "running", "removing", "paused", "exited", "dead"),
   volume: anyValue,
@@ -153,5 +154,7 @@ export function terminalSize(call: Call): TerminalSize {
   const [height, width] = [call.query.integer("h"), call.query.integer("w")];
   if (height === undefined || width === undefined)
     throw invalid("invalid terminal size: both h and w are needed");
+  if (Math.min(height, width) < 0 || Math.max(height, width) > 65_535)
+    throw invalid(`invalid terminal size: ${height}x${width}`);
   return { width, height };
 }

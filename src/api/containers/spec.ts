@@ -26,7 +26,8 @@ export function readContainerSpec(
   request: CreateContainerRequest,
   parameters: CreateParameters,
 ): ContainerSpec {
-  const { HostConfig: host = {}, NetworkingConfig: _, ...config } = request;
+  const { HostConfig: given = {}, NetworkingConfig: _, ...config } = request;
+  const host = withSwap(given);
   const { name, platform, version } = parameters;
   checkName(name);
   const restartPolicy = readRestartPolicy(host.RestartPolicy);
@@ -51,6 +52,12 @@ export function readContainerSpec(
     log: { ...defined({ driver: nonEmpty(host.LogConfig?.Type) }), options: host.LogConfig?.Config ?? {} },
     given: { config, hostConfig: host },
   };
+}
+
+/** A memory limit without one for swap allows as much again. */
+function withSwap(host: HostConfig): HostConfig {
+  const { Memory = 0, MemorySwap = 0 } = host;
+  return Memory > 0 && MemorySwap === 0 ? { ...host, MemorySwap: 2 * Memory } : host;
 }
 
 function checkName(name: string | undefined): void {
@@ -99,6 +106,9 @@ export function readConsoleSize(size: readonly number[] | undefined): TerminalSi
 }
 
 function readIsolation(host: HostConfig, version: ApiVersion): IsolationSpec {
+  const { CgroupnsMode = "" } = host;
+  if (!["", "host", "private"].includes(CgroupnsMode))
+    throw invalid(`invalid cgroup namespace mode: ${CgroupnsMode}`);
   return {
     privileged: host.Privileged ?? false,
     capAdd: host.CapAdd ?? [],

@@ -97,8 +97,10 @@ function readMount(input: MountInput): MountSpec {
   if (!["bind", "volume", "tmpfs"].includes(type)) {
     if (["npipe", "cluster", "image"].includes(type))
       throw notImplemented(`mounts of type ${type} are not implemented`);
-    throw invalid(`invalid mount config: mount type unknown: ${JSON.stringify(type)}`);
+    throw wrong("mount type unknown");
   }
+  const foreign = foreignOptions(type, input);
+  if (foreign !== undefined) throw wrong(`field ${foreign} must not be specified`);
   if (!input.Target) throw wrong("field Target must not be empty");
   const target = readTarget(input.Target, input.Target);
   if (type === "tmpfs") return tmpfsMount(target, input);
@@ -109,10 +111,17 @@ function readMount(input: MountInput): MountSpec {
   return bindMount(target, input.Source, input);
 }
 
+/** Options that belong to another type of mount. */
+function foreignOptions(type: string, input: MountInput): string | undefined {
+  const owners = { BindOptions: "bind", VolumeOptions: "volume", TmpfsOptions: "tmpfs" } as const;
+  const fields = ["BindOptions", "VolumeOptions", "TmpfsOptions"] as const;
+  return fields.find((field) => input[field] !== undefined && owners[field] !== type);
+}
+
 function bindMount(target: string, source: string, { ReadOnly, BindOptions = {} }: MountInput): BindMount {
   const { Propagation } = BindOptions;
   if (Propagation && !propagations.has(Propagation))
-    throw invalid(`invalid propagation mode: ${Propagation}`);
+    throw invalid(`invalid mount config for type "bind": invalid propagation mode: ${Propagation}`);
   return {
     kind: "bind",
     source: posix.normalize(source),

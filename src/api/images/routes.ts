@@ -8,7 +8,9 @@ import { anyValue, booleanValue, type KnownFilters, readFilters, readPruneFilter
 import { type Answer, created, get, ok, post, type Route, remove, streamed } from "../route.ts";
 import type { ImageDeleteItem, ImagesPruneResponse } from "../schemas/image.ts";
 import { defined } from "../text.ts";
+import { type ApiVersion, isBefore } from "../version.ts";
 import { readRegistryAuth } from "./auth.ts";
+import { emptyConfig } from "./empty-config.ts";
 import { sendProgress } from "./progress.ts";
 
 export const imageRoutes = (engine: Engine): readonly Route[] => [
@@ -62,14 +64,15 @@ const listFilters: KnownFilters = {
   until: anyValue,
 };
 
-function listImages({ images }: Engine, { query }: Call): Promise<readonly JsonObject[]> {
-  return images.list({
+async function listImages({ images }: Engine, { query, version }: Call): Promise<readonly JsonObject[]> {
+  const list = await images.list({
     all: query.flag("all"),
     digests: query.flag("digests"),
     sharedSize: query.flag("shared-size"),
     manifests: query.flag("manifests"),
     filters: readFilters(query, listFilters),
   });
+  return list.map((image) => ({ ...image, ...legacySize(image, version) }) as JsonObject);
 }
 
 async function pull({ images }: Engine, call: Call): Promise<Answer> {
@@ -117,8 +120,20 @@ async function save({ images }: Engine, call: Call, names: readonly string[]): P
   return streamed;
 }
 
-const json: NamedHandle = async ({ images }, call, name) =>
-  ok(await images.inspect(name, defined({ platform: call.query.text("platform") })));
+const json: NamedHandle = async ({ images }, call, name) => {
+  const image = await images.inspect(name, defined({ platform: call.query.text("platform") }));
+  return ok({ ...image, ...legacyInspect(call.version), ...legacySize(image, call.version) });
+};
+
+/** What versions before 1.45 have, and compose 1 fails without: the container that the image was committed from. */
+function legacyInspect(version: ApiVersion): object {
+  return isBefore(version, 45) ? { Container: "", ContainerConfig: emptyConfig } : {};
+}
+
+/** Before 1.44 the size is there twice. */
+function legacySize({ Size }: JsonObject, version: ApiVersion): object {
+  return isBefore(version, 44) ? { VirtualSize: Size } : {};
+}
 
 const history: NamedHandle = async ({ images }, _call, name) => ok(await images.history(name));
 
@@ -138,8 +153,10 @@ const push: NamedHandle = (engine, call, name) => {
 };
 
 const tag: NamedHandle = async ({ images }, call, name) => {
-  const repository = call.query.text("repo");
-  if (repository === undefined) throw invalid("invalid reference format: repo is empty");
-  await images.tag(name, { repository, tag: call.query.text("tag") ?? "latest" });
+  const repo = call.query.text("repo");
+  if (repo === undefined) throw invalid("invalid reference format: repo is empty");
+  // `repo` may bring its tag along
+  const [, repository = repo, own] = /^(.+):([^/]+)$/.exec(repo) ?? [];
+  await images.tag(name, { repository, tag: call.query.text("tag") ?? own ?? "latest" });
   return created(undefined);
 };

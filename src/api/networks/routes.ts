@@ -25,12 +25,16 @@ import { readNetworkSpec } from "./spec.ts";
 import { networkInspect, networkSummary } from "./view.ts";
 
 export const networkRoutes = ({ networks }: Engine): readonly Route[] => [
-  get("/networks", async (call) => {
-    const views = await networks.list(readFilters(call.query, listFilters));
-    const show = isBefore(call.version, 28) ? networkInspect : networkSummary;
-    return ok(views.map((view) => show(view, call.version)));
-  }),
+  // Docker lists under both
+  ...["/networks", "/networks/"].map((path) =>
+    get(path, async (call) => {
+      const views = await networks.list(readFilters(call.query, listFilters));
+      const show = isBefore(call.version, 28) ? networkInspect : networkSummary;
+      return ok(views.map((view) => show(view, call.version)));
+    }),
+  ),
   get("/networks/:id", async (call) => {
+    call.query.strictFlag("verbose");
     const scope = defined({ scope: call.query.text("scope") });
     return ok(networkInspect(await networks.inspect(call.parameter("id"), scope), call.version));
   }),

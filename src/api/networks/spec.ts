@@ -2,7 +2,7 @@
 
 import type { NetworkSpec, PoolSpec } from "../../engine/types.ts";
 import { formatPrefix, hasHostBits, subnetOf } from "../../netip/index.ts";
-import { invalid } from "../../util/errors.ts";
+import { forbidden, invalid } from "../../util/errors.ts";
 import type { CreateNetworkRequest, IpamConfigInput } from "../schemas/network.ts";
 import { defined, nonEmpty, readAddress, readPrefix } from "../text.ts";
 
@@ -10,6 +10,8 @@ import { defined, nonEmpty, readAddress, readPrefix } from "../text.ts";
 export function readNetworkSpec(request: CreateNetworkRequest): NetworkSpec {
   const name = request.Name ?? "";
   if (name.trim() === "") throw invalid("invalid network name: name is empty");
+  if (request.Ingress && request.Scope !== "swarm")
+    throw forbidden("Ingress network can only be global scope network");
   return {
     name,
     driver: request.Driver || "bridge",

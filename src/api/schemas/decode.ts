@@ -24,7 +24,11 @@ type Decoded<F extends Fields> = { readonly [K in keyof F]?: Static<F[K]> };
 export const string: Schema<string> = scalar("string", "", (value) => typeof value === "string");
 export const boolean: Schema<boolean> = scalar("bool", false, (value) => typeof value === "boolean");
 /** An integer that a double can hold exactly; larger ones (Go's int64) lose their low bits, as in any JavaScript client. */
-export const integer: Schema<number> = scalar("int64", 0, Number.isInteger);
+export const integer: Schema<number> = scalar(
+  "int64",
+  0,
+  (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 2 ** 63,
+);
 export const number: Schema<number> = scalar("float64", 0, (value) => typeof value === "number");
 
 /** Anything at all. */

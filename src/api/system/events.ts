@@ -1,6 +1,7 @@
 // GET /events: one JSON document a line, sent the moment it happens.
 
 import type { Engine, EngineEvent } from "../../engine/types.ts";
+import { invalid } from "../../util/errors.ts";
 import type { Call } from "../call.ts";
 import { anyValue, type KnownFilters, readFilters } from "../filters.ts";
 import { get, type Route, streamed } from "../route.ts";
@@ -18,6 +19,10 @@ export const eventsRoute = (engine: Engine): Route =>
     const now = new Date();
     const sinceNano = call.query.time("since", now);
     const untilNano = call.query.time("until", now);
+    if (sinceNano !== undefined && untilNano !== undefined && sinceNano > untilNano)
+      throw invalid(
+        `\`since\` time (${call.query.text("since")}) cannot be after \`until\` time (${call.query.text("until")})`,
+      );
     const events = engine.system.events(
       {
         filters: readFilters(call.query, eventFilters),

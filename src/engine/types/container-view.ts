@@ -25,6 +25,8 @@ export interface ContainerView {
   readonly mounts: readonly MountView[];
   readonly network: ContainerNetworkView;
   readonly execIds: readonly string[];
+  /** What the container calls itself when its spec does not say. */
+  readonly hostname?: string;
   /** Files on the host; absent until they exist. */
   readonly logPath?: string;
   readonly resolvConfPath?: string;

@@ -255,7 +255,7 @@ test.each([
   [{ HostConfig: { Binds: ["/a:/b", "/c:/b/"] } }, "Duplicate mount point: /b"],
   [
     { HostConfig: { Mounts: [{ Type: "odd", Target: "/x" }] } },
-    'invalid mount config: mount type unknown: "odd"',
+    'invalid mount config for type "odd": mount type unknown',
   ],
   [
     { HostConfig: { Mounts: [{ Type: "bind", Target: "/x" }] } },
