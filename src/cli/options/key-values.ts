@@ -14,6 +14,9 @@ export function toMap(pairs: readonly string[]): Record<string, string> {
   return map;
 }
 
+/** As Docker's client sends lists: one that is empty is null. */
+export const listOrNull = <T>(values: readonly T[]) => (values.length > 0 ? values : null);
+
 /** The lines of `files`, then `pairs`, which so win. `lookUp` gives the value of a file's bare name. */
 export function readPairs(
   files: readonly string[],

@@ -16,7 +16,8 @@ import {
   type Reference,
   withDefaultTag,
 } from "../../format/reference.ts";
-import { type CreateBody, containerConfig, type HostConfig } from "../../options/container-config.ts";
+import { type CreateBody, containerConfig } from "../../options/container-config.ts";
+import type { HostConfig } from "../../options/host-config.ts";
 import { goFileError } from "../../options/key-values.ts";
 import { proxyVariables } from "../../options/proxies.ts";
 import { showProgress } from "../../progress.ts";
