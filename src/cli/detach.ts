@@ -1,5 +1,12 @@
 // Detach keys: the sequence that leaves a container running behind, ctrl-p ctrl-q unless chosen otherwise.
 
+import type { Session } from "./session.ts";
+
+/** The keys that detach: the flag's, else the settings'; "" is the daemon's default. */
+export function chooseDetachKeys(session: Session, flag: string): string {
+  return flag || session.config.content.detachKeys || "";
+}
+
 const named: Readonly<Record<string, number>> = { "@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, _: 31 };
 
 /** `ctrl-p,ctrl-q` or `a,b` as bytes; undefined when a key is unknown. */

@@ -2,6 +2,7 @@
 
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, exactArgs, type Invocation } from "../../command.ts";
+import { chooseDetachKeys } from "../../detach.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
 import type { Session } from "../../session.ts";
@@ -25,7 +26,7 @@ async function runAttach({ session, flags, args }: Invocation): Promise<void> {
   const container = await runningContainer(session, name);
   const { Id: id, Config: config } = container;
   checkTty(session, !flags.bool("no-stdin"), config.Tty);
-  const detachKeys = flags.string("detach-keys") || session.config.content.detachKeys || "";
+  const detachKeys = chooseDetachKeys(session, flags.string("detach-keys"));
   const stdin = !flags.bool("no-stdin") && config.OpenStdin;
   if (flags.bool("sig-proxy") && !config.Tty) forwardSignals(session, id);
   const exit = session.client.post<WaitResult>(`/containers/${id}/wait`);

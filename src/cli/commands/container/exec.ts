@@ -2,6 +2,7 @@
 
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
+import { chooseDetachKeys } from "../../detach.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, list, text } from "../../flags/spec.ts";
 import type { FlagValues } from "../../flags/values.ts";
@@ -89,7 +90,7 @@ function execConfig(session: Session, flags: FlagValues, command: readonly strin
     AttachStdin: attaches && flags.bool("interactive"),
     AttachStdout: attaches,
     AttachStderr: attaches,
-    DetachKeys: flags.string("detach-keys") || session.config.content.detachKeys || "",
+    DetachKeys: chooseDetachKeys(session, flags.string("detach-keys")),
     Env: env.length > 0 ? env : null,
     WorkingDir: flags.string("workdir"),
     Cmd: command,

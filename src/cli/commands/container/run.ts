@@ -2,19 +2,15 @@
 
 import { errorMessage } from "../../../util/errors.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
+import { chooseDetachKeys } from "../../detach.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
 import type { FlagValues } from "../../flags/values.ts";
 import type { ContainerConfig, CreateBody } from "../../options/container-config.ts";
 import type { Session } from "../../session.ts";
-import {
-  checkTty,
-  followTerminalSize,
-  forwardSignals,
-  type StreamEnd,
-  streamHijacked,
-} from "../../terminal.ts";
+import { checkTty, forwardSignals } from "../../terminal.ts";
 import { waitForExit } from "../../wait.ts";
+import { type Attached, attachFirst } from "./attach-first.ts";
 import { createContainer, readContainerFlags } from "./create-container.ts";
 import { createFlags } from "./create-flags.ts";
 import { runError, withHelp } from "./run-errors.ts";
@@ -88,49 +84,25 @@ async function runDetached(session: Session, flags: FlagValues, { id, body }: Cr
 async function runAttached(session: Session, flags: FlagValues, { id, body }: Created): Promise<void> {
   const { config, hostConfig } = body;
   if (flags.bool("sig-proxy")) forwardSignals(session, id);
-  const detachKeys = flags.string("detach-keys") || session.config.content.detachKeys || "";
-  const hijacked = await session.client.hijack(`/containers/${id}/attach`, {
-    query: {
-      stream: true,
-      stdin: config.AttachStdin,
-      stdout: config.AttachStdout,
-      stderr: config.AttachStderr,
-      detachKeys,
-    },
-  });
-  const stream = streamHijacked(session, {
-    hijacked,
+  const attached = await attachFirst(session, id, {
     stdin: config.AttachStdin,
     stdout: config.AttachStdout,
     stderr: config.AttachStderr,
     tty: config.Tty,
-    detachKeys,
+    detachKeys: chooseDetachKeys(session, flags.string("detach-keys")),
+    autoRemove: hostConfig.AutoRemove,
   });
-  stream.catch(() => {}); // looked at below, once the container runs
-  const { status } = await waitForExit(session, id, { untilRemoved: hostConfig.AutoRemove });
-  try {
-    await session.client.post(`/containers/${id}/start`);
-  } catch (error) {
-    hijacked.socket.destroy();
-    await stream.catch(() => {});
-    if (hostConfig.AutoRemove) await status;
+  await attached.start().catch((error: unknown) => {
     throw runError(error);
-  }
-  if (config.Tty && session.out.isTerminal) followTerminalSize(session, `/containers/${id}/resize`);
-  await endAttached({ stream, status, hijacked, config });
+  });
+  await endAttached(attached, config);
 }
 
 /** Detached by keys: done. Exited: the rest of the output, then the exit code. */
-async function endAttached(running: {
-  stream: Promise<StreamEnd>;
-  status: Promise<number>;
-  hijacked: { socket: { destroy(): void } };
-  config: ContainerConfig;
-}): Promise<void> {
-  const { stream, status, hijacked, config } = running;
+async function endAttached({ stream, status, hangUp }: Attached, config: ContainerConfig): Promise<void> {
   const first = await Promise.race([stream, status]);
   if (first === "detached") return;
-  if (typeof first === "number" && !config.AttachStdout && !config.AttachStderr) hijacked.socket.destroy();
+  if (typeof first === "number" && !config.AttachStdout && !config.AttachStderr) hangUp();
   if (typeof first === "number") await stream;
   const code = await status;
   if (code !== 0) throw new StatusError(code);

@@ -3,11 +3,12 @@
 import { errorMessage } from "../../../util/errors.ts";
 import { containerPath } from "../../client/paths.ts";
 import { type CommandSpec, type Invocation, minArgs } from "../../command.ts";
+import { chooseDetachKeys } from "../../detach.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
-import { followTerminalSize, forwardSignals, streamHijacked } from "../../terminal.ts";
-import { waitForExit } from "../../wait.ts";
+import { forwardSignals } from "../../terminal.ts";
 import type { ContainerInspect } from "../../wire.ts";
+import { attachFirst } from "./attach-first.ts";
 
 export const start: CommandSpec = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -41,30 +42,15 @@ async function startAttached({ session, flags, args }: Invocation): Promise<void
   const container = await session.client.get<ContainerInspect>(containerPath(args[0] ?? "", "/json"));
   const { Id: id, Config: config } = container;
   if (!config.Tty) forwardSignals(session, id);
-  const detachKeys = flags.string("detach-keys") || session.config.content.detachKeys || "";
-  const stdin = flags.bool("interactive") && config.OpenStdin;
-  const query = { stream: true, stdin, stdout: true, stderr: true, detachKeys };
-  const hijacked = await session.client.hijack(`/containers/${id}/attach`, { query });
-  const stream = streamHijacked(session, {
-    hijacked,
-    stdin,
+  const { start, stream, status } = await attachFirst(session, id, {
+    stdin: flags.bool("interactive") && config.OpenStdin,
     stdout: true,
     stderr: true,
     tty: config.Tty,
-    detachKeys,
+    detachKeys: chooseDetachKeys(session, flags.string("detach-keys")),
+    autoRemove: container.HostConfig.AutoRemove ?? false,
   });
-  stream.catch(() => {}); // looked at below
-  const autoRemove = container.HostConfig.AutoRemove ?? false;
-  const { status } = await waitForExit(session, id, { untilRemoved: autoRemove });
-  try {
-    await session.client.post(`/containers/${id}/start`);
-  } catch (error) {
-    hijacked.socket.destroy();
-    await stream.catch(() => {});
-    if (autoRemove) await status;
-    throw error;
-  }
-  if (config.Tty && session.out.isTerminal) followTerminalSize(session, `/containers/${id}/resize`);
+  await start();
   if ((await stream) === "detached") return;
   const code = await status;
   if (code !== 0) throw new StatusError(code);
