@@ -3,17 +3,19 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { chooseCapabilities } from "../runtime/index.ts";
-import { invalid } from "../util/errors.ts";
+import { errorMessage, invalid } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import { Container, type ContainerRecord, neverStarted } from "./container.ts";
 import { containerFolder } from "./folders.ts";
 import { commandOf, withImageDefaults } from "./image-defaults.ts";
+import { checkLimits } from "./limits.ts";
 import { JsonFileLog, parseLogOptions } from "./logs/json-file.ts";
 import { resolveMounts } from "./mounts.ts";
 import { checkName, inventName } from "./names.ts";
 import { checkNetworking } from "./networking.ts";
 import type { EngineContext } from "./parts.ts";
+import { parseSecurityOptions } from "./security-options.ts";
 import { parseSignal } from "./signals.ts";
 import { Streams } from "./streams.ts";
 import type { ContainerSpec, CreatedContainer } from "./types.ts";
@@ -24,11 +26,13 @@ export async function createContainer(
 ): Promise<CreatedContainer> {
   const { registry, images, containerd, events } = context;
   const image = await images.resolve(asked.image, asked.platform);
-  const spec = withImageDefaults(asked, image.config);
+  const spec = withDaemonDefaults(context, withImageDefaults(asked, image.config));
   const command = commandOf(spec);
   const warnings = checkNetworking(context, spec);
   checkLogging(context, spec);
   checkProcess(context, spec);
+  checkNamed(context, spec);
+  await checkLimits(spec.resources);
   await using undo = new Undo(context.log);
   const id = newId();
   const name = asked.name === undefined ? inventName((it) => registry.isNameFree(it)) : checkName(asked.name);
@@ -83,8 +87,33 @@ export function loggingOf(
   return { driver, options: inherits ? { ...settings.log.options, ...spec.log.options } : spec.log.options };
 }
 
+function withDaemonDefaults({ hostFacts }: EngineContext, spec: ContainerSpec): ContainerSpec {
+  const isPrivate = hostFacts.cgroupVersion === 2 && !spec.privileged;
+  return { ...spec, cgroupnsMode: spec.cgroupnsMode ?? (isPrivate ? "private" : "host") };
+}
+
+const runtimes: readonly (string | undefined)[] = [undefined, "runc", "io.containerd.runc.v2"];
+
+/** Whatever the spec names must be there. @throws invalid */
+function checkNamed({ registry }: EngineContext, spec: ContainerSpec): void {
+  if (!runtimes.includes(spec.runtime)) throw invalid(`unknown or invalid runtime name: ${spec.runtime}`);
+  const modes = [spec.ipcMode, spec.pidMode].flatMap(
+    (mode) => /^container:(.*)$/.exec(mode ?? "")?.[1] ?? [],
+  );
+  const linked = spec.links.map(({ container }) => container);
+  for (const ref of [...modes, ...linked]) {
+    try {
+      registry.find(ref);
+    } catch (error) {
+      const why = errorMessage(error);
+      throw invalid(linked.includes(ref) ? `could not get container for ${ref}: ${why}` : why, error);
+    }
+  }
+}
+
 /** What a start would refuse for sure. @throws invalid */
 function checkProcess({ hostFacts }: EngineContext, spec: ContainerSpec): void {
+  parseSecurityOptions(spec.securityOptions);
   if (spec.stopSignal !== undefined) parseSignal(spec.stopSignal);
   const wish = { privileged: spec.privileged, add: spec.capAdd, drop: spec.capDrop };
   chooseCapabilities(wish, hostFacts.capabilities);

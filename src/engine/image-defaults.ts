@@ -28,7 +28,8 @@ export interface ImageDefaults {
 /** The spec with the image's defaults merged in. */
 export function withImageDefaults(spec: ContainerSpec, image: ImageDefaults): ContainerSpec {
   const entrypoint = spec.entrypoint ?? image.Entrypoint ?? [];
-  const command = spec.command ?? (spec.entrypoint === undefined ? (image.Cmd ?? []) : []);
+  // an entrypoint of its own takes the image's command away, an empty one does not
+  const command = spec.command ?? (spec.entrypoint?.length ? [] : (image.Cmd ?? []));
   const user = spec.user ?? (image.User || undefined);
   const workingDir = spec.workingDir ?? (image.WorkingDir || undefined);
   const stopSignal = spec.stopSignal ?? (image.StopSignal || undefined);
@@ -55,14 +56,10 @@ export function commandOf(spec: ContainerSpec): { path: string; args: readonly s
   return { path, args };
 }
 
-/** The first list overlaid with the second: `NAME=value` replaces, `NAME` alone takes away. */
+/** The second list, and what of the first it does not name. `NAME` alone names too: the variable is not set then. */
 export function mergeEnv(below: readonly string[], above: readonly string[]): string[] {
-  const merged = new Map(below.map((entry) => [nameOf(entry), entry]));
-  for (const entry of above) {
-    if (entry.includes("=")) merged.set(nameOf(entry), entry);
-    else merged.delete(entry);
-  }
-  return [...merged.values()];
+  const named = new Set(above.map(nameOf));
+  return [...above, ...below.filter((entry) => !named.has(nameOf(entry)))];
 }
 
 function nameOf(entry: string): string {

@@ -112,7 +112,7 @@ async function resolveVolume(
     source: mount.subpath ? join(volume.mountpoint, mount.subpath) : volume.mountpoint,
     target: mount.target,
     driver: volume.driver,
-    mode: mount.readOnly ? "ro" : mount.noCopy ? "nocopy" : "z",
+    mode: mount.readOnly ? "ro" : mount.noCopy ? "nocopy" : mount.name === undefined ? "" : "z",
     writable: !mount.readOnly,
     propagation: "",
   };

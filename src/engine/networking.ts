@@ -46,6 +46,11 @@ function exclusiveError(kind: "none" | "host" | "container"): Error {
 }
 
 function checkHost(spec: ContainerSpec): void {
+  if (spec.links.length > 0) {
+    throw invalid(
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    );
+  }
   const namespaced = Object.keys(spec.sysctls).find((key) => key.startsWith("net."));
   if (namespaced) throw invalid(`sysctl "${namespaced}" not allowed in host network namespace`);
 }

@@ -135,8 +135,7 @@ async function disconnect(
   const network = context.controller.network(ref);
   const container = findForDisconnect(context, containerRef);
   if (!container) {
-    if (!force) throw notFound(`No such container: ${containerRef}`);
-    return;
+    throw notFound(force ? `endpoint ${containerRef} not found` : `No such container: ${containerRef}`);
   }
   await context.locks.run(container.id, async () => {
     const { spec } = container.record;

@@ -13,10 +13,16 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
   let noNewPrivileges = false;
   let seccomp: string | undefined;
   for (const option of options) {
-    const [, key = option, value = ""] = /^([a-z-]+)[=:](.*)$/s.exec(option) ?? [];
+    if (option === "no-new-privileges" || option === "disable") {
+      noNewPrivileges ||= option === "no-new-privileges";
+      continue;
+    }
+    const [, key, value = ""] = /^([a-z-]+)[=:](.*)$/s.exec(option) ?? [];
+    if (key === undefined) throw invalid(`invalid --security-opt 1: ${JSON.stringify(option)}`);
     switch (key) {
       case "no-new-privileges":
-        noNewPrivileges = value === "" || value === "true";
+        if (value !== "true" && value !== "false") throw invalid(`invalid --security-opt 2: "${option}"`);
+        noNewPrivileges = value === "true";
         break;
       case "seccomp":
         seccomp = value;

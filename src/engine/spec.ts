@@ -53,7 +53,7 @@ export async function specOf(
     id: container.id,
     process: {
       args: [container.record.path, ...container.record.args],
-      env: [...homeOf(spec, user), ...spec.env],
+      env: [...homeOf(spec, user), ...spec.env.filter((entry) => entry.includes("="))],
       terminal: spec.tty,
       user: processUser(user),
       noNewPrivileges: security.noNewPrivileges,

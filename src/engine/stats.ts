@@ -2,7 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { cpus } from "node:os";
+import { cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { InterfaceStatistics } from "../cnm/index.ts";
@@ -30,16 +30,24 @@ async function* samplesOf(
 ): AsyncGenerator<StatsSample | undefined> {
   while (!signal.aborted && context.registry.get(container.id) === container) {
     const { running } = container;
-    yield running ? await sample(container, running).catch(() => undefined) : undefined;
+    const network = networkOwner(context, container);
+    yield running ? await sample(running, network).catch(() => undefined) : undefined;
     await sleep(1000, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function sample(container: Container, running: Running): Promise<StatsSample | undefined> {
+/** Who holds the interfaces: another container where the network is shared, nobody in host mode. */
+function networkOwner(context: EngineContext, container: Container): Running | undefined {
+  const mode = container.record.spec.networkMode;
+  if (mode.kind === "container") return networkOwner(context, context.registry.find(mode.container));
+  return mode.kind === "host" ? undefined : container.running;
+}
+
+async function sample(running: Running, network: Running | undefined): Promise<StatsSample | undefined> {
   const [metrics, systemNs, networks] = await Promise.all([
     running.task.metrics(),
     machineCpuNs(),
-    running.sandbox && container.record.spec.networkMode.kind !== "host" ? interfacesOf(running) : undefined,
+    network?.sandbox && interfacesOf(network),
   ]);
   return metrics && toSample(metrics, systemNs, networks);
 }
@@ -53,7 +61,11 @@ function toSample(
   return {
     readAt: at,
     cpu: { totalNs, kernelNs, userNs, systemNs, onlineCpus: cpus().length, throttling },
-    memory: { usageBytes: memory.usageBytes, limitBytes: memory.limitBytes, stats: memory.stats },
+    memory: {
+      usageBytes: memory.usageBytes,
+      limitBytes: Math.min(memory.limitBytes || Infinity, totalmem()),
+      stats: memory.stats,
+    },
     pids: { current: pids.current, ...(pids.limit > 0 && { limit: pids.limit }) },
     blockIo: blockIo.bytes.map(({ major, minor, operation, value }) => ({
       major,

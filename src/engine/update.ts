@@ -1,9 +1,11 @@
 // `docker update`: limits and the restart policy of a container, running or not.
 
 import { toOciResources } from "../runtime/index.ts";
+import { conflict } from "../util/errors.ts";
 import type { Container } from "./container.ts";
+import { checkLimits } from "./limits.ts";
 import type { EngineContext } from "./parts.ts";
-import type { ContainerChanges } from "./types.ts";
+import type { ContainerChanges, Resources } from "./types.ts";
 
 export function updateContainer(
   context: EngineContext,
@@ -13,6 +15,8 @@ export function updateContainer(
   return context.locks.run(container.id, async () => {
     const { spec } = container.record;
     const resources = { ...spec.resources, ...changes.resources };
+    await checkLimits(resources);
+    checkSwap(changes.resources, spec.resources);
     await container.running?.task.update(toOciResources(resources, context.hostFacts));
     const given = { ...spec.given, hostConfig: { ...spec.given.hostConfig, ...changes.given } };
     const restartPolicy = changes.restartPolicy ?? spec.restartPolicy;
@@ -20,4 +24,15 @@ export function updateContainer(
     context.events.publish("container", "update", container.id, container.attributes);
     return { warnings: [] };
   });
+}
+
+// the kernel holds that memory plus swap is never below memory, and the client gave the one without the other
+function checkSwap(asked: Resources, had: Resources): void {
+  const { memoryBytes = 0, memorySwapBytes } = asked;
+  const { memorySwapBytes: swap = 0 } = had;
+  if (memorySwapBytes === undefined && swap > 0 && memoryBytes > swap) {
+    throw conflict(
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+  }
 }

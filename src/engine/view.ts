@@ -4,6 +4,7 @@ import type { EndpointView as ConnectedEndpoint, Network } from "../cnm/index.ts
 import type { Container } from "./container.ts";
 import { loggingOf } from "./create.ts";
 import { containerFolder } from "./folders.ts";
+import { hostnameOf } from "./networking.ts";
 import type { EngineContext } from "./parts.ts";
 import type {
   ContainerNetworkView,
@@ -35,7 +36,9 @@ export function viewContainer(context: EngineContext, container: Container): Con
     execIds: [...container.executions.values()]
       .filter(({ state }) => state === "running")
       .map(({ id }) => id),
-    ...(container.log &&
+    hostname: shownHostname(context, container),
+    ...(hasFiles &&
+      container.log &&
       loggingOf(context, record.spec).driver === "json-file" && { logPath: container.log.path }),
     ...(hasFiles && {
       resolvConfPath: `${folder}/resolv.conf`,
@@ -43,6 +46,15 @@ export function viewContainer(context: EngineContext, container: Container): Con
       hostsPath: `${folder}/hosts`,
     }),
   };
+}
+
+// the container whose network is shared, and its name with it, may be gone
+function shownHostname(context: EngineContext, container: Container): string {
+  try {
+    return hostnameOf(context, container);
+  } catch {
+    return "";
+  }
 }
 
 /** What its writable layer and its image take. */

@@ -70,7 +70,7 @@ function readProcess(config: ContainerConfig, host: HostConfig): ProcessSpec {
     ...defined({
       // [""] is how the CLI says `--entrypoint ""`: none, whatever the image has
       entrypoint: config.Entrypoint?.filter((word, at) => at > 0 || word !== ""),
-      command: config.Cmd?.length ? config.Cmd : undefined,
+      command: config.Cmd?.length ? config.Cmd : config.Entrypoint?.[0] === "" ? [] : undefined,
       user: nonEmpty(config.User),
       workingDir: readWorkingDir(config.WorkingDir),
       stopSignal: nonEmpty(config.StopSignal),

@@ -47,6 +47,7 @@ test.each([
   ["an entrypoint takes the image's command away", { entrypoint: ["/mine"] }, ["/mine"]],
   ["both replace both", { entrypoint: ["/mine"], command: ["c"] }, ["/mine", "c"]],
   ["an empty entrypoint leaves the command alone", { entrypoint: [], command: ["c"] }, ["c"]],
+  ["an empty entrypoint alone leaves the image's command", { entrypoint: [] }, ["a", "b"]],
 ])("%s", (_title, asked, expected) => {
   const spec = withImageDefaults({ ...plain, ...asked }, { Entrypoint: ["/entry"], Cmd: ["a", "b"] });
   const { path, args } = commandOf(spec);
@@ -57,8 +58,8 @@ test("nothing to run is refused", () => {
   expect(() => commandOf(withImageDefaults(plain, {}))).toThrow("no command specified");
 });
 
-test("variables replace by name, and a bare name takes one away", () => {
-  expect(mergeEnv(["A=1", "B=2", "C=3"], ["B=two", "C", "D=4"])).toEqual(["A=1", "B=two", "D=4"]);
+test("variables replace by name, a bare name as well", () => {
+  expect(mergeEnv(["A=1", "B=2", "C=3"], ["B=two", "C", "D=4"])).toEqual(["B=two", "C", "D=4", "A=1"]);
 });
 
 test("ports, labels, user, folder and stop signal come from the image unless given", () => {
