@@ -20,15 +20,8 @@ export {
   nlmFlag,
   nlmType,
 } from "./codec.ts";
-export {
-  type Conntrack,
-  type ConntrackEntry,
-  type ConntrackFilter,
-  type ConntrackTuple,
-  deleteConntrack,
-  listConntrack,
-  openConntrack,
-} from "./conntrack.ts";
+export { type Conntrack, deleteConntrack, listConntrack, openConntrack } from "./conntrack.ts";
+export type { ConntrackEntry, ConntrackFilter, ConntrackTuple } from "./conntrack-messages.ts";
 export { errorCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";

@@ -4,7 +4,8 @@
 import { protocolNumber } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Request } from "../request.ts";
-import { dnatTo, equals, field, type Statement, snatTo } from "./expression.ts";
+import { dnatTo, equals, type Statement, snatTo } from "./expression.ts";
+import { field } from "./field.ts";
 import { addChain, addRule, addTable, deleteTable } from "./request.ts";
 import { openNftables } from "./socket.ts";
 import { portField, type Table } from "./values.ts";

@@ -3,6 +3,7 @@
 export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
 export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-redirect.ts";
 export * from "./expression.ts";
+export * from "./field.ts";
 export { nftablesGroup } from "./numbers.ts";
 export * from "./request.ts";
 export { type Nftables, openNftables } from "./socket.ts";

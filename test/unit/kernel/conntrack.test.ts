@@ -1,11 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Encoder } from "../../../src/kernel/codec.ts";
-import {
-  type ConntrackEntry,
-  decodeConntrack,
-  deleteConntrack,
-  matches,
-} from "../../../src/kernel/conntrack.ts";
+import { deleteConntrack } from "../../../src/kernel/conntrack.ts";
+import { type ConntrackEntry, decodeConntrack, matches } from "../../../src/kernel/conntrack-messages.ts";
 import { addressBytes } from "../../../src/netip/index.ts";
 import { address } from "./values.ts";
 

@@ -1,0 +1,85 @@
+// What a rule can read of a packet and its connection. What it does with it is in expression.ts.
+
+import type { Encoder } from "../codec.ts";
+
+/** One instruction of a rule. */
+export interface Expression {
+  readonly name: string;
+  encode(into: Encoder): void;
+}
+
+/** Something of a packet that can be read into registers. */
+export interface Field {
+  /** Bytes. */
+  readonly size: number;
+  load(register: number): Expression;
+}
+
+const meta = (key: number, size: number): Field => ({
+  size,
+  load: (register) => ({ name: "meta", encode: (into) => into.be32(1, register).be32(2, key) }),
+});
+
+const payload = (base: "link" | "network" | "transport", offset: number, size: number): Field => ({
+  size,
+  load: (register) => ({
+    name: "payload",
+    encode: (into) =>
+      into
+        .be32(1, register)
+        .be32(2, ["link", "network", "transport"].indexOf(base))
+        .be32(3, offset)
+        .be32(4, size),
+  }),
+});
+
+const conntrack = (key: number, size: number): Field => ({
+  size,
+  load: (register) => ({ name: "ct", encode: (into) => into.be32(1, register).be32(2, key) }),
+});
+
+/** `iifname`, `ip saddr`, `ct state` and so on; `ip…` fields need the family checked before, `th…` the protocol. */
+export const field = {
+  mark: meta(3, 4),
+  inLink: meta(6, 16),
+  outLink: meta(7, 16),
+  family: meta(15, 1),
+  protocol: meta(16, 1),
+  inBridge: meta(17, 16),
+  outBridge: meta(18, 16),
+  etherType: payload("link", 12, 2),
+  ipSource: payload("network", 12, 4),
+  ipTarget: payload("network", 16, 4),
+  ip6Source: payload("network", 8, 16),
+  ip6Target: payload("network", 24, 16),
+  sourcePort: payload("transport", 0, 2),
+  targetPort: payload("transport", 2, 2),
+  icmpType: payload("transport", 0, 1),
+  ctState: conntrack(0, 4),
+  ctStatus: conntrack(2, 4),
+  /** Kind of the target address (RTN_*, host byte order): `fib daddr type`. */
+  targetKind: {
+    size: 4,
+    load: (register: number): Expression => ({
+      name: "fib",
+      encode: (into) => into.be32(1, register).be32(2, fibResultKind).be32(3, fibFlagTarget),
+    }),
+  },
+} as const satisfies Record<string, Field>;
+
+const fibResultKind = 3;
+const fibFlagTarget = 2;
+
+/** Bits of `ct state` (host byte order). */
+export const ctState = { invalid: 1, established: 2, related: 4, new: 8 } as const;
+/** Bits of `ct status`. */
+export const ctStatus = { sourceNat: 16, targetNat: 32 } as const;
+/** RTN_LOCAL. */
+export const localAddressKind = 2;
+
+/** A number as the kernel holds it in a register: host byte order, 4 bytes. */
+export function hostNumber(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
