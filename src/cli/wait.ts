@@ -1,8 +1,8 @@
 // Waiting for a container's end.
 
 import { errorMessage } from "../util/errors.ts";
-import { collect } from "./client/engine.ts";
 import { parseJson } from "./client/json.ts";
+import { collect } from "./client/response.ts";
 import type { Session } from "./session.ts";
 import type { WaitResult } from "./wire.ts";
 

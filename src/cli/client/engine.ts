@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import { errorMessage } from "../../util/errors.ts";
-import { ApiError, ConnectError } from "../errors.ts";
+import { ConnectError } from "../errors.ts";
 import { openConnection, type TlsMaterial } from "./connect.ts";
 import type { Endpoint } from "./host.ts";
 import {
@@ -14,10 +14,10 @@ import {
   sendRequest,
 } from "./http.ts";
 import { parseJson } from "./json.ts";
+import { type Query, queryText } from "./query.ts";
 import { SocketReader } from "./reader.ts";
+import { apiError, collect, type EngineResponse, responseOf } from "./response.ts";
 import { compareVersions, maxApiVersion, minApiVersion } from "./versions.ts";
-
-export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface RequestOptions {
   readonly query?: Query;
@@ -26,13 +26,6 @@ export interface RequestOptions {
   /** Sent as is, with `Content-Type` from the headers. */
   readonly body?: RequestBody;
   readonly headers?: Readonly<Record<string, string>>;
-}
-
-export interface EngineResponse {
-  readonly status: number;
-  readonly headers: ReadonlyMap<string, string>;
-  /** Read it to the end or leave it: an unread body ends with the command. */
-  readonly body: AsyncIterable<Buffer>;
 }
 
 /** A connection that the daemon handed over: raw bytes both ways, paused; `early` is what came with the response head. */
@@ -210,68 +203,16 @@ export class EngineClient {
   }
 }
 
-function failureText(error: unknown): string {
-  if (error instanceof Error && "reason" in error) return `tls: ${error.reason}`;
-  const message = errorMessage(error);
-  if (message === "unexpected EOF") return "EOF";
-  const isTls = message.startsWith("malformed HTTP response");
-  return isTls ? `${message}.\n* Are you trying to connect to a TLS-enabled daemon without TLS?` : message;
-}
-
 function commonVersion(server: string | undefined): string {
   if (!server) return "1.24"; // daemons before 1.25 do not say
   if (compareVersions(server, minApiVersion) < 0) return minApiVersion;
   return compareVersions(server, maxApiVersion) < 0 ? server : maxApiVersion;
 }
 
-function responseOf(head: ResponseHead, body: AsyncIterable<Buffer>): EngineResponse {
-  return { status: head.status, headers: head.headers, body };
-}
-
-/** The text of a whole body. */
-export async function collect(body: AsyncIterable<Buffer>): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of body) pieces.push(piece);
-  return Buffer.concat(pieces).toString("utf8");
-}
-
-async function apiError(response: EngineResponse, url: string): Promise<Error> {
-  const text = await collect(response.body);
-  if (text === "") {
-    const hint = "check if the server supports the requested API version";
-    return new ApiError(
-      response.status,
-      `request returned ${response.status} for API route and version ${url}, ${hint}`,
-    );
-  }
-  return new ApiError(response.status, errorText(text, response));
-}
-
-function errorText(text: string, response: EngineResponse): string {
-  if (!response.headers.get("content-type")?.startsWith("application/json")) return text.trim();
-  try {
-    const body: unknown = JSON.parse(text);
-    if (typeof body === "object" && body !== null && "message" in body && body.message)
-      return String(body.message).trim();
-    return `API returned a ${response.status} but provided no error-message`;
-  } catch {
-    return text.trim();
-  }
-}
-
-/** `?a=b&a=c`; undefined and empty values are left out. */
-export function queryText(query: Query): string {
-  const parts: string[] = [];
-  for (const [name, value] of Object.entries(query).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const values = Array.isArray(value) ? value : [value];
-    for (const one of values) {
-      if (one !== undefined && one !== "" && one !== false)
-        parts.push(`${name}=${encodeURIComponent(queryValue(one))}`);
-    }
-  }
-  return parts.length > 0 ? `?${parts.join("&")}` : "";
-}
-
-function queryValue(value: string | number | boolean): string {
-  return value === true ? "1" : String(value);
+function failureText(error: unknown): string {
+  if (error instanceof Error && "reason" in error) return `tls: ${error.reason}`;
+  const message = errorMessage(error);
+  if (message === "unexpected EOF") return "EOF";
+  const isTls = message.startsWith("malformed HTTP response");
+  return isTls ? `${message}.\n* Are you trying to connect to a TLS-enabled daemon without TLS?` : message;
 }

@@ -1,7 +1,8 @@
 import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EngineClient, queryText } from "../../../../src/cli/client/engine.ts";
+import { EngineClient } from "../../../../src/cli/client/engine.ts";
 import { parseHost } from "../../../../src/cli/client/host.ts";
+import { queryText } from "../../../../src/cli/client/query.ts";
 import { FakeEngine } from "../fake-engine.ts";
 
 let engine: FakeEngine;
