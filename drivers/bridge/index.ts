@@ -21,8 +21,9 @@ import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { chosenName, chosenSysctls, makePort, portName } from "./endpoint-link.ts";
 import { createForwarding } from "./forwarding.ts";
+import { joinResponse } from "./join-response.ts";
 import { LinkRemoval } from "./link-removal.ts";
-import { type BridgeConfig, gatewayOf, readBridgeConfig, skippedGateways } from "./options.ts";
+import { type BridgeConfig, readBridgeConfig, skippedGateways } from "./options.ts";
 import { publishPorts } from "./publish.ts";
 import { bridgeRule } from "./rules.ts";
 
@@ -141,7 +142,7 @@ class BridgeDriver implements NetworkDriver {
     const response = joinResponse({
       indexInSandbox,
       config,
-      endpoint,
+      driverOpts: endpoint.driverOpts,
       srcName,
       name: name ?? (isSuggested ? srcName : undefined),
     });
@@ -227,34 +228,4 @@ class BridgeDriver implements NetworkDriver {
     if (!endpoint) throw notFound(`endpoint ${endpointId} does not exist`);
     return { network, endpoint };
   }
-}
-
-function joinResponse({
-  indexInSandbox,
-  config,
-  endpoint,
-  srcName,
-  name,
-}: {
-  readonly indexInSandbox: number;
-  readonly config: BridgeConfig;
-  readonly endpoint: BridgeEndpoint;
-  readonly srcName: string;
-  readonly name: string | undefined;
-}): JoinResponse {
-  const gateway = config.internal ? undefined : gatewayOf(config.ipv4, "DefaultGatewayIPv4");
-  const gatewayIpv6 = config.internal ? undefined : gatewayOf(config.ipv6, "DefaultGatewayIPv6");
-  return {
-    link: {
-      srcName,
-      dstPrefix: config.interfacePrefix,
-      ...(name !== undefined && { dstName: name }),
-      indexInSandbox,
-    },
-    ...(gateway && { gateway: gateway.address }),
-    ...(gatewayIpv6 && { gatewayIpv6: gatewayIpv6.address }),
-    staticRoutes: [],
-    disableGatewayService: false,
-    sysctls: chosenSysctls(endpoint.driverOpts),
-  };
 }
