@@ -1,0 +1,4 @@
+import { describeNetworks } from "./networks.ts";
+import { useSite } from "./site.ts";
+
+describeNetworks(useSite({ flags: ["--firewall-backend=nftables"], images: ["busybox", "nginx"] }));
