@@ -8,6 +8,7 @@ export interface Span {
   readonly last: bigint;
 }
 
+/** The first and the last address of a prefix as numbers. */
 export function spanOf(prefix: Prefix): Span {
   return { first: firstAddress(prefix).value, last: lastAddress(prefix).value };
 }
@@ -19,6 +20,7 @@ export function intersection(a: Span, b: Span): Span | undefined {
   return first <= last ? { first, last } : undefined;
 }
 
+/** Math.max for bigints. */
 export function larger(a: bigint, b: bigint): bigint {
   return a < b ? b : a;
 }

@@ -33,6 +33,7 @@ export interface CommandSpec {
 }
 
 export const noArgs: ArgCount = { min: 0, max: 0 };
+/** Numbers of arguments, as Docker's commands have them. */
 export const exactArgs = (count: number): ArgCount => ({ min: count, max: count });
 export const minArgs = (min: number): ArgCount => ({ min, max: Number.POSITIVE_INFINITY });
 export const maxArgs = (max: number): ArgCount => ({ min: 0, max });

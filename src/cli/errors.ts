@@ -33,6 +33,7 @@ export class ConnectError extends Error {
   }
 }
 
+/** Whether the daemon said that there is no such thing (404). */
 export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }

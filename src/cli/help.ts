@@ -14,6 +14,7 @@ function columnsOf(streams: Streams): number {
   return (columns ?? 80) - 1;
 }
 
+/** Help of one command. `path` is the words it was called by. */
 export function commandHelp(spec: CommandSpec, path: string, short: string, streams: Streams): string {
   const parts = [`Usage:  ${path} ${spec.usage}`.trimEnd(), spec.long ?? short];
   if (spec.aliases) parts.push(`Aliases:\n  ${spec.aliases.join(", ")}`);

@@ -30,6 +30,7 @@ export async function showProgress(out: Output, messages: AsyncIterable<unknown>
   for await (const message of messages) display.show(message as ProgressMessage);
 }
 
+/** A line for each layer, redrawn in place on a terminal; elsewhere no bars are shown. */
 export class ProgressDisplay {
   readonly #out: Output;
   readonly #width: () => number;

@@ -13,6 +13,7 @@ import { readText } from "./options/key-values.ts";
 import type { Streams } from "./streams.ts";
 import { clientVersion } from "./version.ts";
 
+/** Made once for a run of the program. Getters throw what is wrong with the settings they read. */
 export class Session {
   readonly streams: Streams;
   readonly env: NodeJS.ProcessEnv;

@@ -19,6 +19,7 @@ export async function announce(resolvers: Resolvers, endpoint: Endpoint): Promis
   });
 }
 
+/** Takes an endpoint's names back. May be repeated. */
 export async function withdraw(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
   if (endpoint.record.names.length > 0) await resolvers.setRecord(endpoint.id, undefined);
 }

@@ -119,6 +119,7 @@ export async function createInDriver(
   endpoint.record = { ...endpoint.record, interface: { ...answer, ...record.interface } };
 }
 
+/** How drivers are told of an endpoint. */
 export function refOf(endpoint: Endpoint) {
   return { networkId: endpoint.network.id, endpointId: endpoint.id };
 }

@@ -19,6 +19,7 @@ export type SetDnsRedirect = (
 
 const loopbackIndex = 1; // in every namespace: the first link that the kernel makes there
 
+/** Namespaces of this kernel, pinned by files. */
 export function createNetnsMaker(setDnsRedirect: SetDnsRedirect): NetnsMaker {
   const open = async (path: string): Promise<Netns> =>
     new KernelNetns(path, await openNetlink(path), setDnsRedirect);

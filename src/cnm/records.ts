@@ -68,6 +68,7 @@ export interface Records {
   readonly sandboxes: Collection<Stored<SandboxRecord>>;
 }
 
+/** The model's collections in the daemon's store. */
 export function openRecords(store: Store): Records {
   return {
     store,

@@ -20,6 +20,7 @@ interface Zone {
   readonly owners: Map<string, string>;
 }
 
+/** Kept by the proxy: who bears which name on which network. */
 export class Zones {
   readonly #records = new Map<string, ZoneRecord>();
   readonly #zones = new Map<string, Zone>();

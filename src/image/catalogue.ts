@@ -43,6 +43,7 @@ interface Entry {
   readonly name?: ImageName;
 }
 
+/** Kept by the image store. A name points to one image; an image may have many, or none. */
 export class Catalogue {
   readonly #containerd: Containerd;
   readonly #entries = new Map<string, Entry>();

@@ -30,6 +30,7 @@ export interface HistoryRecord {
 /** Go's zero time: what Docker shows for an image that does not say when it was made. */
 const zeroTime = "0001-01-01T00:00:00Z";
 
+/** An image as `GET /images/json` lists it; -1 stands for what was not asked for. */
 export async function summaryOf(context: ImageContext, image: StoredImage): Promise<ImageSummary> {
   return {
     Id: image.id,
@@ -103,6 +104,7 @@ export function seconds(time: string | undefined): number {
   return Number.isNaN(ms) ? 0 : Math.floor(ms / 1000);
 }
 
+/** Names in Docker's short form, by kind. */
 export function tagsAndDigests(names: readonly ImageName[]): { RepoTags: string[]; RepoDigests: string[] } {
   const references = names.map(({ reference }) => reference);
   return {

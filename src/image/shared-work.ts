@@ -16,6 +16,7 @@ export interface Caller {
   readonly report: Report;
 }
 
+/** Jobs under way, by key. */
 export class SharedWork<T> {
   readonly #jobs = new Map<string, Job<T>>();
 
@@ -115,6 +116,7 @@ export class Slots {
   }
 }
 
+/** What a caller hears whose signal has fired, in Go's words. */
 export function cancelledBy(signal: AbortSignal): EngineError {
   return new EngineError("cancelled", "context canceled", { cause: signal.reason });
 }

@@ -2,6 +2,7 @@
 
 import { isNotFound, type Snapshots } from "../runtime/index.ts";
 
+/** Asks containerd once per layer. A size that could not be read is asked for again. */
 export class Sizes {
   readonly #snapshots: Snapshots;
   readonly #known = new Map<string, Promise<number>>();

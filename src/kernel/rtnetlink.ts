@@ -31,6 +31,7 @@ export function familyNumber(family: Family | undefined): number {
   return family === 4 ? addressFamily.inet : addressFamily.inet6;
 }
 
+/** The family of an AF_* number; undefined for those that are not IP. */
 export function familyOf(number: number): Family | undefined {
   if (number === addressFamily.inet) return 4;
   return number === addressFamily.inet6 ? 6 : undefined;
@@ -41,6 +42,7 @@ export function decodeAddress(bytes: Buffer | undefined): Address | undefined {
   return bytes && (bytes.length === 4 || bytes.length === 16) ? addressFromBytes(bytes) : undefined;
 }
 
+/** Writes an attribute with the address in network byte order; nothing for no address. */
 export function encodeAddress(encoder: Encoder, type: number, address: Address | undefined): void {
   if (address) encoder.bytes(type, addressBytes(address));
 }

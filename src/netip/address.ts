@@ -29,6 +29,7 @@ export function formatAddress(address: Address): string {
   return address.family === 4 ? formatIpv4(address.value) : formatIpv6(address.value);
 }
 
+/** Whether both are one address, or both absent. */
 export function sameAddress(a: Address | undefined, b: Address | undefined): boolean {
   return a?.family === b?.family && a?.value === b?.value;
 }

@@ -1,3 +1,5 @@
+// Pure values of IP: addresses, prefixes, MACs, ports.
+
 export * from "./address.ts";
 export * from "./mac.ts";
 export * from "./port.ts";

@@ -11,11 +11,13 @@ export function parseMac(text: string): Mac | undefined {
   return text.toLowerCase().replaceAll("-", ":") as Mac;
 }
 
+/** Throws RangeError unless there are six bytes. */
 export function macFromBytes(bytes: Uint8Array): Mac {
   if (bytes.length !== 6) throw new RangeError(`a MAC has 6 bytes, not ${bytes.length}`);
   return Buffer.from(bytes).toString("hex").match(/../g)?.join(":") as Mac;
 }
 
+/** Six bytes. */
 export function macBytes(mac: Mac): Uint8Array {
   return Buffer.from(mac.replaceAll(":", ""), "hex");
 }

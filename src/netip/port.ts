@@ -11,6 +11,7 @@ export interface PortRange {
 /** IANA protocol numbers. */
 export const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const satisfies Record<Protocol, number>;
 
+/** Parses `tcp`, `udp` or `sctp` in any case; undefined for anything else. */
 export function parseProtocol(text: string): Protocol | undefined {
   const lower = text.toLowerCase();
   return lower === "tcp" || lower === "udp" || lower === "sctp" ? lower : undefined;
@@ -32,10 +33,12 @@ export function parsePortRange(text: string): PortRange | undefined {
   return { first, last };
 }
 
+/** How many ports the range has. */
 export function portRangeSize(range: PortRange): number {
   return range.last - range.first + 1;
 }
 
+/** `80`, or `8000-8010`. */
 export function formatPortRange(range: PortRange): string {
   return range.first === range.last ? `${range.first}` : `${range.first}-${range.last}`;
 }

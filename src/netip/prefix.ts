@@ -19,10 +19,12 @@ export function parsePrefix(text: string): Prefix | undefined {
   return length <= addressWidth(address.family) ? { address, length } : undefined;
 }
 
+/** `address/length`, with host bits where it has some. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
 
+/** Whether both are one prefix, host bits included, or both absent. */
 export function samePrefix(a: Prefix | undefined, b: Prefix | undefined): boolean {
   if (!a || !b) return a === b;
   return (
@@ -40,6 +42,7 @@ export function subnetOf(prefix: Prefix): Prefix {
   return { address: firstAddress(prefix), length: prefix.length };
 }
 
+/** True for 172.18.0.2/16, false for 172.18.0.0/16. */
 export function hasHostBits(prefix: Prefix): boolean {
   return prefix.address.value !== firstAddress(prefix).value;
 }
@@ -55,6 +58,7 @@ export function lastAddress(prefix: Prefix): Address {
   return { family: prefix.address.family, value: firstAddress(prefix).value + prefixSize(prefix) - 1n };
 }
 
+/** False for an address of the other family. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   if (prefix.address.family !== address.family) return false;
   return address.value >= firstAddress(prefix).value && address.value <= lastAddress(prefix).value;
@@ -65,6 +69,7 @@ export function prefixCovers(outer: Prefix, inner: Prefix): boolean {
   return outer.length <= inner.length && prefixContains(outer, inner.address);
 }
 
+/** Whether they have an address in common. */
 export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
   return prefixCovers(a, b) || prefixCovers(b, a);
 }
@@ -74,6 +79,7 @@ export function hostPrefix(address: Address): Prefix {
   return { address, length: addressWidth(address.family) };
 }
 
+/** The family of its address. */
 export function prefixFamily(prefix: Prefix): Family {
   return prefix.address.family;
 }

@@ -4,6 +4,7 @@ const most = 512;
 /** A question that is asked often is short. */
 const longest = 256;
 
+/** Of one resolver; forgets everything when it is full or the names have changed. */
 export class AnswerCache {
   readonly #replies = new Map<string, Buffer>();
   #version = -1;

@@ -23,6 +23,7 @@ interface Waiting {
   readonly parts: unknown[];
 }
 
+/** Owned by the handle, which opens another when this one is lost. */
 export class ProxyConnection {
   pid: number | undefined;
   readonly #channel: FdChannel;

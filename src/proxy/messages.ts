@@ -59,6 +59,7 @@ export function toWire<T>(value: T): Wire<T> {
   return convert(value, (part) => (isAddress(part) ? formatAddress(part) : undefined)) as Wire<T>;
 }
 
+/** `toWire` undone. Throws RangeError for what is no address. */
 export function resolverConfigFromWire(wire: Wire<ResolverConfig>): ResolverConfig {
   const upstreams = wire.upstreams.map((upstream) => ({
     ...upstream,
@@ -67,10 +68,12 @@ export function resolverConfigFromWire(wire: Wire<ResolverConfig>): ResolverConf
   return { ...wire, upstreams };
 }
 
+/** `toWire` undone. Throws RangeError for what is no address. */
 export function zoneRecordFromWire(wire: Wire<ZoneRecord>): ZoneRecord {
   return { ...wire, addresses: wire.addresses.map(addressFromWire) };
 }
 
+/** `toWire` undone; the socket comes as a descriptor beside it. Throws RangeError for what is no address. */
 export function forwardFromWire(wire: WireForward): Omit<Forward, "socket"> {
   return { ...wire, listen: addressFromWire(wire.listen), target: addressFromWire(wire.target) };
 }

@@ -44,6 +44,7 @@ export const resolverAddress: Address = { family: 4, value: 0x7f00000bn };
 const mostEach = 2048;
 const mostOfAll = 16_384;
 
+/** Owns its sockets; answers what it knows and asks others for the rest. */
 export class SandboxResolver {
   readonly ports: ResolverPorts;
   readonly #world: ResolverWorld;

@@ -28,6 +28,7 @@ export interface Mentioned {
 /** The largest question or reply of our own over UDP, in bytes. */
 const ownDatagram = 4096;
 
+/** Owned by the proxy's main program. */
 export class Serving {
   readonly #forwards: ForwardTable;
   readonly #resolvers = new Map<string, SandboxResolver>();

@@ -23,6 +23,7 @@ interface Question extends Pending {
   isForgotten: boolean;
 }
 
+/** Owns its connection. */
 export class TcpAsker implements Asker {
   readonly #server: ServerAddress;
   #connection: Promise<AskingConnection> | undefined;

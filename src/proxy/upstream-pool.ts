@@ -21,6 +21,7 @@ export interface UpstreamLease {
 /** Answers over UDP are never larger than what askers say they take; most say 4096 or less. */
 const largestAnswer = 16_384;
 
+/** Owned by the proxy; sandboxes borrow from it. */
 export class UpstreamPool {
   readonly #batch: DatagramBatch = datagramBatch(largestAnswer);
   readonly #shared = new Map<string, Shared>();

@@ -27,6 +27,7 @@ const strikesOut = 3;
 /** How often a dead one is tried. */
 const probeMs = 1000;
 
+/** Owned by the pool; resolvers borrow it. */
 export class Upstream {
   readonly udp: Asker;
   readonly tcp: Asker;

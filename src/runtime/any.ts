@@ -6,6 +6,7 @@ import type { OciProcess, OciResources, OciSpec } from "./oci/schema.ts";
 
 const oci = "types.containerd.io/opencontainers/runtime-spec/1";
 
+/** Documents of the OCI runtime specification, under containerd's type URLs. */
 export const anySpec = (spec: OciSpec) => json(`${oci}/Spec`, spec);
 export const anyProcess = (process: OciProcess) => json(`${oci}/Process`, process);
 export const anyResources = (resources: OciResources) => json(`${oci}/LinuxResources`, resources);

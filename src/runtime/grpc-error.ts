@@ -33,6 +33,7 @@ export function grpcCode(error: unknown): number | undefined {
   return typeof source.code === "number" ? source.code : undefined;
 }
 
+/** The status codes that callers tell apart. */
 export const isAlreadyExists = (error: unknown) => grpcCode(error) === status.ALREADY_EXISTS;
 export const isFailedPrecondition = (error: unknown) => grpcCode(error) === status.FAILED_PRECONDITION;
 export const isUnavailable = (error: unknown) => grpcCode(error) === status.UNAVAILABLE;

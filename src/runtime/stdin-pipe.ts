@@ -10,6 +10,7 @@ import { hasCode } from "../util/errors.ts";
 const openFile = promisify(openCallback);
 const openRetries = 100;
 
+/** Owned by the process's streams. Ending it closes the process's input. */
 export class StdinPipe extends Writable {
   readonly #path: string;
   readonly #closeInput: () => Promise<void>;

@@ -82,6 +82,7 @@ export async function openStdio(paths: StdioPaths, closeInput: () => Promise<voi
   }
 }
 
+/** Owns our ends; `close` removes the FIFOs too. */
 export class OpenStdio implements Stdio {
   readonly stdout?: Readable;
   readonly stderr?: Readable;

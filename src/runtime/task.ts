@@ -28,6 +28,7 @@ export interface StreamOptions {
   readonly discard?: boolean;
 }
 
+/** A handle: dropping it leaves the task alone. */
 export class Task extends ShimProcess {
   readonly #containerd: Containerd;
   readonly #place: StreamsPlace;
@@ -99,6 +100,7 @@ export class Task extends ShimProcess {
   }
 }
 
+/** A further process in a container. A handle: dropping it leaves the process alone. */
 export class ExecProcess extends ShimProcess {
   readonly #containerd: Containerd;
 

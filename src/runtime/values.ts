@@ -25,6 +25,7 @@ export type Labels = Readonly<Record<string, string>>;
 /** Changes to labels: an empty value takes the label away. */
 export type LabelChanges = Readonly<Record<string, string>>;
 
+/** As containerd's messages have it. */
 export function toWireDescriptor(value: Descriptor) {
   return {
     mediaType: value.mediaType,
@@ -34,6 +35,7 @@ export function toWireDescriptor(value: Descriptor) {
   };
 }
 
+/** An absent one is empty. */
 export function fromWireDescriptor(value: wire.Descriptor | undefined): Descriptor {
   const annotations = value?.annotations ?? {};
   return {
@@ -44,6 +46,7 @@ export function fromWireDescriptor(value: wire.Descriptor | undefined): Descript
   };
 }
 
+/** As containerd's messages have it. */
 export function toWireMount(value: Mount) {
   return {
     type: value.type,
@@ -53,6 +56,7 @@ export function toWireMount(value: Mount) {
   };
 }
 
+/** An empty target is none. */
 export function fromWireMount(value: wire.Mount): Mount {
   return {
     type: value.type,

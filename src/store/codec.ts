@@ -9,6 +9,7 @@ export function encodeRecord(record: unknown): string {
   });
 }
 
+/** @throws SyntaxError for what is not JSON */
 export function decodeRecord(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown) => {
     if (typeof value !== "object" || value === null) return value;

@@ -24,6 +24,7 @@ export class EngineError extends Error {
   }
 }
 
+/** One for each kind; `message` is for the client, `cause` for the log. */
 export const invalid = (message: string, cause?: unknown) => new EngineError("invalid", message, { cause });
 export const forbidden = (message: string, cause?: unknown) =>
   new EngineError("forbidden", message, { cause });

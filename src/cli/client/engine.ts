@@ -48,6 +48,7 @@ interface Connection {
   readonly reader: SocketReader;
 }
 
+/** One daemon, for one command. `close` ends what is open. */
 export class EngineClient {
   readonly endpoint: Endpoint;
   readonly #options: EngineOptions;

@@ -7,6 +7,7 @@ export function idPath(kind: string, id: string): string {
   return encodeURI(name).replace(/[?#]/g, encodeURIComponent);
 }
 
+/** The path of one object; `tail` is what follows the name. Throws as `idPath` does. */
 export const containerPath = (id: string, tail = "") => `/containers/${idPath("container", id)}${tail}`;
 export const networkPath = (id: string, tail = "") => `/networks/${idPath("network", id)}${tail}`;
 export const volumePath = (id: string) => `/volumes/${idPath("volume", id)}`;

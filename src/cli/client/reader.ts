@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 
 const empty = Buffer.alloc(0);
 
+/** Owns the reading side of a socket until `release`. */
 export class SocketReader {
   readonly #socket: Socket;
   #buffer: Buffer = empty;

@@ -37,6 +37,7 @@ export async function authForServer(config: ConfigFile, server: string): Promise
   return entry ? { ...decodeEntry(entry), serveraddress: server } : {};
 }
 
+/** The credential helper that the settings name for a server, else the one for all. */
 export function helperFor(config: ConfigFile, server: string): string | undefined {
   return config.content.credHelpers?.[server] ?? (config.content.credsStore || undefined);
 }

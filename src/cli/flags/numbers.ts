@@ -27,6 +27,7 @@ export function parseInteger(value: string): number {
   return negative ? -number : number;
 }
 
+/** strconv.ParseUint without a base: decimal or 0x. Throws in Go's words. */
 export function parseUnsigned(value: string, bits: 16 | 64): number {
   if (!/^(\d+|0[xX][0-9a-fA-F]+)$/.test(value)) {
     throw new Error(goErrorText("ParseUint", value, "invalid syntax"));

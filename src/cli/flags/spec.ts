@@ -57,6 +57,7 @@ export const list = maker("list");
 export const strings = maker("strings");
 export const map = maker("map");
 export const filter = maker("filter");
+/** A flag of a kind that few commands have. */
 export const custom = (kind: FlagKind, name: string, usage: string, extras: Extras = {}): FlagSpec =>
   maker(kind)(name, usage, extras);
 
@@ -97,6 +98,7 @@ export const formatFlag = text("format", formatHelp);
 export const inspectFormatFlag = text("format", inspectFormatHelp, { short: "f" });
 /** `--format` of the streams, which have no tables. */
 export const streamFormatFlag = text("format", inspectFormatHelp);
+/** `--platform`; `initial` is what DOCKER_DEFAULT_PLATFORM says. */
 export const platformFlag = (initial: string | undefined): FlagSpec =>
   text("platform", "Set platform if server is multi-platform capable", {
     since: "1.32",

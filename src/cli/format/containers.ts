@@ -55,6 +55,7 @@ export function containerFormat(source: string, options: { quiet: boolean; size:
   return options.quiet ? "{{.ID}}" : source;
 }
 
+/** The fields of a container, each worked out when a template asks for it. */
 export function containerRow(c: ContainerSummary, truncate: boolean): Row {
   return {
     ID: () => (truncate ? truncateId(c.Id) : c.Id),

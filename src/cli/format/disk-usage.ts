@@ -15,6 +15,7 @@ export const usageLayout: ListLayout = {
   },
 };
 
+/** The template behind `table` and `raw`; others are the user's own. */
 export function usageFormat(source: string): string {
   if (source === "table") return "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
   if (source !== "raw") return source;

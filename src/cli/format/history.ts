@@ -18,6 +18,7 @@ export const historyLayout: ListLayout = {
   },
 };
 
+/** The template behind `table`; others are the user's own. */
 export function historyFormat(source: string, options: { quiet: boolean; human: boolean }): string {
   if (source !== "table") return source;
   if (options.quiet) return "{{.ID}}";
@@ -28,6 +29,7 @@ export function historyFormat(source: string, options: { quiet: boolean; human: 
 /** Times before 2000 are no times: reproducible builds set them to the epoch. */
 const epoch = Date.UTC(2000, 0, 1) / 1000;
 
+/** The fields of a layer, each worked out when a template asks for it. */
 export function historyRow(item: HistoryItem, options: { truncate: boolean; human: boolean }): Row {
   const { truncate, human } = options;
   const createdBy = item.CreatedBy.replaceAll("\t", " ");

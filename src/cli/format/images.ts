@@ -26,6 +26,7 @@ export const imageLayout: ListLayout = {
 const since = "{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const rawTail = "image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
 
+/** The template behind `table` and `raw`; others are the user's own, with the digest where it was asked for. */
 export function imageFormat(source: string, options: { quiet: boolean; digests: boolean }): string {
   const digest = options.digests ? "{{.Digest}}\t" : "";
   if (source === "table") {

@@ -19,6 +19,7 @@ export const networkLayout: ListLayout = {
   },
 };
 
+/** The template behind `table` and `raw`; others are the user's own. */
 export function networkFormat(source: string, quiet: boolean): string {
   if (source === "table") return quiet ? "{{.ID}}" : "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}";
   if (source !== "raw") return source;
@@ -26,6 +27,7 @@ export function networkFormat(source: string, quiet: boolean): string {
   return quiet ? "network_id: {{.ID}}" : full;
 }
 
+/** The fields of a network, each worked out when a template asks for it. */
 export function networkRow(n: NetworkSummary, truncate: boolean): Row {
   return {
     ID: () => (truncate ? truncateId(n.Id) : n.Id),

@@ -34,6 +34,7 @@ export function parseListFormat(format: string): Template {
   }
 }
 
+/** Whether rows are aligned under headings. */
 export function isTable(format: string): boolean {
   return format.startsWith("table");
 }
@@ -88,6 +89,7 @@ function rowJson(row: Row): string {
   return encodeJson(Object.fromEntries(fields), { escapeHtml: true });
 }
 
+/** A template's error as the docker CLI shows it; other errors as they are. */
 export function asParsingError(error: unknown): unknown {
   return error instanceof TemplateError ? new Error(`template parsing error: ${error.message}`) : error;
 }
@@ -100,4 +102,5 @@ export function joinLabels(labels: Readonly<Record<string, string>> | null | und
     .join(",");
 }
 
+/** Twelve digits of an id or a digest, without the algorithm's name. */
 export const truncateId = (id: string) => id.replace(/^[^:]*:/, "").slice(0, 12);

@@ -55,6 +55,7 @@ export const statsLayout: ListLayout = {
   },
 };
 
+/** The template behind `table`; others are the user's own. */
 export function statsFormat(source: string): string {
   if (source !== "table") return source;
   return "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";

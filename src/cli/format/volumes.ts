@@ -21,12 +21,14 @@ export const volumeLayout: ListLayout = {
   },
 };
 
+/** The template behind `table` and `raw`; others are the user's own. */
 export function volumeFormat(source: string, quiet: boolean): string {
   if (source === "table") return quiet ? "{{.Name}}" : "table {{.Driver}}\t{{.Name}}";
   if (source === "raw") return quiet ? "name: {{.Name}}" : "name: {{.Name}}\ndriver: {{.Driver}}\n";
   return source;
 }
 
+/** The fields of a volume, each worked out when a template asks for it. */
 export function volumeRow(v: Volume): Row {
   return {
     Name: () => v.Name,

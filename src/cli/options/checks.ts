@@ -11,6 +11,7 @@ export function cut(text: string, separator: string): { before: string; after: s
   return { before: text.slice(0, at), after: text.slice(at + separator.length), found: true };
 }
 
+/** A stream's name in lower case. */
 export function checkAttach(value: string): string {
   const stream = value.toLowerCase();
   if (["stdin", "stdout", "stderr"].includes(stream)) return stream;
@@ -25,6 +26,7 @@ export function checkEnv(value: string): string {
   return found || own === undefined ? value : `${value}=${own}`;
 }
 
+/** `key[=value]` with a key. */
 export function checkLabel(value: string): string {
   const key = cut(value, "=").before.replace(/^[ \t]+/, "");
   if (key === "") throw new Error(`invalid label '${value}': empty name`);
@@ -35,12 +37,14 @@ export function checkLabel(value: string): string {
 const sysctls =
   /^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$|net\.|fs\.mqueue\.)/;
 
+/** `key=value` of a sysctl that namespaces have each for themselves. */
 export function checkSysctl(value: string): string {
   const { before, found } = cut(value, "=");
   if (found && sysctls.test(before)) return value;
   throw new Error(`sysctl '${value}' is not allowed`);
 }
 
+/** An IPv4 or IPv6 address. */
 export function checkIpAddress(value: string): string {
   const address = value.trim();
   if (isIP(address) === 0) throw new Error(`IP address is not correctly formatted: ${value}`);
@@ -50,6 +54,7 @@ export function checkIpAddress(value: string): string {
 const domainLabel = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
 const domainPattern = new RegExp(`^(${domainLabel}(?:\\.${domainLabel})*)\\.?\\s*$`);
 
+/** A domain without its final dot, or `.` for none. */
 export function checkDnsSearch(value: string): string {
   const trimmed = value.replace(/^ +| +$/g, "");
   if (trimmed === ".") return trimmed;
@@ -69,12 +74,14 @@ export function checkExtraHost(value: string): string {
   return `${name}:${address}`;
 }
 
+/** `container[:alias]`. */
 export function checkLink(value: string): string {
   if (value === "") throw new Error("empty string specified for links");
   if (value.split(":").length > 2) throw new Error(`bad format for links: ${value}`);
   return value;
 }
 
+/** Six bytes with colons or dashes, or three groups of four digits. */
 export function checkMacAddress(value: string): string {
   if (/^([0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\2){4}[0-9a-fA-F]{2})$/.test(value.trim())) return value;
   if (/^[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}$/.test(value.trim())) return value;
@@ -119,6 +126,7 @@ function parseLimit(text: string): number {
   throw new Error(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`);
 }
 
+/** As `parseUlimit`, which reads it again later. */
 export function checkUlimit(value: string): string {
   parseUlimit(value);
   return value;

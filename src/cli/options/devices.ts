@@ -20,6 +20,7 @@ export interface WeightDevice {
   readonly Weight: number;
 }
 
+/** `type major:minor access`, as the devices cgroup takes it. */
 export function checkDeviceCgroupRule(value: string): string {
   if (/^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$/.test(value)) return value;
   throw new Error(`invalid device cgroup format '${value}'`);
@@ -59,6 +60,7 @@ function devicePath(value: string): { path: string; amount: string } {
 
 const positive = "Number must be a positive integer";
 
+/** `path:rate`, in bytes a second, with a unit or without. */
 export function parseBpsDevice(value: string): ThrottleDevice {
   const { path, amount } = devicePath(value);
   try {
@@ -69,6 +71,7 @@ export function parseBpsDevice(value: string): ThrottleDevice {
   }
 }
 
+/** `path:rate`, in operations a second. */
 export function parseIopsDevice(value: string): ThrottleDevice {
   const { path, amount } = devicePath(value);
   if (/^\d+$/.test(amount)) return { Path: path, Rate: Number(amount) };
@@ -77,6 +80,7 @@ export function parseIopsDevice(value: string): ThrottleDevice {
   );
 }
 
+/** `path:weight`: 10 to 1000, or 0 for the default. */
 export function parseWeightDevice(value: string): WeightDevice {
   const { path, amount } = devicePath(value);
   const weight = /^\d+$/.test(amount) ? Number(amount) : Number.NaN;

@@ -31,6 +31,7 @@ export interface Mount {
   TmpfsOptions?: { SizeBytes?: number; Mode?: number };
 }
 
+/** As `parseMount`, which reads it again later. */
 export function checkMount(value: string): string {
   parseMount(value);
   return value;

@@ -26,6 +26,7 @@ interface Attachment {
   gwPriority: number;
 }
 
+/** As it is read again later. Throws Docker's texts. */
 export function checkNetwork(value: string): string {
   parseAttachment(value);
   return value;

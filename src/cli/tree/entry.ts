@@ -19,6 +19,7 @@ export interface GroupEntry {
 
 export type TreeEntry = CommandEntry | GroupEntry;
 
+/** Whether an entry holds commands of its own. */
 export function isGroup(entry: TreeEntry): entry is GroupEntry {
   return "commands" in entry;
 }

@@ -34,6 +34,7 @@ export interface IptablesOptions {
   readonly variant: IptablesVariant;
 }
 
+/** Makes nothing in the kernel yet. */
 export function iptablesBackend(options: IptablesOptions): Backend {
   return new IptablesBackend(options);
 }

@@ -23,6 +23,7 @@ export interface CommentedRule {
   readonly statements: readonly Statement[];
 }
 
+/** A rule of these statements, in order. */
 export function rule(comment: string, ...statements: Statement[]): CommentedRule {
   return { comment, statements };
 }

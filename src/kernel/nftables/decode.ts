@@ -52,6 +52,7 @@ export interface SetState {
   readonly keyLength: number;
 }
 
+/** NFT_MSG_NEWTABLE. */
 export function decodeTable(payload: Buffer): TableState {
   const attributes = attributesOf(payload);
   const family = familyOf(payload[0] ?? 0);
@@ -59,6 +60,7 @@ export function decodeTable(payload: Buffer): TableState {
   return checked(attributes, { family, name: attributes.string(tableAttribute.name) ?? "", use });
 }
 
+/** NFT_MSG_NEWCHAIN. */
 export function decodeChain(payload: Buffer): ChainState {
   const attributes = attributesOf(payload);
   const hook = attributes.nested(chainAttribute.hook);
@@ -76,6 +78,7 @@ export function decodeChain(payload: Buffer): ChainState {
   });
 }
 
+/** NFT_MSG_NEWRULE. */
 export function decodeRule(payload: Buffer): RuleState {
   const attributes = attributesOf(payload);
   const comment = commentOf(attributes.bytes(ruleAttribute.userData));
@@ -90,6 +93,7 @@ export function decodeRule(payload: Buffer): RuleState {
   });
 }
 
+/** NFT_MSG_NEWSET. */
 export function decodeSet(payload: Buffer): SetState {
   const attributes = attributesOf(payload);
   return checked(attributes, {
@@ -101,6 +105,7 @@ export function decodeSet(payload: Buffer): SetState {
   });
 }
 
+/** NFT_MSG_NEWSETELEM: the elements that one message holds. */
 export function decodeElements(payload: Buffer): Element[] {
   return attributesOf(payload).list(elementList.elements).map(decodeElement);
 }

@@ -18,6 +18,7 @@ export function equals(what: Field, value: Uint8Array): Statement {
   return [what.load(firstRegister), compare(0, value)];
 }
 
+/** The field has another value than this one. */
 export function differs(what: Field, value: Uint8Array): Statement {
   return [what.load(firstRegister), compare(1, value)];
 }
@@ -55,6 +56,7 @@ export function verdictBy(fields: readonly Field[], map: string): Statement {
   return [...loadAll(fields), lookup(map, verdictRegister)];
 }
 
+/** Ends the rule: accept, drop, a jump and so on. */
 export function verdict(decision: Verdict): Statement {
   return [
     {

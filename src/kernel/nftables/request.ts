@@ -57,6 +57,7 @@ export function deleteTable(table: Table): Request {
   return change(nftType.deleteTable, 0, encoder, `nft delete table ${named(table)}`);
 }
 
+/** `nft add chain`; a chain with a hook is a base chain. */
 export function addChain(table: Table, chain: Chain): Request {
   const encoder = begin(table)
     .string(chainAttribute.table, table.name)
@@ -123,6 +124,7 @@ export function addSet(table: Table, set: SetSpec, id: number): Request {
   return change(nftType.newSet, nlmFlag.create, encoder, words);
 }
 
+/** `nft delete set`; fails with EBUSY while a rule uses it. */
 export function deleteSet(table: Table, set: string): Request {
   const encoder = begin(table).string(setAttribute.table, table.name).string(setAttribute.name, set);
   return change(nftType.deleteSet, 0, encoder, `nft delete set ${named(table)} ${set}`);

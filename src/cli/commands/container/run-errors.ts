@@ -4,6 +4,7 @@ import { errorMessage } from "../../../util/errors.ts";
 import { StatusError } from "../../errors.ts";
 import { programName } from "../../version.ts";
 
+/** A message in Docker's frame: the program before it, how to get help behind it. */
 export function withHelp(message: string, command: string): string {
   return `${programName}: ${message}\n\nRun '${programName} ${command} --help' for more information`;
 }
