@@ -1,3 +1,5 @@
+// The lab itself: its hosts, its segments, its matchers, and that it leaves nothing behind.
+
 import { expect, test } from "vitest";
 import { Lab } from "./lab.ts";
 import "./matchers.ts";

@@ -1,3 +1,5 @@
+// The bridge driver through the conformance kit.
+
 import createBridgeDriver from "../../../drivers/bridge/index.ts";
 import { driverConformance } from "./suite.ts";
 

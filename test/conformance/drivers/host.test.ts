@@ -1,3 +1,5 @@
+// The host driver through the conformance kit.
+
 import createHostDriver from "../../../drivers/host/index.ts";
 import { driverConformance } from "./suite.ts";
 

@@ -1,3 +1,5 @@
+// The none driver through the conformance kit.
+
 import createNoneDriver from "../../../drivers/none/index.ts";
 import { driverConformance } from "./suite.ts";
 

@@ -1,3 +1,5 @@
+// The iptables back end through the packet suite.
+
 import { createFirewall } from "../../../src/firewall/index.ts";
 import { packetSuite } from "./suite.ts";
 

@@ -1,3 +1,5 @@
+// The model with the real drivers, on a kernel: networks, sandboxes, ports, and what a restart finds.
+
 import { describe, expect, test } from "vitest";
 import type { Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress } from "../../../src/netip/index.ts";

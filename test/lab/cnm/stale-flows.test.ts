@@ -1,3 +1,5 @@
+// Connections that outlive their container, under both back ends.
+
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { expect, test } from "vitest";

@@ -1,3 +1,5 @@
+// One walk through all that a bridge network promises, under both back ends.
+
 import { expect, test } from "vitest";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { Lab } from "../lab.ts";

@@ -1,3 +1,5 @@
+// Back ends side by side with each other, with other engines and with what users add.
+
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createFirewall, type FirewallOptions, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import { type Host, Lab } from "../../conformance/firewall/lab.ts";

@@ -1,3 +1,5 @@
+// Ports published on 127.0.0.1 are reachable from the host and from nowhere else.
+
 import { expect, test } from "vitest";
 import { createFirewall, type FirewallOptions } from "../../../src/firewall/index.ts";
 import { publish, usual } from "../../conformance/firewall/rules.ts";

@@ -1,3 +1,5 @@
+// The addon's own contract: what it refuses, and that it leaks nothing.
+
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";

@@ -1,3 +1,5 @@
+// Connection tracking against a kernel with connections in it.
+
 import dgram from "node:dgram";
 import { describe, expect, it } from "vitest";
 import { bindSocket, deleteConntrack, listConntrack } from "../../../src/kernel/index.ts";

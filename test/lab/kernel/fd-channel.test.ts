@@ -1,3 +1,5 @@
+// Channels that carry messages and descriptors between processes.
+
 import { spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,5 @@
+// Links, batches and handles against a kernel.
+
 import { describe, expect, it } from "vitest";
 import {
   addAddress,

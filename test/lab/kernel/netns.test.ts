@@ -1,3 +1,5 @@
+// Namespaces: made, pinned, entered, removed.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, rmdir, stat, writeFile } from "node:fs/promises";

@@ -1,3 +1,5 @@
+// What our messages make, as nft prints it and as dumps give it back.
+
 import dgram from "node:dgram";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bindSocket } from "../../../src/kernel/index.ts";

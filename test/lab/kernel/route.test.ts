@@ -1,3 +1,5 @@
+// Addresses, routes and neighbours against a kernel.
+
 import { describe, expect, it } from "vitest";
 import {
   addAddress,

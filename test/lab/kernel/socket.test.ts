@@ -1,3 +1,5 @@
+// Sockets bound inside namespaces.
+
 import dgram from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";

@@ -1,3 +1,5 @@
+// Sysctls of namespaces.
+
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import {

@@ -1,3 +1,5 @@
+// Mounts, FIFOs and the process's own settings.
+
 import { mkdtempSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// Notifications of rtnetlink and nftables.
+
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import {

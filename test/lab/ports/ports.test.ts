@@ -1,3 +1,5 @@
+// Host ports reserved on a kernel, beside others who want them.
+
 import net from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bindSocket, closeFd, socketAddress, writeSysctl } from "../../../src/kernel/index.ts";

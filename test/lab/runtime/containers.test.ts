@@ -1,3 +1,5 @@
+// Containers through a real containerd and runc: life, streams, execs, limits.
+
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";

@@ -1,3 +1,5 @@
+// The content store and snapshots of a real containerd.
+
 import { createHash, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Content } from "../../../src/runtime/index.ts";

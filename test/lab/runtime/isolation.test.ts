@@ -1,3 +1,5 @@
+// What a process in a container sees and may do, by Docker's defaults.
+
 import { execFile } from "node:child_process";
 import { readFile, readlink, stat } from "node:fs/promises";
 import { promisify } from "node:util";

@@ -1,3 +1,5 @@
+// Root file systems read without being mounted.
+
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";

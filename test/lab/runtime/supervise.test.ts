@@ -1,3 +1,5 @@
+// A containerd under our care: started, restarted, left to its containers.
+
 import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

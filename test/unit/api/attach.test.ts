@@ -1,3 +1,5 @@
+// Hijacked connections, as clients of all ages ask for them.
+
 import { expect, test } from "vitest";
 import type { AttachRequest, Engine } from "../../../src/engine/types.ts";
 import { conflict, notFound } from "../../../src/util/errors.ts";

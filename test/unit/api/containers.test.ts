@@ -1,3 +1,5 @@
+// Containers on the wire: requests to specs, views to documents.
+
 import { expect, test } from "vitest";
 import type { ContainerChanges, ContainerQuery, ContainerSpec } from "../../../src/engine/types.ts";
 import { notFound } from "../../../src/util/errors.ts";

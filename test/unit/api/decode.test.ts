@@ -1,3 +1,5 @@
+// Bodies as Go decodes them.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createContainerRequest } from "../../../src/api/schemas/container-config.ts";

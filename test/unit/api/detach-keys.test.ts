@@ -1,3 +1,5 @@
+// Detach keys in what a client types.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseDetachKeys, watchForDetach } from "../../../src/api/detach-keys.ts";

@@ -1,3 +1,5 @@
+// Where the API listens: unix sockets, TCP, what is left over.
+
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { get } from "node:http";

@@ -1,3 +1,5 @@
+// Networks on the wire: requests to specs, views to documents.
+
 import { expect, test } from "vitest";
 import type { EndpointSpec, Filters, NetworkSpec } from "../../../src/engine/types.ts";
 import { address, c1Id, fakeEngine, networkView, prefix, x1Id } from "./fake-engine.ts";

@@ -1,3 +1,5 @@
+// The server before its routes: versions, errors, unknown paths.
+
 import { expect, test } from "vitest";
 import { conflict, forbidden, notFound, notModified, unavailable } from "../../../src/util/errors.ts";
 import { containerView, fakeEngine, networkView } from "./fake-engine.ts";

@@ -1,3 +1,5 @@
+// Kinds of errors to HTTP statuses.
+
 import { expect, test } from "vitest";
 import { statusText } from "../../../src/api/containers/status.ts";
 import type { ContainerState } from "../../../src/engine/types.ts";

@@ -1,3 +1,5 @@
+// Streams of documents: events, stats, logs.
+
 import { PassThrough, Readable } from "node:stream";
 import { expect, test } from "vitest";
 import type {

@@ -1,3 +1,5 @@
+// Times of requests and answers.
+
 import { expect, test } from "vitest";
 import { formatTime, humanDuration, parseTime } from "../../../src/api/time.ts";
 

@@ -1,3 +1,5 @@
+// Whole commands against a fake engine: what they ask, what they print, how they end.
+
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeEngine } from "./fake-engine.ts";

@@ -1,3 +1,5 @@
+// The sequence that leaves a container running behind.
+
 import { describe, expect, it } from "vitest";
 import { DetachDetector, keyBytes, parseDetachKeys } from "../../../src/cli/detach.ts";
 

@@ -1,3 +1,5 @@
+// The program and its tree of commands: dispatch, help, wrong words.
+
 import { describe, expect, it } from "vitest";
 import { isGroup } from "../../../src/cli/tree/entry.ts";
 import { tree } from "../../../src/cli/tree/tree.ts";

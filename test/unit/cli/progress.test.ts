@@ -1,3 +1,5 @@
+// Progress of pulls, on a terminal and without.
+
 import { describe, expect, it } from "vitest";
 import { ProgressDisplay, type ProgressMessage, progressBar } from "../../../src/cli/progress.ts";
 import { Caught } from "./fake-engine.ts";

@@ -1,3 +1,5 @@
+// The files under /etc that a sandbox writes.
+
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// Networks of the controller with fake drivers: creation, lookup, removal, failures at each step.
+
 import { describe, expect, test } from "vitest";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";

@@ -1,3 +1,5 @@
+// Sandboxes of the controller with fake drivers: endpoints, ports, names, failures at each step, restarts.
+
 import { describe, expect, test } from "vitest";
 import type { Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";

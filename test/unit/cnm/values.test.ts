@@ -1,3 +1,5 @@
+// The pure parts of the model: records, gateways, what attaching a link takes.
+
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attachRequests, linkSysctls } from "../../../src/cnm/attach.ts";

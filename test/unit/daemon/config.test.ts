@@ -1,3 +1,5 @@
+// Flags and the configuration file, merged.
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

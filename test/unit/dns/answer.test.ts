@@ -1,3 +1,5 @@
+// Answers from zones: who finds whom by which name.
+
 import * as packet from "dns-packet";
 import { describe, expect, test } from "vitest";
 import { decide, encodeReply, ttlSeconds } from "../../../src/dns/index.ts";

@@ -1,3 +1,5 @@
+// Hosts files: built, and changed around what users wrote.
+
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

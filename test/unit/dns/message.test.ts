@@ -1,3 +1,5 @@
+// Messages on the wire: bad queries, sizes, upstreams' replies.
+
 import * as packet from "dns-packet";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,5 @@
+// resolv.conf: the host's read, a container's built.
+
 import { describe, expect, test } from "vitest";
 import { buildResolvConf, parseResolvConf, usesSystemdStub } from "../../../src/dns/index.ts";
 import { formatAddress } from "../../../src/netip/index.ts";

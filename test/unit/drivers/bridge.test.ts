@@ -1,3 +1,5 @@
+// The bridge driver on a fake host: what the kernel and the firewall are told, and what failures leave.
+
 import { describe, expect, test } from "vitest";
 import createBridgeDriver from "../../../drivers/bridge/index.ts";
 import type {

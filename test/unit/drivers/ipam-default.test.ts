@@ -1,3 +1,5 @@
+// The default IPAM driver: pools, addresses, and that no two requests get the same.
+
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import createDefaultIpam from "../../../drivers/ipam-default/index.ts";

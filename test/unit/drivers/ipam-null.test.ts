@@ -1,3 +1,5 @@
+// The IPAM driver of networks without addresses.
+
 import { expect, test } from "vitest";
 import createNullIpam from "../../../drivers/ipam-null/index.ts";
 import { prefix } from "../../lab/cnm/specs.ts";

@@ -1,3 +1,5 @@
+// Links deleted in the background: order, pauses, waiting for them.
+
 import { describe, expect, it, vi } from "vitest";
 import { LinkRemoval } from "../../../drivers/bridge/link-removal.ts";
 import * as kernel from "../../../src/kernel/index.ts";

@@ -1,3 +1,5 @@
+// A queue between one writer and one reader.
+
 import { expect, test } from "vitest";
 import { Channel } from "../../../src/engine/channel.ts";
 

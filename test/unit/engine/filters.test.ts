@@ -1,3 +1,5 @@
+// Filters of lists.
+
 import { expect, test } from "vitest";
 import {
   matchesContainer,

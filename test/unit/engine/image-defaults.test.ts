@@ -1,3 +1,5 @@
+// What a container takes from its image.
+
 import { expect, test } from "vitest";
 import { commandOf, mergeEnv, withImageDefaults } from "../../../src/engine/image-defaults.ts";
 import type { ContainerSpec } from "../../../src/engine/types.ts";

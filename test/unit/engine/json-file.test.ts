@@ -1,3 +1,5 @@
+// Logs on disk, in Docker's format.
+
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// The small parts of the engine: signals, restart delays, names.
+
 import { expect, test } from "vitest";
 import { checkName, inventName } from "../../../src/engine/names.ts";
 import { restartDelay } from "../../../src/engine/restart-policy.ts";

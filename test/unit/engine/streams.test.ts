@@ -1,3 +1,5 @@
+// A container's streams between those who are attached.
+
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { Streams } from "../../../src/engine/streams.ts";

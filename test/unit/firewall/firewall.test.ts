@@ -1,3 +1,5 @@
+// Group commit: which wishes go into which transaction, and what a failure does.
+
 import { expect, test } from "vitest";
 import type { Backend } from "../../../src/firewall/backend.ts";
 import { firewallOn } from "../../../src/firewall/index.ts";

@@ -1,3 +1,5 @@
+// Rules as iptables text.
+
 import { expect, test } from "vitest";
 import { renderRules } from "../../../src/firewall/iptables/render.ts";
 import { address, allow, bridge, publish } from "./rules.ts";

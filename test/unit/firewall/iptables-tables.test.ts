@@ -1,3 +1,5 @@
+// What iptables-save says, and the lines that bring it in line with us.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {

@@ -1,3 +1,5 @@
+// What owners want, and the difference between two wishes.
+
 import { expect, test } from "vitest";
 import { type Before, Ledger } from "../../../src/firewall/ledger.ts";
 import { bridge, publish } from "./rules.ts";

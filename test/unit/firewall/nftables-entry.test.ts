@@ -1,3 +1,5 @@
+// Rules as elements of the table's sets and maps.
+
 import { expect, test } from "vitest";
 import { type Entry, entriesOf } from "../../../src/firewall/nftables/entry.ts";
 import { bridgeSets, mainSets } from "../../../src/firewall/nftables/sets.ts";

@@ -1,3 +1,5 @@
+// Which connections end when a mapping comes or goes.
+
 import { expect, test } from "vitest";
 import type { PublishRule } from "../../../src/firewall/rules.ts";
 import { staleness } from "../../../src/firewall/stale-flows.ts";

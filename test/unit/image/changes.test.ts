@@ -1,3 +1,5 @@
+// Dockerfile instructions of `import --change` and `commit --change`.
+
 import { describe, expect, it } from "vitest";
 import { applyChanges } from "../../../src/image/changes.ts";
 

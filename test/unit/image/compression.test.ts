@@ -1,3 +1,5 @@
+// Streams that are compressed, or are not, or break off.
+
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { gzipSync, zstdCompressSync } from "node:zlib";

@@ -1,3 +1,5 @@
+// A source that its reader's signal ends.
+
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { interruptible } from "../../../src/image/interruptible.ts";

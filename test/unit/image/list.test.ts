@@ -1,3 +1,5 @@
+// Filters of image lists.
+
 import { describe, expect, it } from "vitest";
 import { matchesReference, untilSeconds } from "../../../src/image/list.ts";
 

@@ -1,3 +1,5 @@
+// Manifests, configurations and chain ids.
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chainIds, digestOf, mediaTypes, parseConfig, parseManifest } from "../../../src/image/oci.ts";

@@ -1,3 +1,5 @@
+// Platforms: read, shown, and the best of a list.
+
 import { describe, expect, it } from "vitest";
 import {
   choosePlatform,

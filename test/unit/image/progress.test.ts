@@ -1,3 +1,5 @@
+// Progress messages as a stream.
+
 import { describe, expect, it } from "vitest";
 import {
   byteProgress,

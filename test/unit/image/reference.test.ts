@@ -1,3 +1,5 @@
+// References: read, completed, shortened.
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {

@@ -1,3 +1,5 @@
+// What removing an image by a name takes along.
+
 import { expect, it } from "vitest";
 import { parseReference } from "../../../src/image/reference.ts";
 import { isSingleReference } from "../../../src/image/remove.ts";

@@ -1,3 +1,5 @@
+// Work that several callers share, and slots that they wait for.
+
 import { describe, expect, it } from "vitest";
 import type { ProgressMessage } from "../../../src/image/progress.ts";
 import { type Caller, SharedWork, Slots } from "../../../src/image/shared-work.ts";

@@ -1,3 +1,5 @@
+// Archives read and written.
+
 import { buffer, text } from "node:stream/consumers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

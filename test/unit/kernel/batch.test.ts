@@ -1,3 +1,5 @@
+// Requests in one sendmsg, and which answer is whose.
+
 import { describe, expect, it } from "vitest";
 import { encodeBatch, lastExpecting, readOutcome } from "../../../src/kernel/batch.ts";
 import {

@@ -1,3 +1,5 @@
+// Netlink messages and attributes, byte by byte.
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {

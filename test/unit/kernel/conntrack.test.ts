@@ -1,3 +1,5 @@
+// Filters and entries of connection tracking.
+
 import { describe, expect, it } from "vitest";
 import { Encoder } from "../../../src/kernel/codec.ts";
 import { deleteConntrack } from "../../../src/kernel/conntrack.ts";

@@ -1,3 +1,5 @@
+// What the kernel refused, in words and codes.
+
 import { describe, expect, it } from "vitest";
 import { errorCode, errorText, KernelError, kernelError, unless } from "../../../src/kernel/errors.ts";
 import { hasCode } from "../../../src/util/errors.ts";

@@ -1,3 +1,5 @@
+// The fake netlink that other unit tests stand on.
+
 import { describe, expect, it } from "vitest";
 import {
   addAddress,

@@ -1,3 +1,5 @@
+// rtnetlink requests: their bytes, and their words in iproute2's language.
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addAddress, decodeLinkAddress, deleteAddress, listAddresses } from "../../../src/kernel/address.ts";

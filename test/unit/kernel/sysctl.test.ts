@@ -1,3 +1,5 @@
+// The files behind sysctls.
+
 import { describe, expect, it } from "vitest";
 import { sysctlPath } from "../../../src/kernel/sysctl.ts";
 

@@ -1,3 +1,5 @@
+// Notifications as values.
+
 import { describe, expect, it } from "vitest";
 import { addAddress } from "../../../src/kernel/address.ts";
 import { linkHeader } from "../../../src/kernel/link.ts";

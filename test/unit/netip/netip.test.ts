@@ -1,3 +1,5 @@
+// Addresses, prefixes, MACs and ports as values, over examples and over random ones.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {

@@ -1,3 +1,5 @@
+// The order in which ports are tried.
+
 import { expect, test } from "vitest";
 import { portsOf, rotated } from "../../../src/ports/candidates.ts";
 

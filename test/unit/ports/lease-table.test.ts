@@ -1,3 +1,5 @@
+// Which leases are in each other's way.
+
 import { expect, test } from "vitest";
 import { formatAddress, parseAddress } from "../../../src/netip/index.ts";
 import { LeaseTable } from "../../../src/ports/lease-table.ts";

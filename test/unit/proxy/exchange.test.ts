@@ -1,3 +1,5 @@
+// One question and its name servers: order, patience, fall-backs, with a fake clock.
+
 import * as packet from "dns-packet";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Query } from "../../../src/dns/index.ts";

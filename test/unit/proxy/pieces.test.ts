@@ -1,3 +1,5 @@
+// The small parts of the proxy.
+
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AnswerCache } from "../../../src/proxy/answer-cache.ts";

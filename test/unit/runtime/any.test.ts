@@ -1,3 +1,5 @@
+// Values as containerd wraps them.
+
 import { expect, test } from "vitest";
 import { anyMessage, anyProcess, anySpec } from "../../../src/runtime/any.ts";
 import { OptionsSchema } from "../../../src/runtime/gen/runc-options_pb.ts";

@@ -1,3 +1,5 @@
+// Capabilities added and dropped.
+
 import { describe, expect, test } from "vitest";
 import { chooseCapabilities } from "../../../src/runtime/index.ts";
 import { knownCapabilities } from "../../../src/runtime/oci/capabilities.ts";

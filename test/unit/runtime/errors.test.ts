@@ -1,3 +1,5 @@
+// containerd's failures as our kinds.
+
 import { expect, test } from "vitest";
 import { fromGrpcError, orAbsent } from "../../../src/runtime/grpc-error.ts";
 import { isAlreadyExists, isNotFound, startFailureExitCode } from "../../../src/runtime/index.ts";

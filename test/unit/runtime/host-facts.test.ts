@@ -1,3 +1,5 @@
+// What is read of the host under /proc.
+
 import { expect, test } from "vitest";
 import {
   mayRunX32,

@@ -1,3 +1,5 @@
+// Limits and devices as the OCI specification has them.
+
 import { describe, expect, test } from "vitest";
 import { buildSpec, toOciResources } from "../../../src/runtime/index.ts";
 import { parseDeviceRule } from "../../../src/runtime/oci/resources.ts";

@@ -1,3 +1,5 @@
+// Profiles to filters, and Docker's gates.
+
 import { describe, expect, test } from "vitest";
 import { gateAsDocker, parseSeccompProfile, toOciSeccomp } from "../../../src/runtime/index.ts";
 import type { SeccompProfile } from "../../../src/runtime/oci/seccomp-profile.ts";

@@ -1,3 +1,5 @@
+// The OCI specification of a container.
+
 import { describe, expect, test } from "vitest";
 import {
   bindMount,

@@ -1,3 +1,5 @@
+// A stack of layers read as one tree.
+
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

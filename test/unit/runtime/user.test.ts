@@ -1,3 +1,5 @@
+// --user against a container's own passwd and group.
+
 import { describe, expect, test } from "vitest";
 import { lookUpUser } from "../../../src/runtime/rootfs/user.ts";
 

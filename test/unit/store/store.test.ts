@@ -1,3 +1,5 @@
+// Records, transactions and schema versions, on disk.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// Work side by side.
+
 import { expect, test } from "vitest";
 import { allDone } from "../../../src/util/all-done.ts";
 

@@ -1,3 +1,5 @@
+// Keyed locks and ids.
+
 import { expect, test } from "vitest";
 import { EngineError, errorKind, errorMessage, notFound, wrapError } from "../../../src/util/errors.ts";
 import { newId, shortId } from "../../../src/util/ids.ts";

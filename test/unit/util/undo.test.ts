@@ -1,3 +1,5 @@
+// Undo stacks.
+
 import { expect, test } from "vitest";
 import { type Log, silentLog } from "../../../src/util/log.ts";
 import { Undo } from "../../../src/util/undo.ts";

@@ -1,3 +1,5 @@
+// The client against a server in the test: versions, bodies, errors, hijacking.
+
 import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EngineClient } from "../../../../src/cli/client/engine.ts";

@@ -1,3 +1,5 @@
+// Docker's framing of stdout and stderr on one connection.
+
 import { describe, expect, it } from "vitest";
 import { FrameDecoder } from "../../../../src/cli/client/frames.ts";
 

@@ -1,3 +1,5 @@
+// Where the daemon is, by flag, environment and context.
+
 import { describe, expect, it } from "vitest";
 import { parseHost } from "../../../../src/cli/client/host.ts";
 

@@ -1,3 +1,5 @@
+// JSON as Go reads and writes it, numbers beyond 2^53 included.
+
 import { describe, expect, it } from "vitest";
 import { compactJson, indentJson, jsonStream, parseJson } from "../../../../src/cli/client/json.ts";
 import { encodeJson } from "../../../../src/cli/template/encode.ts";

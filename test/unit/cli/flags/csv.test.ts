@@ -1,3 +1,5 @@
+// Values in one flag, as Go's encoding/csv splits them.
+
 import { describe, expect, it } from "vitest";
 import { parseCsvLine } from "../../../../src/cli/flags/csv.ts";
 

@@ -1,3 +1,5 @@
+// Words to flags and arguments, as pflag reads them.
+
 import { describe, expect, it } from "vitest";
 import { HelpRequested, parseArgs } from "../../../../src/cli/flags/parse.ts";
 import { bool, bytes, duration, int, list, map, strings, text } from "../../../../src/cli/flags/spec.ts";

@@ -1,3 +1,5 @@
+// The table of flags in help texts.
+
 import { describe, expect, it } from "vitest";
 import { bool, custom, filter, int, list, map, text } from "../../../../src/cli/flags/spec.ts";
 import { flagUsages } from "../../../../src/cli/flags/usage.ts";

@@ -1,3 +1,5 @@
+// The PORTS column.
+
 import { describe, expect, it } from "vitest";
 import { formatPorts } from "../../../../src/cli/format/ports.ts";
 

@@ -1,3 +1,5 @@
+// References as the lists shorten them.
+
 import { describe, expect, it } from "vitest";
 import {
   canonicalString,

@@ -1,3 +1,5 @@
+// Lists: templates over rows, tables, JSON.
+
 import { describe, expect, it } from "vitest";
 import { compareNatural } from "../../../../src/cli/format/natural.ts";
 import { joinLabels, writeRows } from "../../../../src/cli/format/rows.ts";

@@ -1,3 +1,5 @@
+// The figures of `stats` from the daemon's samples.
+
 import { describe, expect, it } from "vitest";
 import { parseJson } from "../../../../src/cli/client/json.ts";
 import { type StatsMessage, sampleOf, statsRow } from "../../../../src/cli/format/stats.ts";

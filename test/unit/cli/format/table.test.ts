@@ -1,3 +1,5 @@
+// Columns and ellipses.
+
 import { describe, expect, it } from "vitest";
 import { alignColumns, displayWidth, ellipsis } from "../../../../src/cli/format/table.ts";
 

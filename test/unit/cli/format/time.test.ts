@@ -1,3 +1,5 @@
+// Times as Go and Docker write them.
+
 import { describe, expect, it } from "vitest";
 import { parseDuration } from "../../../../src/cli/flags/numbers.ts";
 import { ansiTime, apiTime, goTimeOf, rfc3339Nano } from "../../../../src/cli/format/time.ts";

@@ -1,3 +1,5 @@
+// Sizes and durations for people.
+
 import { describe, expect, it } from "vitest";
 import { binarySize, humanDuration, humanSize } from "../../../../src/cli/format/units.ts";
 

@@ -1,3 +1,5 @@
+// The flags of `run` and `create` to the body of the request.
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

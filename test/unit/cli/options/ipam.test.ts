@@ -1,3 +1,5 @@
+// The address flags of `network create`.
+
 import { describe, expect, it } from "vitest";
 import { type IpamArgs, ipamConfig } from "../../../../src/cli/options/ipam.ts";
 

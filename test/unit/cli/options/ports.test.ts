@@ -1,3 +1,5 @@
+// --publish and --expose.
+
 import { describe, expect, it } from "vitest";
 import { parsePorts } from "../../../../src/cli/options/ports.ts";
 

@@ -1,3 +1,5 @@
+// Go templates: the language, its functions, its errors.
+
 import { describe, expect, it } from "vitest";
 import { parseTemplate } from "../../../../src/cli/template/template.ts";
 import { goType, prepare } from "../../../../src/cli/template/values.ts";

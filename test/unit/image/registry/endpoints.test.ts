@@ -1,3 +1,5 @@
+// Where a registry is asked: mirrors, insecure ones, Docker Hub.
+
 import { describe, expect, it } from "vitest";
 import { endpointsOf, isInsecure } from "../../../../src/image/registry/endpoints.ts";
 

@@ -1,3 +1,5 @@
+// What went wrong at a registry, in Docker's words.
+
 import { describe, expect, it } from "vitest";
 import { parseReference } from "../../../../src/image/reference.ts";
 import { pullError, pushError, registryError, unreachable } from "../../../../src/image/registry/errors.ts";

@@ -1,3 +1,5 @@
+// Elements of sets and maps, written and read back.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeElements } from "../../../../src/kernel/nftables/decode.ts";

@@ -1,3 +1,5 @@
+// How a transaction is framed.
+
 import { expect, test } from "vitest";
 import type { Message } from "../../../../src/kernel/codec.ts";
 import { addTable, deleteTable, type RulesetEvent } from "../../../../src/kernel/nftables/index.ts";
