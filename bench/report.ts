@@ -93,7 +93,7 @@ async function settingOf(startedAt: Date) {
   return {
     date: startedAt.toISOString(),
     cpus: availableParallelism(),
-    kernel: release(),
+    kernel: release().split("-")[0],
     node: process.version,
     containerd: await version("containerd", /containerd .*? [~\w.]+/),
     runc: await version("runc", /runc version \S+/),
