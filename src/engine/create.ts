@@ -87,9 +87,17 @@ export function loggingOf(
   return { driver, options: inherits ? { ...settings.log.options, ...spec.log.options } : spec.log.options };
 }
 
-function withDaemonDefaults({ hostFacts }: EngineContext, spec: ContainerSpec): ContainerSpec {
+function withDaemonDefaults({ hostFacts, registry }: EngineContext, spec: ContainerSpec): ContainerSpec {
   const isPrivate = hostFacts.cgroupVersion === 2 && !spec.privileged;
-  return { ...spec, cgroupnsMode: spec.cgroupnsMode ?? (isPrivate ? "private" : "host") };
+  const mode = spec.networkMode;
+  return {
+    ...spec,
+    cgroupnsMode: spec.cgroupnsMode ?? (isPrivate ? "private" : "host"),
+    // by its id, that its owner may be renamed
+    ...(mode.kind === "container" && {
+      networkMode: { kind: "container", container: registry.find(mode.container).id },
+    }),
+  };
 }
 
 const runtimes: readonly (string | undefined)[] = [undefined, "runc", "io.containerd.runc.v2"];

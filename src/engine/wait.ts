@@ -6,7 +6,10 @@ import type { ContainerExit, PendingExit, WaitCondition } from "./types.ts";
 
 /** Registers a waiter at once; its `exit` settles when the condition is met or rejects when the signal fires. */
 export function waitFor(container: Container, condition: WaitCondition, signal: AbortSignal): PendingExit {
-  const lastExit = (): ContainerExit => ({ statusCode: container.record.state.exitCode });
+  const lastExit = (): ContainerExit => {
+    const { exitCode, error } = container.record.state;
+    return { statusCode: exitCode, ...(error !== "" && { error }) };
+  };
   if (condition === "not-running" && !container.isRunning && !container.isRestarting) {
     return { exit: Promise.resolve(lastExit()) };
   }

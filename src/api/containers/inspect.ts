@@ -14,7 +14,7 @@ import { type ApiVersion, isBefore } from "../version.ts";
 import { hostConfigDefaults } from "./host-config-defaults.ts";
 import { networkModeText } from "./networking.ts";
 import { portMap } from "./ports.ts";
-import { mountWire, networksWire, sizes } from "./summary.ts";
+import { mountsWire, networksWire, sizes } from "./summary.ts";
 
 export function inspectWire(view: ContainerView, version: ApiVersion): ContainerInspect {
   return {
@@ -39,7 +39,7 @@ export function inspectWire(view: ContainerView, version: ApiVersion): Container
     HostConfig: hostConfigWire(view),
     GraphDriver: { Name: view.storageDriver, Data: null },
     ...sizes(view),
-    Mounts: view.mounts.map(mountWire),
+    Mounts: mountsWire(view),
     Config: configWire(view),
     NetworkSettings: networkSettings(view, version),
   };

@@ -3,6 +3,7 @@
 import type { ContainerView, MountView } from "../../engine/types.ts";
 import { endpointWire } from "../networks/endpoint.ts";
 import type { ContainerSummary, MountPoint } from "../schemas/container.ts";
+import type { HostConfig } from "../schemas/container-config.ts";
 import type { EndpointSettings } from "../schemas/endpoint.ts";
 import type { ApiVersion } from "../version.ts";
 import { networkModeText } from "./networking.ts";
@@ -29,7 +30,7 @@ export function summarize(view: ContainerView, { version, now }: ShownTo): Conta
     Status: statusText(view.state, now),
     HostConfig: { NetworkMode: networkModeText(view.spec.networkMode) },
     NetworkSettings: { Networks: networksWire(view, version) },
-    Mounts: view.mounts.map(mountWire),
+    Mounts: mountsWire(view),
   };
 }
 
@@ -51,7 +52,13 @@ export function networksWire(
   return Object.fromEntries(entries);
 }
 
-export function mountWire(mount: MountView): MountPoint {
+/** Without what HostConfig.Tmpfs names: that is shown there alone. */
+export function mountsWire({ mounts, spec }: ContainerView): readonly MountPoint[] {
+  const { Tmpfs } = spec.given.hostConfig as HostConfig;
+  return mounts.filter(({ kind, target }) => kind !== "tmpfs" || !Tmpfs || !(target in Tmpfs)).map(mountWire);
+}
+
+function mountWire(mount: MountView): MountPoint {
   return {
     Type: mount.kind,
     ...(mount.name !== undefined && { Name: mount.name }),
