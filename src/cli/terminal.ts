@@ -106,7 +106,7 @@ export function followTerminalSize(session: Session, path: string): void {
     if (h > 0 || w > 0) await session.client.post(path, { query: { h, w } });
   };
   process.on("SIGWINCH", () => {
-    resize().catch(() => {});
+    resize().catch(() => {}); // the container may have ended; the next change tries again
   });
   resizeAtFirst(resize).catch(() => session.err.line("failed to resize tty, using default size"));
 }
@@ -154,6 +154,7 @@ export function forwardSignals(session: Session, containerId: string): void {
     try {
       process.on(signal, () => {
         const query = { signal: signal.replace("SIG", "") };
+        // it may have ended meanwhile, which is then seen by who waits for it
         session.client.post(`/containers/${containerId}/kill`, { query }).catch(() => {});
       });
     } catch {

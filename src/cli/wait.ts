@@ -27,6 +27,6 @@ export async function waitForExit(
     session.err.line(`error waiting for container: ${errorMessage(error)}`);
     return 125;
   });
-  await response.catch(() => {});
+  await response.catch(() => {}); // told by `safe`
   return { status: safe };
 }

@@ -57,7 +57,7 @@ function jsonList(text: string): readonly string[] | undefined {
     const list: unknown = JSON.parse(text);
     return Array.isArray(list) && list.every((item) => typeof item === "string") ? list : undefined;
   } catch {
-    return undefined;
+    return undefined; // then it is the shell form, as with Docker
   }
 }
 

@@ -180,7 +180,7 @@ function lookUpOrUndefined(catalogue: Catalogue, name: string) {
   try {
     return catalogue.lookUp(name);
   } catch {
-    return undefined;
+    return undefined; // not found, ambiguous or no name at all: nothing to be found in any case
   }
 }
 

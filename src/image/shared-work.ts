@@ -50,6 +50,7 @@ export class SharedWork<T> {
     const result = start.promise
       .then(() => work({ signal: abort.signal, report }))
       .finally(() => this.#forget(key, job));
+    // Callers hear of its failure; when none is left it must not count as unhandled.
     result.catch(() => undefined);
     const job: Job<T> = { result, abort, listeners, last: undefined };
     this.#jobs.set(key, job);

@@ -62,7 +62,7 @@ function isAnswered(path: string): boolean {
     connectChannel(path, { message: () => undefined, closed: () => undefined }).close();
     return true;
   } catch {
-    return false;
+    return false; // nobody listens: the file is left over
   }
 }
 

@@ -20,6 +20,6 @@ async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch {
-    return undefined;
+    return undefined; // without a file there is no process
   }
 }

@@ -130,6 +130,7 @@ class TaskWatch implements TaskEvents {
   async #sendMarkers(marker: string, until: AbortSignal): Promise<void> {
     const event = { typeUrl: "tsdocker.Marker", value: Buffer.from(marker) };
     while (!until.aborted) {
+      // a marker that is lost is followed by the next
       await this.#containerd.services.events.publish({ topic: markerTopic, event }).catch(() => undefined);
       await sleep(markerEveryMs, undefined, { signal: until }).catch(() => undefined);
     }

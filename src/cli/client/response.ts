@@ -43,6 +43,6 @@ function errorText(text: string, response: EngineResponse): string {
       return String(body.message).trim();
     return `API returned a ${response.status} but provided no error-message`;
   } catch {
-    return text.trim();
+    return text.trim(); // it only said that it was JSON
   }
 }

@@ -92,7 +92,7 @@ function image(c: ContainerSummary, truncate: boolean): string {
     const ref = parseReference(c.Image);
     return familiarName(ref) + (ref.tag ? `:${ref.tag}` : "");
   } catch {
-    return c.Image;
+    return c.Image; // an id, or what an older daemon wrote
   }
 }
 

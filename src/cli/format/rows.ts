@@ -62,7 +62,7 @@ function heading(template: Template, layout: ListLayout): string {
       headerFunctions,
     );
   } catch {
-    return "";
+    return ""; // what is wrong with the template the rows will say
   }
 }
 

@@ -72,6 +72,7 @@ export function apiTime(text: string, parseSpan: (text: string) => number): stri
   try {
     return unixNanos(BigInt(Date.now()) * 1_000_000n - BigInt(parseSpan(text)));
   } catch {
+    // no span: then it must be a date
     return parseDate(text);
   }
 }

@@ -138,6 +138,7 @@ function firstError(body: string): { code: string; message: string } {
     if (first) return { code: String(first.code ?? ""), message: String(first.message ?? "") };
     return { code: "", message: typeof document.details === "string" ? document.details : "" };
   } catch {
+    // proxies answer with pages, not JSON: the status then says all there is
     return { code: "", message: "" };
   }
 }

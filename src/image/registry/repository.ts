@@ -208,7 +208,7 @@ function manifestType(response: IncomingMessage, bytes: Buffer): string {
     const { mediaType } = JSON.parse(bytes.toString()) as { mediaType?: unknown };
     return typeof mediaType === "string" ? mediaType : named;
   } catch {
-    return named;
+    return named; // it is no JSON: parsing the manifest will say so
   }
 }
 

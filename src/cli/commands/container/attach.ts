@@ -64,6 +64,6 @@ async function redraw(session: Session, id: string): Promise<void> {
   const { rows = 0, columns = 0 } = process.stdout;
   await session.client
     .post(`/containers/${id}/resize`, { query: { h: rows + 1, w: columns + 1 } })
-    .catch(() => {});
+    .catch(() => {}); // only for looks
   followTerminalSize(session, `/containers/${id}/resize`);
 }
