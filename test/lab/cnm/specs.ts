@@ -4,6 +4,15 @@ import type { EndpointSpec, NetworkSpec, SandboxSpec } from "../../../src/cnm/in
 import { type Address, type Prefix, parseAddress, parsePrefix } from "../../../src/netip/index.ts";
 import { newId } from "../../../src/util/ids.ts";
 
+/** docker0 as a daemon without options makes it. */
+export const defaultBridge = {
+  link: "docker0",
+  mustExist: false,
+  ipv6: false,
+  icc: true,
+  masquerade: true,
+} as const;
+
 export function networkSpec(name: string, part: Partial<NetworkSpec> = {}): NetworkSpec {
   return {
     name,

@@ -23,6 +23,7 @@ import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "
 import { openStore, type Store } from "../../../src/store/index.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
 import type { LabHost } from "../lab.ts";
+import { defaultBridge } from "./specs.ts";
 
 /** The proxy as a notebook. */
 export class ProxyNotes implements Forwarder, Resolvers {
@@ -101,14 +102,6 @@ class CountedPorts implements Ports {
     for (const lease of this.#leases) lease.release();
   }
 }
-
-const defaultBridge = {
-  link: "docker0",
-  mustExist: false,
-  ipv6: false,
-  icc: true,
-  masquerade: true,
-} as const;
 
 /** The hands that a driver gets on a lab host. */
 export async function labDriverHost(

@@ -1,4 +1,4 @@
-// The addon's own contract: what it refuses, and that it leaks nothing.
+// The addon in a process: what keeps it alive, what may end it, what it refuses.
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";

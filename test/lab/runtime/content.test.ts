@@ -1,4 +1,4 @@
-// The content store and snapshots of a real containerd.
+// What a real containerd keeps: content, snapshots, leases, names of images.
 
 import { createHash, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SandboxSpec } from "../../../src/cnm/index.ts";
-import { address, endpointSpec, networkSpec, sandboxSpec } from "../../lab/cnm/specs.ts";
+import { address, defaultBridge, endpointSpec, networkSpec, sandboxSpec } from "../../lab/cnm/specs.ts";
 import { createFakeWorld } from "./fakes.ts";
 
 const hostFiles = {
@@ -13,13 +13,6 @@ const hostFiles = {
   resolvConf: "nameserver 192.0.2.53\nsearch example.org\n",
   resolvedConf: "",
 };
-const defaultBridge = {
-  link: "docker0",
-  mustExist: false,
-  ipv6: false,
-  icc: true,
-  masquerade: true,
-} as const;
 
 let folder = "";
 beforeEach(async () => {

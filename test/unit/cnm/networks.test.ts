@@ -3,7 +3,15 @@
 import { describe, expect, test } from "vitest";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
-import { address, endpointSpec, networkSpec, pool, prefix, sandboxSpec } from "../../lab/cnm/specs.ts";
+import {
+  address,
+  defaultBridge,
+  endpointSpec,
+  networkSpec,
+  pool,
+  prefix,
+  sandboxSpec,
+} from "../../lab/cnm/specs.ts";
 import { createFakeWorld, FakeDriver } from "./fakes.ts";
 
 async function failure(work: Promise<unknown>): Promise<string> {
@@ -326,10 +334,8 @@ describe("a start", () => {
 });
 
 describe("the default bridge", () => {
-  const config = { link: "docker0", mustExist: false, ipv6: false, icc: true, masquerade: true } as const;
-
   test("is made with Docker's options and keeps its id while its configuration stays", async () => {
-    const first = await createFakeWorld({ defaultBridge: config });
+    const first = await createFakeWorld({ defaultBridge });
     const bridge = first.controller.network("bridge");
     expect(bridge.record.options).toEqual({
       "com.docker.network.bridge.default_bridge": "true",
@@ -339,11 +345,11 @@ describe("the default bridge", () => {
       "com.docker.network.bridge.name": "docker0",
       "com.docker.network.driver.mtu": "1500",
     });
-    const second = await createFakeWorld({ after: first, defaultBridge: config });
+    const second = await createFakeWorld({ after: first, defaultBridge });
     expect(second.controller.network("bridge").id).toBe(bridge.id);
     const third = await createFakeWorld({
       after: second,
-      defaultBridge: { ...config, bip: prefix("10.7.0.1/24") },
+      defaultBridge: { ...defaultBridge, bip: prefix("10.7.0.1/24") },
     });
     expect(third.controller.network("bridge").id).not.toBe(bridge.id);
     expect(third.controller.network("bridge").record.pools[0]).toMatchObject({
@@ -357,7 +363,7 @@ describe("the default bridge", () => {
   test("takes bip, fixed-cidr and default-gateway", async () => {
     const { controller } = await createFakeWorld({
       defaultBridge: {
-        ...config,
+        ...defaultBridge,
         bip: prefix("10.7.0.1/24"),
         fixedCidr: prefix("10.7.0.128/25"),
         defaultGateway: address("10.7.0.254"),
@@ -373,7 +379,7 @@ describe("the default bridge", () => {
   });
 
   test("on a device that must exist is an error without it", async () => {
-    const creating = createFakeWorld({ defaultBridge: { ...config, link: "br7", mustExist: true } });
+    const creating = createFakeWorld({ defaultBridge: { ...defaultBridge, link: "br7", mustExist: true } });
     expect(await failure(creating)).toBe(
       "invalid: bridge device with non default name br7 must be created manually",
     );

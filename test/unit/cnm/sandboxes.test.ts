@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
-import { address, endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
+import { address, defaultBridge, endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
 import { createFakeWorld, type FakeWorld, leased } from "./fakes.ts";
 
 const binding = (containerPort: number, hostPort?: number) => ({
@@ -291,7 +291,7 @@ describe("addresses", () => {
 
   test("cannot be chosen on the default bridge, nor aliases", async () => {
     const world = await createFakeWorld({
-      defaultBridge: { link: "docker0", mustExist: false, ipv6: false, icc: true, masquerade: true },
+      defaultBridge,
     });
     const check = (part: object) => () => world.controller.checkEndpoint(endpointSpec("bridge", part));
     expect(check({ ipv4: address("172.17.0.9") })).toThrow(
@@ -334,7 +334,7 @@ describe("connecting a running container", () => {
 
   test("starts its resolver with the first network that has names", async () => {
     const world = await createFakeWorld({
-      defaultBridge: { link: "docker0", mustExist: false, ipv6: false, icc: true, masquerade: true },
+      defaultBridge,
     });
     const x1 = await world.controller.createNetwork(networkSpec("x1"));
     const sandbox = await world.controller.createSandbox(

@@ -1,4 +1,4 @@
-// Records, transactions and schema versions, on disk.
+// Records and transactions, on disk, and what comes back of them.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Keyed locks and ids.
+// Keyed locks, ids and wrapped errors.
 
 import { expect, test } from "vitest";
 import { EngineError, errorKind, errorMessage, notFound, wrapError } from "../../../src/util/errors.ts";

@@ -1,4 +1,4 @@
-// Where a registry is asked: mirrors, insecure ones, Docker Hub.
+// Where a registry is asked: Docker Hub, its mirrors, others over HTTPS or plain HTTP.
 
 import { describe, expect, it } from "vitest";
 import { endpointsOf, isInsecure } from "../../../../src/image/registry/endpoints.ts";
