@@ -166,7 +166,7 @@ async function noteFailure(context: EngineContext, container: Container, error: 
     },
   });
   container.streams.end();
-  container.tellExit({ statusCode: exitCode });
+  container.tellExit({ statusCode: exitCode, error: errorMessage(error) });
   if (!container.record.spec.autoRemove) return;
   await removeLocked(context, container, { force: false, volumes: true }).catch((failure) => {
     context.log.warn({ container: container.id, reason: errorMessage(failure) }, "cannot remove a container");
