@@ -23,6 +23,8 @@ export function parseFlags(words: readonly string[], version: string): ParsedFla
     .version(`tsdockerd version ${version}`, "-v, --version", "Print version information and quit")
     .helpOption("--help", "Print usage")
     .allowExcessArguments(false)
+    .configureHelp({ optionTerm: termOf, optionDescription: describe })
+    .configureOutput({ outputError: (text, write) => write(inDockerdsWords(text)) })
     .exitOverride();
   for (const row of optionRows) program.addOption(toOption(row));
   program.addOption(new Option("--hint", "Print what to type next").hideHelp());
@@ -37,18 +39,43 @@ export function parseFlags(words: readonly string[], version: string): ParsedFla
   return { given, hint: values.hint === true };
 }
 
+/** `-b, --bridge string` with the short forms in a column of their own, as pflag prints it. */
+function termOf(option: Option): string {
+  const row = rowOf(option);
+  const short = option.short ? `${option.short}, ` : "    ";
+  return `${short}${option.long}${row && row.kind !== "boolean" ? ` ${row.kind}` : ""}`;
+}
+
+function describe(option: Option): string {
+  const row = rowOf(option);
+  if (!row) return option.description;
+  const { fallback } = row;
+  const shown =
+    typeof fallback === "object" || fallback === "" || fallback === false || fallback === 0 ? "" : fallback;
+  return shown === ""
+    ? row.help
+    : `${row.help} (default ${typeof shown === "string" ? `"${shown}"` : shown})`;
+}
+
+function rowOf(option: Option): OptionRow | undefined {
+  return optionRows.find(({ flag }) => `--${flag}` === option.long);
+}
+
+function inDockerdsWords(text: string): string {
+  const unknown = /^error: unknown option '([^']*)'/.exec(text);
+  return unknown ? `unknown flag: ${unknown[1]}\nSee 'tsdockerd --help'.\n` : text.replace(/^error: /, "");
+}
+
 function toOption(row: OptionRow): Option {
   const names = `${row.short ? `-${row.short}, ` : ""}--${row.flag}`;
   if (row.kind === "boolean") {
-    const option = new Option(`${names} [bool]`, row.help).preset("true").argParser(parseBoolean);
-    return row.fallback ? option.default(undefined, "true") : option;
+    return new Option(`${names} [bool]`, row.help).preset("true").argParser(parseBoolean);
   }
   const option = new Option(`${names} <${row.kind}>`, row.help);
   if (row.kind === "integer") option.argParser(parseInteger);
   if (row.kind === "list") option.argParser(collect);
   if (row.kind === "map") option.argParser(collectPair);
-  const shown = typeof row.fallback === "object" ? "" : String(row.fallback);
-  return shown && shown !== "0" ? option.default(undefined, shown) : option;
+  return option;
 }
 
 function parseBoolean(text: string): boolean {

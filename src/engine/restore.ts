@@ -7,7 +7,7 @@ import { makeContainer } from "./create.ts";
 import type { EngineContext } from "./parts.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
 import { startContainer } from "./start.ts";
-import { stopContainer } from "./stop.ts";
+import { defaultStopTimeoutS, stopContainer } from "./stop.ts";
 
 /** Brings the containers of the store back, none of them running; returns those that a policy starts. */
 export async function restoreContainers(context: EngineContext): Promise<Container[]> {
@@ -84,18 +84,40 @@ export async function startRestored(context: EngineContext, containers: readonly
   await Promise.all(Array.from({ length: 4 }, worker));
 }
 
-/** Stops every running container with its own signal and timeout, all at once. */
+/** Stops every running container with its own signal and timeout, all at once; who does not end in time is left behind. */
 export async function stopAll(context: EngineContext): Promise<void> {
   const running = context.registry.all().filter((container) => container.isRunning || container.isRestarting);
-  await Promise.all(
-    running.map(async (container) => {
-      const { stoppedByHand } = container.record;
-      await stopContainer(context, container, {}).catch((error) => {
-        context.log.warn({ container: container.id, reason: errorMessage(error) }, "cannot stop a container");
-      });
-      // the daemon stopped it, not a person: its policy starts it again
-      await context.registry.change(container, { stoppedByHand });
-    }),
-  );
+  const stopping = Promise.all(running.map((container) => stopForShutdown(context, container)));
+  const budgetS = shutdownBudgetS(running, context.settings.shutdownTimeoutS);
+  if (!(await settlesWithin(stopping, budgetS * 1000)))
+    context.log.error({ seconds: budgetS }, "containers did not stop in time, ending without them");
   await Promise.all(context.registry.all().map((container) => container.log?.close()));
+}
+
+async function stopForShutdown(context: EngineContext, container: Container): Promise<void> {
+  const { stoppedByHand } = container.record;
+  await stopContainer(context, container, {}).catch((error) => {
+    context.log.warn({ container: container.id, reason: errorMessage(error) }, "cannot stop a container");
+  });
+  // the daemon stopped it, not a person: its policy starts it again
+  await context.registry.change(container, { stoppedByHand });
+}
+
+/** As dockerd: the longest stop timeout and 5 s more, at least `leastS`; no end when one container may take for ever. */
+export function shutdownBudgetS(containers: readonly Container[], leastS: number): number {
+  const timeouts = containers.map(({ record }) => record.spec.stopTimeoutSeconds ?? defaultStopTimeoutS);
+  if (timeouts.some((timeout) => timeout < 0)) return Number.POSITIVE_INFINITY;
+  return Math.max(leastS, ...timeouts.map((timeout) => timeout + 5));
+}
+
+async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  if (ms === Number.POSITIVE_INFINITY) {
+    await work;
+    return true;
+  }
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const isDone = await Promise.race([work.then(() => true as const), late]);
+  clearTimeout(timer);
+  return isDone;
 }

@@ -9,7 +9,8 @@ import type { StopOptions } from "./types.ts";
 
 const sigkill = 9;
 const sigcont = 18;
-const defaultTimeoutS = 10;
+/** Seconds that a container has to end after its stop signal. */
+export const defaultStopTimeoutS = 10;
 /** How long the kernel may take to end a killed process. */
 const killGraceMs = 10_000;
 
@@ -39,7 +40,7 @@ export async function startEnded(context: EngineContext, container: Container): 
 }
 
 function timeoutOf(container: Container, options: StopOptions): number {
-  return options.timeoutSeconds ?? container.record.spec.stopTimeoutSeconds ?? defaultTimeoutS;
+  return options.timeoutSeconds ?? container.record.spec.stopTimeoutSeconds ?? defaultStopTimeoutS;
 }
 
 async function endProcess(

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { loadConfig } from "../../../src/daemon/config.ts";
 import { parseFlags } from "../../../src/daemon/flags.ts";
 import { formatRecord } from "../../../src/daemon/log.ts";
@@ -76,4 +76,20 @@ test("--iptables=false means no firewall at all", () => {
 test("a log record is one line that people can read", () => {
   const line = formatRecord('{"level":40,"time":0,"container":"ab","reason":"two words","msg":"it failed"}');
   expect(line).toBe('1970-01-01T00:00:00.000Z warn  it failed container=ab reason="two words"\n');
+});
+
+test("help lists every option with its default, and an unknown flag is refused in dockerd's words", () => {
+  const written: string[] = [];
+  const [out, err] = [vi.spyOn(process.stdout, "write"), vi.spyOn(process.stderr, "write")];
+  for (const stream of [out, err]) stream.mockImplementation((text) => written.push(String(text)) > 0);
+  try {
+    expect(() => parseFlags(["--help"], "0")).toThrow();
+    expect(() => parseFlags(["--bogus"], "0")).toThrow();
+  } finally {
+    for (const stream of [out, err]) stream.mockRestore();
+  }
+  const text = written.join("");
+  expect(text).toMatch(/^ {2}-b, --bridge string +Attach containers/m);
+  expect(text).toMatch(/^ {6}--icc +.* \(default true\)$/m);
+  expect(text).toContain("unknown flag: --bogus\nSee 'tsdockerd --help'.\n");
 });

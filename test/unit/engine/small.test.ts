@@ -1,8 +1,10 @@
 // The small parts of the engine: signals, restart delays, names.
 
 import { expect, test } from "vitest";
+import type { Container } from "../../../src/engine/container.ts";
 import { checkName, inventName } from "../../../src/engine/names.ts";
 import { restartDelay } from "../../../src/engine/restart-policy.ts";
+import { shutdownBudgetS } from "../../../src/engine/restore.ts";
 import { parseSecurityOptions } from "../../../src/engine/security-options.ts";
 import { parseSignal } from "../../../src/engine/signals.ts";
 import { parseProcessTable } from "../../../src/engine/stats.ts";
@@ -51,4 +53,14 @@ test("security options are read, unknown ones refused", () => {
     seccomp: "unconfined",
   });
   expect(() => parseSecurityOptions(["magic=1"])).toThrow('invalid --security-opt 2: "magic=1"');
+});
+
+test("a shutdown waits as long as the slowest container may take, and for ever if one says so", () => {
+  const container = (stopTimeoutSeconds?: number) =>
+    ({
+      record: { spec: stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds } },
+    }) as unknown as Container;
+  expect(shutdownBudgetS([], 15)).toBe(15);
+  expect(shutdownBudgetS([container(), container(30)], 15)).toBe(35);
+  expect(shutdownBudgetS([container(-1)], 15)).toBe(Number.POSITIVE_INFINITY);
 });
