@@ -1,6 +1,6 @@
 // A client's hold on a container's streams, live or from its log.
 
-import { conflict, invalid } from "../util/errors.ts";
+import { conflict, invalid, notImplemented } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
 import type {
@@ -50,7 +50,7 @@ async function* logThenLive(
 
 export function readLogs(container: Container, query: LogQuery, signal: AbortSignal): ContainerLog {
   if (!query.stdout && !query.stderr) throw invalid("Bad parameters: you must choose at least one stream");
-  if (!container.log) throw invalid("configured logging driver does not support reading");
+  if (!container.log) throw notImplemented("configured logging driver does not support reading");
   const isRunning = () => container.isRunning || container.isRestarting;
   return { tty: container.record.spec.tty, records: container.log.read(query, isRunning, signal) };
 }

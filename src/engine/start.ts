@@ -85,7 +85,16 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   followExit(context, container, { running: container.running, startAgain: startLocked });
   await context.registry.change(container, {
     stoppedByHand: false,
-    state: { phase: "running", pid: task.pid, exitCode: 0, error: "", oomKilled: false, startedAt },
+    // when it ended the last time stays to be seen
+    state: {
+      ...container.record.state,
+      phase: "running",
+      pid: task.pid,
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedAt,
+    },
   });
 }
 

@@ -19,6 +19,8 @@ import { type ApiVersion, isBefore } from "../version.ts";
 export function readNetworking(request: CreateContainerRequest, version: ApiVersion): NetworkingSpec {
   const host = request.HostConfig ?? {};
   const networkMode = readNetworkMode(host.NetworkMode ?? "");
+  if (networkMode.kind === "container" && Object.keys(request.ExposedPorts ?? {}).length > 0)
+    throw invalid("conflicting options: port exposing and the container type network mode");
   const bindings = Object.entries(host.PortBindings ?? {});
   const endpoints = readEndpoints(request, networkMode, version);
   const links = (host.Links ?? []).map(readLink);

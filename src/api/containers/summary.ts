@@ -40,7 +40,13 @@ function commandText({ path, args }: ContainerView): string {
 }
 
 export function sizes({ size }: ContainerView): { readonly SizeRw?: number; readonly SizeRootFs?: number } {
-  return size ? { SizeRw: size.writableBytes, SizeRootFs: size.rootBytes } : {};
+  // Go leaves zeros out
+  return size
+    ? {
+        ...(size.writableBytes > 0 && { SizeRw: size.writableBytes }),
+        ...(size.rootBytes > 0 && { SizeRootFs: size.rootBytes }),
+      }
+    : {};
 }
 
 export function networksWire(
