@@ -4,11 +4,17 @@ import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { openNetlink } from "../../src/kernel/index.ts";
+import { type Address, isLinkLocal, isMulticast } from "../../src/netip/index.ts";
 
 const run = promisify(execFile);
 
 /** Kinds of things with what there is of each, in text that people can compare. */
 export type Snapshot = Readonly<Record<string, readonly string[]>>;
+
+/** IPv6 link-local addresses and their routes come and go with a link's carrier, some time after it. */
+function isKernelMade(address: Address): boolean {
+  return address.family === 6 && (isLinkLocal(address) || isMulticast(address));
+}
 
 /** Links, addresses, routes and rules of one netns (path of its pin; undefined: the process's own). */
 export async function snapshotNetns(netns?: string): Promise<Snapshot> {
@@ -19,9 +25,11 @@ export async function snapshotNetns(netns?: string): Promise<Snapshot> {
   return {
     links: links.map(({ name, alias }) => [name, alias].join(" ").trim()).sort(),
     addresses: addresses
+      .filter(({ prefix }) => !isKernelMade(prefix.address))
       .map(({ link, prefix }) => `${names.get(link)} ${prefix.address.value}/${prefix.length}`)
       .sort(),
     routes: routes
+      .filter(({ destination }) => !destination || !isKernelMade(destination.address))
       .map(({ link, destination }) => `${destination?.address.value ?? "default"} ${names.get(link ?? 0)}`)
       .sort(),
     nftables: await listRules(netns, "nft", "list", "ruleset"),
