@@ -1,0 +1,61 @@
+// The two daemons, each in a network and mount namespace of its own, with the same image.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type DaemonName, dockerdPath } from "../../../bench/daemons.ts";
+import { Place, until } from "../../../bench/place.ts";
+import { request } from "../../e2e/http.ts";
+import { imageArchive } from "../../e2e/images.ts";
+import type { Saved } from "./exchange.ts";
+
+export interface Peer extends AsyncDisposable {
+  readonly name: DaemonName;
+  readonly socket: string;
+  readonly saved: Saved;
+}
+
+/** Why there is nothing to compare with; undefined when there is. */
+export function missing(): string | undefined {
+  if (process.getuid?.() !== 0) return "not root";
+  return existsSync(dockerdPath) ? undefined : `no ${dockerdPath}`;
+}
+
+const source = join(import.meta.dirname, "..", "..", "..", "src", "main.ts");
+const programs = { dockerd: [dockerdPath], tsdockerd: [process.execPath, source] } as const;
+
+function flags(place: Place, socket: string): string[] {
+  return [
+    ...[
+      "-H",
+      `unix://${socket}`,
+      "--data-root",
+      place.path("data"),
+      "--exec-root",
+      place.path("run", "exec"),
+    ],
+    // Docker's own pools hold 31 networks
+    ...["--pidfile", place.path("run", "pid"), "--default-address-pool", "base=10.0.0.0/8,size=24"],
+  ];
+}
+
+const isAnswering = (socket: string) =>
+  request(socket, "GET", "/_ping").then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
+/** Starts one with busybox:latest in it. */
+export async function startPeer(name: DaemonName): Promise<Peer> {
+  const place = await Place.create(name);
+  try {
+    const socket = place.path("api.sock");
+    place.start([...programs[name], ...flags(place, socket)]);
+    await until(`${name} answers`, () => isAnswering(socket));
+    const { status } = await request(socket, "POST", "/images/load?quiet=1", await imageArchive("busybox"));
+    if (status !== 200) throw new Error(`load busybox into ${name}: ${status}`);
+    return { name, socket, saved: new Map(), [Symbol.asyncDispose]: () => place[Symbol.asyncDispose]() };
+  } catch (error) {
+    await place[Symbol.asyncDispose]();
+    throw error;
+  }
+}

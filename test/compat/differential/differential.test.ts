@@ -1,0 +1,45 @@
+// The same requests to dockerd and to us, answer against answer. Whatever differs is in the table of kept.ts, with its
+// reason; what is in the table and differs no more is to be taken out.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missing, type Peer, startPeer } from "./daemons.ts";
+import { type Kept, kept } from "./kept.ts";
+import { compareSteps, type Difference } from "./run.ts";
+import { areas } from "./steps/index.ts";
+
+const reason = missing();
+
+describe.skipIf(reason !== undefined)(`dockerd's answers${reason ? `: ${reason}` : ""}`, () => {
+  let peers: { readonly dockerd: Peer; readonly ours: Peer };
+  const used = new Set<Kept>();
+
+  beforeAll(async () => {
+    const [dockerd, ours] = await Promise.all([startPeer("dockerd"), startPeer("tsdockerd")]);
+    peers = { dockerd, ours };
+  });
+
+  afterAll(async () => {
+    await Promise.all([peers?.dockerd[Symbol.asyncDispose](), peers?.ours[Symbol.asyncDispose]()]);
+  });
+
+  const unexplained = ({ title, what }: Difference) => {
+    const row = kept.find((it) => (it.on?.test(title) ?? true) && it.what.test(what));
+    if (row) used.add(row);
+    return row === undefined;
+  };
+
+  // dockerd takes 15 s to be sure that there is no such plugin
+  test.each(Object.entries(areas))(
+    "%s: answers are dockerd's but for what is kept",
+    async (_area, steps) => {
+      const found = (await compareSteps(peers, steps)).filter(unexplained);
+      expect(found.map(({ title, what }) => `${title}: ${what}`)).toEqual([]);
+    },
+    180_000,
+  );
+
+  test("no difference is excused that there is not", () => {
+    const idle = kept.filter((row) => !used.has(row));
+    expect(idle.map(({ on, what }) => `${on ?? ""} ${what}`)).toEqual([]);
+  });
+});
