@@ -1,0 +1,113 @@
+// Builds the engine side of the daemon: images, the runtime and the engine on them.
+
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { addon } from "../../native/index.ts";
+import { createEngine, type EngineSettings, Events, type LiveEngine } from "../engine/index.ts";
+import { type Images, openImages } from "../image/index.ts";
+import { parsePrefix } from "../netip/index.ts";
+import { type Containerd, createRuntime, type Runtime } from "../runtime/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Log } from "../util/log.ts";
+import { Volumes } from "../volume/index.ts";
+import type { Config } from "./config.ts";
+import type { NetworkSide } from "./network.ts";
+import { rootfsAccess } from "./rootfs.ts";
+import { readRuncVersion } from "./runc.ts";
+import { version } from "./version.ts";
+
+// MNT_DETACH of umount2(2)
+const detach = 2;
+
+export interface EngineSurroundings {
+  readonly store: Store;
+  readonly network: NetworkSide;
+  readonly containerd: Containerd;
+  readonly daemonId: string;
+  readonly log: Log;
+}
+
+/** Reads images and containers; nothing is started before `startRestored`. */
+export async function buildEngine(
+  config: Config,
+  { store, network, containerd, daemonId, log }: EngineSurroundings,
+): Promise<LiveEngine> {
+  const events = new Events();
+  // images tell of their users, whom only the engine knows: it is filled in below
+  const late: { engine?: LiveEngine } = {};
+  const usersOf = (imageId: string) => late.engine?.imageUsers(imageId) ?? [];
+  const [images, runcVersion] = await Promise.all([
+    openImageStore(config, { containerd, events, usersOf, log }),
+    readRuncVersion(),
+  ]);
+  late.engine = await createEngine({
+    settings: engineSettings(config, { network, daemonId }),
+    store,
+    controller: network.controller,
+    containerd,
+    runtime: runtimeOn(containerd, config),
+    images,
+    volumes: new Volumes(store, config.dataRoot),
+    rootfs: rootfsAccess(config.execRoot),
+    log: log.child({ part: "engine" }),
+    runcVersion,
+    events,
+  });
+  return late.engine;
+}
+
+function openImageStore(
+  { images }: Config,
+  parts: {
+    readonly containerd: Containerd;
+    readonly events: Events;
+    readonly usersOf: LiveEngine["imageUsers"];
+    readonly log: Log;
+  },
+): Promise<Images> {
+  return openImages({
+    containerd: parts.containerd,
+    log: parts.log.child({ part: "image" }),
+    insecureRegistries: images.insecureRegistries,
+    registryMirrors: images.registryMirrors,
+    maxConcurrentDownloads: images.maxConcurrentDownloads,
+    userAgent: `tsdocker/${version}`,
+    usersOf: parts.usersOf,
+    onEvent: ({ action, id, name }) => parts.events.publish("image", action, id, { name }),
+  });
+}
+
+function runtimeOn(containerd: Containerd, { execRoot }: Config): Runtime {
+  return createRuntime(containerd, {
+    runcRoot: join(execRoot, "runtime-runc"),
+    streamsRoot: join(execRoot, "streams"),
+    makeFifo: (path, mode) => addon().makeFifo(path, mode),
+    unmount: (path) => addon().unmount(path, detach),
+  });
+}
+
+function engineSettings(
+  config: Config,
+  { network, daemonId }: { network: NetworkSide; daemonId: string },
+): EngineSettings {
+  const { containers, images, network: net } = config;
+  return {
+    version,
+    dataRoot: config.dataRoot,
+    execRoot: config.execRoot,
+    hostname: hostname(),
+    labels: config.labels,
+    debug: config.debug,
+    shutdownTimeoutS: config.shutdownTimeoutS,
+    shmSizeBytes: containers.shmSize,
+    log: { driver: containers.logDriver, options: containers.logOptions },
+    seccompProfile: containers.seccompProfile,
+    dns: { servers: net.dns, search: net.dnsSearch, options: net.dnsOptions },
+    insecureRegistries: images.insecureRegistries,
+    insecureNetworks: images.insecureRegistries.flatMap((text) => parsePrefix(text) ?? []),
+    registryMirrors: images.registryMirrors,
+    addressPools: net.addressPools,
+    firewallDriver: network.firewall.backend,
+    daemonId,
+  };
+}
