@@ -3,7 +3,8 @@
 import { filters, step } from "../step.ts";
 
 const upgrade = { Connection: "Upgrade", Upgrade: "tcp" };
-const says = "echo one; echo two >&2; echo three";
+// with pauses, that the two streams arrive in the order of the words
+const says = "echo one; sleep 0.3; echo two >&2; sleep 0.3; echo three";
 const logs = (name: string, query: string) => step(`GET /containers/${name}/logs?${query}`);
 
 export const streamSteps = [
