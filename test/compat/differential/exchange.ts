@@ -49,8 +49,12 @@ export async function exchange(socketPath: string, step: Step, saved: Saved): Pr
   });
 }
 
+/** `{soon}` is a moment after this request, in seconds since 1970. */
 function fill(text: string, saved: Saved): string {
-  return text.replace(/\{([a-z0-9-]+)\}/g, (whole, name: string) => saved.get(name) ?? whole);
+  const soon = String(Math.ceil(Date.now() / 1000) + 1);
+  return text.replace(/\{([a-z0-9-]+)\}/g, (whole, name: string) =>
+    name === "soon" ? soon : (saved.get(name) ?? whole),
+  );
 }
 
 function payloadOf(body: unknown, saved: Saved): Buffer | string | undefined {

@@ -341,6 +341,7 @@ const containers: readonly Kept[] = [
   { what: /Networks\.nc\.Gateway: .*ours ""/, why: "newer Docker: an internal network has no gateway" },
   { what: /Config\.Entrypoint: dockerd \[\]/, why: "an empty entrypoint is none" },
   { what: /^LogPath: .*ours ""/, why: "shown when the file belongs to a container that ran" },
+  { on: /\/events/, what: /\.execDuration: dockerd nothing/, why: "newer Docker: how long it ran" },
   { what: /SizeRw: dockerd nothing/, why: "the layer's own folders count" },
   { on: /GET \/networks\/na/, what: /^Containers/, why: "addresses are handed out next-fit" },
 ];

@@ -35,7 +35,7 @@ export const streamSteps = [
   logs("says", "stdout=0&stderr=0"),
   step("POST /containers/says/attach?logs=1&stdout=1&stderr=1"),
   step("POST /containers/says/attach?logs=1&stdout=1&stderr=1", undefined, { headers: upgrade }),
-  step(`GET /events?since=1&until=${Math.ceil(Date.now() / 1000) + 3}&${filters({ container: ["says"] })}`),
+  step(`GET /events?since=1&until={soon}&${filters({ container: ["says"] })}`),
   step("DELETE /containers/says"),
   step("POST /containers/create?name=tty", { Image: "busybox", Tty: true, Cmd: ["sh", "-c", says] }),
   step("POST /containers/tty/start"),
