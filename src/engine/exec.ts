@@ -1,5 +1,6 @@
 // Further processes in a running container.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { startFailureExitCode } from "../runtime/index.ts";
 import { conflict, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -13,6 +14,8 @@ import type { AttachSession, ExecSpec, ExecStart, ExecView, TerminalSize } from 
 /** How many ended execs a container remembers for inspect. */
 const rememberedExecutions = 64;
 const drainGraceMs = 2000;
+/** How long a resize waits for an exec to begin. */
+const beginGraceMs = 10_000;
 
 export function createExec(context: EngineContext, container: Container, spec: ExecSpec): string {
   checkRunning(container);
@@ -26,6 +29,7 @@ export function createExec(context: EngineContext, container: Container, spec: E
     process: undefined,
     state: "created",
     exitCode: undefined,
+    begun: Promise.withResolvers(),
   });
   publish(context, container, `exec_create: ${spec.command.join(" ")}`, id);
   return id;
@@ -101,6 +105,9 @@ export async function resizeExec(
   { width, height }: TerminalSize,
 ): Promise<void> {
   const { execution } = findExec(context, id);
+  // clients send the size of their terminal beside the start: it waits for that, as in Docker
+  if (execution.state === "created" || execution.state === "starting")
+    await Promise.race([execution.begun.promise, sleep(beginGraceMs, undefined, { ref: false })]);
   if (execution.state !== "running") throw conflict(`exec ${id} is not running`);
   await execution.process?.resize(width, height);
 }
@@ -131,12 +138,14 @@ async function run(
   } catch (error) {
     execution.state = "exited";
     execution.exitCode = startFailureExitCode(errorMessage(error));
+    execution.begun.resolve();
     streams.end();
     await execution.process?.delete().catch(() => undefined);
     await execution.process?.stdio.close();
     throw error;
   }
   execution.state = "running";
+  execution.begun.resolve();
   publish(context, container, `exec_start: ${spec.command.join(" ")}`, id);
   if (size && spec.tty && size.width > 0)
     await execution.process.resize(size.width, size.height).catch(() => undefined);

@@ -12,4 +12,6 @@ export interface Execution {
   process: ExecProcess | undefined;
   state: "created" | "starting" | "running" | "exited";
   exitCode: number | undefined;
+  /** Settled when it runs, or never will. */
+  readonly begun: PromiseWithResolvers<void>;
 }
