@@ -40,10 +40,10 @@ function commandText({ path, args }: ContainerView): string {
 }
 
 export function sizes({ size }: ContainerView): { readonly SizeRw?: number; readonly SizeRootFs?: number } {
-  // Go leaves zeros out
+  // an empty layer has 0 bytes and says so; an image that is gone has none to tell
   return size
     ? {
-        ...(size.writableBytes > 0 && { SizeRw: size.writableBytes }),
+        SizeRw: size.writableBytes,
         ...(size.rootBytes > 0 && { SizeRootFs: size.rootBytes }),
       }
     : {};
