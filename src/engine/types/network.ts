@@ -1,42 +1,11 @@
 // Networks and a container's endpoints on them.
 
+import type { EndpointSpec, IpamSpec, NetworkSpec, PoolUse } from "../../cnm/index.ts";
 import type { Address, Mac, Prefix } from "../../netip/index.ts";
 import type { Filters, Labels } from "./stream.ts";
 
-export interface NetworkSpec {
-  readonly name: string;
-  readonly driver: string;
-  /** "local", "swarm" or absent. */
-  readonly scope?: string;
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly ingress: boolean;
-  readonly configOnly: boolean;
-  /** Name of the configuration-only network to take the options from. */
-  readonly configFrom?: string;
-  /** Absent: the daemon's default (IPv4 yes, IPv6 no). */
-  readonly enableIpv4?: boolean;
-  readonly enableIpv6?: boolean;
-  readonly ipam: IpamSpec;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Labels;
-}
-
-export interface IpamSpec {
-  readonly driver: string;
-  /** Absent when the client sent null or nothing: shown as null again. */
-  readonly options?: Readonly<Record<string, string>>;
-  readonly pools: readonly PoolSpec[];
-}
-
-export interface PoolSpec {
-  /** Absent: the IPAM driver chooses. */
-  readonly subnet?: Prefix;
-  readonly range?: Prefix;
-  readonly gateway?: Address;
-  /** Addresses never handed out, by name. */
-  readonly auxiliaryAddresses: Readonly<Record<string, Address>>;
-}
+// what is asked of the model is the model's
+export type { EndpointSpec, IpamSpec, NetworkSpec, PoolSpec, PoolUse } from "../../cnm/index.ts";
 
 export interface NetworkView {
   readonly id: string;
@@ -71,28 +40,6 @@ export interface NetworkMember {
   readonly mac?: Mac;
   readonly ipv4?: Prefix;
   readonly ipv6?: Prefix;
-}
-
-export interface PoolUse {
-  readonly subnet: Prefix;
-  readonly inUse: bigint;
-  readonly available: bigint;
-}
-
-/** What an endpoint shall be like. */
-export interface EndpointSpec {
-  /** Name or id of the network. */
-  readonly network: string;
-  readonly ipv4?: Address;
-  readonly ipv6?: Address;
-  readonly linkLocal: readonly Address[];
-  readonly mac?: Mac;
-  readonly aliases: readonly string[];
-  /** Names that this container alone may use for another one. */
-  readonly links: readonly Link[];
-  readonly driverOptions: Readonly<Record<string, string>>;
-  /** The endpoint with the highest one gives the default gateway. */
-  readonly gatewayPriority: number;
 }
 
 export interface Link {
