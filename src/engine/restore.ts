@@ -1,6 +1,7 @@
 // The daemon's start and end, as containers see them: records become containers again, what was running is accounted
 // for, restart policies are honoured; at the end everybody is stopped in order.
 
+import { sweepCgroups } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { makeContainer } from "./create.ts";
@@ -20,7 +21,8 @@ export async function restoreContainers(context: EngineContext): Promise<Contain
     if (wasRunning) await noteLostRun(context, container);
     if (startsWithDaemon(container, wasRunning)) toStart.push(container);
   }
-  await sweepSnapshots(context);
+  const orphans = await sweepSnapshots(context);
+  await sweepCgroups((id) => orphans.has(id) || context.registry.get(id) !== undefined);
   return toStart;
 }
 
@@ -57,15 +59,18 @@ async function noteLostRun(context: EngineContext, container: Container): Promis
   });
 }
 
-/** Snapshots of containers that nobody knows any more: a create that was cut off. */
-async function sweepSnapshots(context: EngineContext): Promise<void> {
+/** Snapshots of containers that nobody knows any more: a create that was cut off. Resolves with their ids. */
+async function sweepSnapshots(context: EngineContext): Promise<ReadonlySet<string>> {
   const { snapshots } = context.containerd;
+  const orphans = new Set<string>();
   for await (const { name: key, kind } of snapshots.list()) {
     const isOurs = kind === "active" && /^[0-9a-f]{64}$/.test(key);
     if (!isOurs || context.registry.get(key)) continue;
     context.log.info({ snapshot: key }, "removing a snapshot that no container has");
     await snapshots.remove(key);
+    orphans.add(key);
   }
+  return orphans;
 }
 
 /** Starts what restart policies ask for, a few at a time, in the background. */

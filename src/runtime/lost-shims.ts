@@ -79,6 +79,23 @@ async function removeCgroups(path: string | undefined): Promise<void> {
   await Promise.all(roots.map((root) => removeCgroup(join(root, path))));
 }
 
+/**
+ * Removes what is left of containers' cgroups in Docker's folder of each hierarchy, for the ids that `isOurs` knows and
+ * that no process is in. containerd forgets them when its client goes away while runc makes them.
+ */
+export async function sweepCgroups(isOurs: (containerId: string) => boolean): Promise<void> {
+  const roots = [
+    cgroupRoot,
+    ...(await readdir(cgroupRoot).catch(() => [])).map((name) => join(cgroupRoot, name)),
+  ];
+  await Promise.all(
+    roots.map(async (root) => {
+      const names = await readdir(join(root, "docker")).catch(() => []);
+      await Promise.all(names.filter(isOurs).map((name) => removeCgroup(join(root, "docker", name))));
+    }),
+  );
+}
+
 /** Killed processes leave their cgroup a moment later. */
 async function removeCgroup(folder: string): Promise<void> {
   for (let attempt = 0; attempt < 50; attempt++) {
