@@ -58,7 +58,9 @@ function parseObject(text: string): object {
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed;
-  } catch {}
+  } catch {
+    // text that is no JSON is refused like JSON that is no object
+  }
   throw invalid(`invalid filter: ${JSON.stringify(text)} is not a JSON object of filters`);
 }
 
