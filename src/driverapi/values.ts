@@ -69,4 +69,8 @@ export interface EndpointInterface {
 export interface StaticRoute {
   readonly destination: Prefix;
   readonly nextHop?: Address;
+  /** What becomes of packets that it catches instead of going out; such a route has no next hop. */
+  readonly type?: "blackhole" | "unreachable" | "prohibit";
+  /** Lower wins; absent: the kernel's default. */
+  readonly metric?: number;
 }
