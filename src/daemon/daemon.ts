@@ -12,6 +12,8 @@ import { Undo } from "../util/undo.ts";
 import { buildEngine } from "./build-engine.ts";
 import type { Config } from "./config.ts";
 import { holdContainerd } from "./containerd.ts";
+import { openFailpoints } from "./failpoints.ts";
+import { guardContainerd, guardStore } from "./guarded.ts";
 import { buildNetwork } from "./network.ts";
 import { claimPidFile } from "./pid-file.ts";
 import { version } from "./version.ts";
@@ -30,7 +32,8 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   );
   addon().setOpenFileLimit(addon().openFileLimit().hard);
 
-  const store = openStore(join(config.dataRoot, "state.mdb"));
+  const failpoints = openFailpoints(process.env.TSDOCKER_FAILPOINTS);
+  const store = guardStore(failpoints, openStore(join(config.dataRoot, "state.mdb")));
   undo.defer("close store", () => store.close());
   const hostId = await readDaemonId(config.dataRoot);
   const [hold, network] = await both(
@@ -38,12 +41,12 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
       undo.defer("let go of containerd", () => made.close());
       return made;
     }),
-    buildNetwork(config, { store, hostId, log, undo }),
+    buildNetwork(config, { store, hostId, failpoints, log, undo }),
   );
   const engine = await buildEngine(config, {
     store,
     network,
-    containerd: hold.containerd,
+    containerd: guardContainerd(failpoints, hold.containerd),
     daemonId: hostId,
     log,
   });

@@ -19,12 +19,20 @@ import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
-import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
+import {
+  type ProxyHandle,
+  type ProxyOptions,
+  type ResolverPorts,
+  type Resolvers,
+  startProxy,
+} from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Config, NetworkConfig } from "./config.ts";
+import type { Failpoints } from "./failpoints.ts";
+import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
 import { findProgram } from "./programs.ts";
 
@@ -38,6 +46,7 @@ export interface NetworkSide {
 export interface NetworkSurroundings {
   readonly store: Store;
   readonly hostId: string;
+  readonly failpoints: Failpoints;
   readonly log: Log;
   readonly undo: Undo;
 }
@@ -45,7 +54,7 @@ export interface NetworkSurroundings {
 /** Everything that is built goes onto `undo`, so that unwinding leaves the kernel as it was found. */
 export async function buildNetwork(
   config: Config,
-  { store, hostId, log, undo }: NetworkSurroundings,
+  { store, hostId, failpoints, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
   const built: { controller?: Controller } = {};
@@ -68,12 +77,12 @@ export async function buildNetwork(
   const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
   const settings = await readSettings(network, { netlink, sysctl: hostSysctl.sysctl });
   const host = (part: string): Host => ({
-    netlink,
+    netlink: failpoints.guard("netlink", netlink, ["send"]),
     link: kernel,
-    sysctl: hostSysctl.sysctl,
-    firewall,
-    ports,
-    forwarder: proxy,
+    sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["write", "writeAll"]),
+    firewall: failpoints.guard<Host["firewall"]>("firewall", firewall, ["set"]),
+    ports: failpoints.guard("ports", ports, ["reserve"]),
+    forwarder: failpoints.guard<Host["forwarder"]>("proxy", proxy, ["setForwards"]),
     records: store.collection(`driver ${part}`),
     settings,
     log: log.child({ driver: part }),
@@ -88,8 +97,8 @@ export async function buildNetwork(
       createDefaultIpam({ defaultPools: network.addressPools, hostId }),
       createNullIpam({ defaultPools: [] }),
     ],
-    resolvers: proxy,
-    netns: createNetnsMaker(setDnsRedirect),
+    resolvers: failpoints.guard<Resolvers>("proxy", proxy, ["setResolver", "setRecord"]),
+    netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect)),
     netnsFolder,
     hostNetlink: netlink,
     hostNetns: ownNetns,

@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readonly images?: readonly Image[];
   /** Contents of daemon.json. */
   readonly config?: object;
+  /** Of the daemon's environment, given its folder. */
+  readonly env?: (folder: string) => Readonly<Record<string, string>>;
 }
 
 export interface DockerEvent {
@@ -63,6 +65,7 @@ export class Daemon implements AsyncDisposable {
   /** Everything that happened since its start. */
   events: DockerEvent[] = [];
   readonly #flags: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   readonly #before: Snapshot;
   readonly #containerIds = new Set<string>();
   #process: ChildProcess | undefined;
@@ -73,6 +76,7 @@ export class Daemon implements AsyncDisposable {
     this.folder = folder;
     this.socket = join(folder, "d.sock");
     this.#flags = options.flags ?? [];
+    this.#env = options.env?.(folder) ?? {};
     this.#before = before;
   }
 
@@ -93,7 +97,10 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts it, again after an end. */
   async start(): Promise<void> {
-    const child = this.host.spawn(process.execPath, this.arguments, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.host.spawn(process.execPath, this.arguments, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...this.#env },
+    });
     const log = createWriteStream(this.#logPath, { flags: "a" });
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
