@@ -36,8 +36,8 @@ export class WayOut {
     try {
       await this.#netns?.netlink.send(defaultRouteRequest(family, via));
     } catch (error) {
-      // the route went with its link
-      const isGone = via === undefined && hasCode(error, "ESRCH");
+      // the route went with its link; without any other at its place IPv6 calls that ENOENT (fib6_del in ip6_fib.c)
+      const isGone = via === undefined && hasCode(error, "ESRCH", "ENOENT");
       if (!isGone) throw error;
     }
   }
