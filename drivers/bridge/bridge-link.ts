@@ -4,6 +4,8 @@ import type { Host } from "../../src/driverapi/index.ts";
 import { type Prefix, randomMac } from "../../src/netip/index.ts";
 import { conflict, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
+import { isAdopted, noteAdoption } from "./adopted.ts";
+import { wantedMtu } from "./mtu.ts";
 import type { BridgeConfig } from "./options.ts";
 
 /** A bridge device in the host's netns. */
@@ -12,6 +14,8 @@ export interface BridgeLink {
   readonly index: number;
   /** Deleted with the network; false for a device that somebody else made. */
   readonly isOurs: boolean;
+  /** When it was made or taken. */
+  readonly mtu: number;
 }
 
 const mark = "tsdocker:";
@@ -26,15 +30,20 @@ export function markedId(alias: string | undefined): string | undefined {
   return alias?.startsWith(mark) ? alias.slice(mark.length) : undefined;
 }
 
-/** Makes the device, or takes the one that is there; both end up with the network's addresses, and up. */
+/**
+ * Makes the device, or takes the one that is there; both end up with the network's addresses, and up. On somebody else's
+ * nothing but that is changed.
+ */
 export async function makeBridge(host: Host, config: BridgeConfig): Promise<BridgeLink> {
   await using undo = new Undo(host.log);
   try {
-    const isNew = await createLink(host, config, undo);
-    const link = isNew ? await findLink(host, config) : await adoptLink(host, config);
+    const link = await findOrCreate(host, config, undo);
+    const sysctls = link.isOurs ? ownSysctls(config, host.settings.ipv6) : adoptedSysctls(config);
+    const addresses = addressesOf(config);
+    if (!link.isOurs) await noteAdoption(host, config, { index: link.index, addresses, sysctls });
     // before it is up: no router advertisement may reach the host through a container
-    await host.sysctl.writeAll(sysctlsOf(config, link, host.settings.ipv6));
-    await host.netlink.send(...addressRequests(host, config, link), upRequest(host, config, link));
+    await host.sysctl.writeAll(sysctls);
+    await host.netlink.send(...addressRequests(host, addresses, link), upRequest(host, config, link));
     undo.forget();
     return link;
   } catch (error) {
@@ -42,10 +51,18 @@ export async function makeBridge(host: Host, config: BridgeConfig): Promise<Brid
   }
 }
 
+async function findOrCreate(host: Host, config: BridgeConfig, undo: Undo): Promise<BridgeLink> {
+  // one that was adopted and is gone had a purpose that a new, empty one does not serve
+  if (isAdopted(host, config.networkId)) return await adoptLink(host, config);
+  const isNew = await createLink(host, config, undo);
+  return isNew ? await findLink(host, config) : await adoptLink(host, config);
+}
+
 /** False when the name is taken. */
 async function createLink(host: Host, config: BridgeConfig, undo: Undo): Promise<boolean> {
   const { createBridge, deleteLink, hasCode, unless } = host.link;
-  const { link: name, mtu, networkId } = config;
+  const { link: name, networkId } = config;
+  const mtu = wantedMtu(host, config);
   undo.defer("delete bridge", () => unless(["ENODEV"], host.netlink.send(deleteLink(name))));
   try {
     // a MAC of its own: the kernel would take the lowest of the ports' and change it with them
@@ -63,11 +80,18 @@ async function createLink(host: Host, config: BridgeConfig, undo: Undo): Promise
 async function findLink(host: Host, { link: name }: BridgeConfig): Promise<BridgeLink> {
   const link = await host.netlink.link(name);
   if (!link) throw conflict(`the device ${name} was removed by somebody else`);
-  return { name, index: link.index, isOurs: true };
+  return { name, index: link.index, isOurs: true, mtu: link.mtu };
 }
 
-function addressRequests(host: Host, config: BridgeConfig, { index }: BridgeLink) {
-  return addressesOf(config).map((prefix) =>
+async function adoptLink(host: Host, { link: name, networkId }: BridgeConfig): Promise<BridgeLink> {
+  const link = await host.netlink.link(name);
+  if (!link) throw conflict(`the device ${name}, which was there before the network, is gone: make it again`);
+  if (link.kind !== "bridge") throw conflict(`the device ${name} is there already and is not a bridge`);
+  return { name, index: link.index, isOurs: markedId(link.alias) === networkId, mtu: link.mtu };
+}
+
+function addressRequests(host: Host, addresses: readonly Prefix[], { index }: BridgeLink) {
+  return addresses.map((prefix) =>
     host.link.addAddress(
       { link: index, prefix, ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }) },
       { replace: true },
@@ -75,39 +99,43 @@ function addressRequests(host: Host, config: BridgeConfig, { index }: BridgeLink
   );
 }
 
-function upRequest(host: Host, { mtu }: BridgeConfig, { index }: BridgeLink) {
-  return host.link.setLink(index, { up: true, ...(mtu !== undefined && { mtu }) });
+function upRequest(host: Host, config: BridgeConfig, { index, isOurs, mtu }: BridgeLink) {
+  const wanted = isOurs ? wantedMtu(host, config) : undefined;
+  return host.link.setLink(index, {
+    up: true,
+    ...(wanted !== undefined && wanted !== mtu && { mtu: wanted }),
+  });
 }
 
-async function adoptLink(host: Host, { link: name, networkId }: BridgeConfig): Promise<BridgeLink> {
-  const link = await host.netlink.link(name);
-  if (link?.kind !== "bridge") throw conflict(`the device ${name} is there already and is not a bridge`);
-  return { name, index: link.index, isOurs: markedId(link.alias) === networkId };
-}
-
+/** The gateway of each subnet, unless the host is to stay off the network. */
 function addressesOf({ ipv4, ipv6, inhibitIpv4, modeIpv4, modeIpv6 }: BridgeConfig): Prefix[] {
-  const own4 = inhibitIpv4 || modeIpv4 === "isolated" ? undefined : ipv4?.gateway;
-  const own6 = modeIpv6 === "isolated" ? undefined : ipv6?.gateway;
-  return [own4, own6].filter((prefix) => prefix !== undefined);
+  const own4 = inhibitIpv4 || modeIpv4 === "isolated" ? [] : ipv4;
+  const own6 = modeIpv6 === "isolated" ? [] : ipv6;
+  return [...own4, ...own6].flatMap(({ gateway }) => gateway ?? []);
 }
 
 /** A name may hold dots, so keys are in the form with slashes. */
-function sysctlsOf(
-  config: BridgeConfig,
-  { name, isOurs }: BridgeLink,
-  hostHasIpv6: boolean,
-): Record<string, string> {
-  const ipv6 = {
+function ownSysctls({ link: name, ipv6 }: BridgeConfig, hostHasIpv6: boolean): Record<string, string> {
+  const hasIpv6 = ipv6.length > 0;
+  const sysctls6 = {
     [`net/ipv6/conf/${name}/accept_ra`]: "0",
-    // somebody else's bridge may have IPv6 of its own
     // the bridge asks for containers' MACs from its link-local address: its first second must not go to looking for a
     // duplicate of a random one
-    ...(isOurs && config.ipv6 && { [`net/ipv6/conf/${name}/accept_dad`]: "0" }),
-    ...((isOurs || config.ipv6) && { [`net/ipv6/conf/${name}/disable_ipv6`]: config.ipv6 ? "0" : "1" }),
+    ...(hasIpv6 && { [`net/ipv6/conf/${name}/accept_dad`]: "0" }),
+    [`net/ipv6/conf/${name}/disable_ipv6`]: hasIpv6 ? "0" : "1",
   };
+  return { ...(hostHasIpv6 ? sysctls6 : {}), [routeLocalnet(name)]: "1" };
+}
+
+/** Router advertisements may be what somebody else's bridge lives by, and it may have IPv6 of its own. */
+function adoptedSysctls({ link: name, ipv6 }: BridgeConfig): Record<string, string> {
   return {
-    ...(hostHasIpv6 ? ipv6 : {}),
-    // ports published on 127.0.0.1 are translated in the kernel; the firewall drops 127.0.0.0/8 from every other link
-    [`net/ipv4/conf/${name}/route_localnet`]: "1",
+    ...(ipv6.length > 0 && { [`net/ipv6/conf/${name}/disable_ipv6`]: "0" }),
+    [routeLocalnet(name)]: "1",
   };
+}
+
+/** Ports published on 127.0.0.1 are translated in the kernel; the firewall drops 127.0.0.0/8 from every other link. */
+function routeLocalnet(name: string): string {
+  return `net/ipv4/conf/${name}/route_localnet`;
 }

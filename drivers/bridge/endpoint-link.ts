@@ -5,17 +5,24 @@ import type { Mac } from "../../src/netip/index.ts";
 import { conflict, invalid, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { type BridgeLink, markOf } from "./bridge-link.ts";
+import { portMtu } from "./mtu.ts";
 import { type BridgeConfig, checkLinkName, endpointOptionNames } from "./options.ts";
 
-/** Name of the bridge's end; 15 characters are all that Linux has for one. */
-export function portName(endpointId: string): string {
-  return `veth${endpointId.slice(0, 11)}`;
+type DriverOptions = Readonly<Record<string, string>>;
+
+/** Name of the bridge's end: the user's choice, or our own; 15 characters are all that Linux has for one. @throws invalid */
+export function portName(endpointId: string, driverOpts: DriverOptions = {}): string {
+  const option = endpointOptionNames.hostInterfaceName;
+  const name = driverOpts[option];
+  return name ? checkLinkName(option, name) : `veth${endpointId.slice(0, 11)}`;
 }
 
 export interface PortSpec {
   readonly config: BridgeConfig;
   readonly bridge: BridgeLink;
   readonly mac: Mac | undefined;
+  /** Name of the bridge's end. */
+  readonly port: string;
   /** Name in the sandbox. */
   readonly name: string;
 }
@@ -27,13 +34,13 @@ export interface PortSpec {
  */
 export async function makePort(host: Host, request: JoinRequest, spec: PortSpec): Promise<number> {
   const { createVeth, setLink } = host.link;
-  const { config, bridge, mac, name } = spec;
-  const mtu = config.mtu !== undefined && { mtu: config.mtu };
-  const port = portName(request.endpointId);
+  const { config, bridge, mac, port, name } = spec;
+  const size = portMtu(host, config, bridge);
+  const mtu = size !== undefined && { mtu: size };
   const isHairpin = await needsHairpin(host);
   await using undo = new Undo(host.log);
   try {
-    undo.defer("delete port", () => deletePort(host, request.endpointId));
+    undo.defer("delete port", () => deletePort(host, { endpointId: request.endpointId, port }));
     await host.netlink.send(
       createVeth({
         name: port,
@@ -50,27 +57,35 @@ export async function makePort(host: Host, request: JoinRequest, spec: PortSpec)
     undo.forget();
     return index;
   } catch (error) {
-    throw wrapError(error, `connect to bridge ${bridge.name}`);
+    throw wrapError(error, `connect ${port} to bridge ${bridge.name}`);
   }
 }
 
-/** Only a link that wears the endpoint's mark: what kept ours from being made may be somebody else's of that name. */
-async function deletePort(host: Host, endpointId: string): Promise<void> {
+/** Deletes a port at once; see `isPortOf`. */
+async function deletePort(
+  host: Host,
+  own: { readonly endpointId: string; readonly port: string },
+): Promise<void> {
   const { deleteLink, unless } = host.link;
-  const link = await host.netlink.link(portName(endpointId));
-  if (link?.alias === markOf(endpointId)) await unless(["ENODEV"], host.netlink.send(deleteLink(link.index)));
+  if (await isPortOf(host, own)) await unless(["ENODEV"], host.netlink.send(deleteLink(own.port)));
+}
+
+/** Only a link that wears the endpoint's mark: what kept ours from being made may be somebody else's of that name. */
+export async function isPortOf(
+  host: Pick<Host, "netlink">,
+  { endpointId, port }: { readonly endpointId: string; readonly port: string },
+): Promise<boolean> {
+  return (await host.netlink.link(port))?.alias === markOf(endpointId);
 }
 
 /** A name that the user chose for the link in the container. @throws invalid */
-export function chosenName(driverOpts: Readonly<Record<string, string>>): string | undefined {
+export function chosenName(driverOpts: DriverOptions): string | undefined {
   const name = driverOpts[endpointOptionNames.interfaceName];
   return name ? checkLinkName(endpointOptionNames.interfaceName, name) : undefined;
 }
 
 /** `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6…`, Docker's form. @throws invalid */
-export function chosenSysctls(
-  driverOpts: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
+export function chosenSysctls(driverOpts: DriverOptions): DriverOptions {
   const text = driverOpts[endpointOptionNames.sysctls];
   if (!text) return {};
   return Object.fromEntries(text.split(",").map(readSysctl));

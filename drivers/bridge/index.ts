@@ -12,18 +12,26 @@ import type {
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
-import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
+import { derivedMac, formatAddress, type Mac, type Prefix, randomMac } from "../../src/netip/index.ts";
 import { allDone } from "../../src/util/all-done.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
+import { releaseAdopted } from "./adopted.ts";
 import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
-import { chosenName, chosenSysctls, makePort, portName } from "./endpoint-link.ts";
+import { chosenName, chosenSysctls, isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
 import { createForwarding } from "./forwarding.ts";
 import { joinResponse } from "./join-response.ts";
 import { LinkRemoval } from "./link-removal.ts";
-import { type BridgeConfig, readBridgeConfig, skippedGateways } from "./options.ts";
+import { followUplink } from "./mtu.ts";
+import {
+  type BridgeConfig,
+  checkEndpointOptions,
+  linkName,
+  readBridgeConfig,
+  skippedGateways,
+} from "./options.ts";
 import { publishPorts } from "./publish.ts";
 import { bridgeRule } from "./rules.ts";
 
@@ -37,6 +45,8 @@ interface BridgeNetwork {
 interface BridgeEndpoint {
   readonly interface: EndpointInterface;
   readonly driverOpts: Readonly<Record<string, string>>;
+  /** Name of the bridge's end of its link. */
+  readonly port: string;
   joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
   /** Closes its published ports. */
   ports?: Undo;
@@ -63,13 +73,13 @@ class BridgeDriver implements NetworkDriver {
   }
 
   async checkGateway({ generic }: Parameters<NonNullable<NetworkDriver["checkGateway"]>>[0]) {
-    return skippedGateways(generic);
+    return { ...skippedGateways(generic), present: await this.#presentAddresses(generic) };
   }
 
   async createNetwork(request: CreateNetworkRequest): Promise<void> {
     if (this.#networks.has(request.networkId)) return;
     const config = readBridgeConfig(request);
-    if (config.ipv6 && !this.#host.settings.ipv6)
+    if (config.ipv6.length > 0 && !this.#host.settings.ipv6)
       throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
     this.#claims.add(config);
     const network: BridgeNetwork = { config, endpoints: new Map() };
@@ -78,12 +88,13 @@ class BridgeDriver implements NetworkDriver {
     undo.defer("forget network", () => this.#forget(config.networkId));
     undo.defer("remove rules of network", () => this.#host.firewall.set(config.networkId, []));
     undo.defer("delete bridge", () => network.link?.isOurs && this.#removal.remove(config.link));
+    undo.defer("give bridge back", () => releaseAdopted(this.#host, config.networkId));
     await this.#removal.freed(config.link);
     await allDone([
       this.#makeLink(network),
       this.#host.firewall.set(config.networkId, [bridgeRule(config)]),
-      config.ipv4 && !config.internal ? this.#enableForwarding(4) : undefined,
-      config.ipv6 && !config.internal ? this.#enableForwarding(6) : undefined,
+      config.ipv4.length > 0 && !config.internal ? this.#enableForwarding(4) : undefined,
+      config.ipv6.length > 0 && !config.internal ? this.#enableForwarding(6) : undefined,
     ]);
     undo.forget();
   }
@@ -95,6 +106,7 @@ class BridgeDriver implements NetworkDriver {
     await Promise.all([...network.endpoints.values()].map(({ ports }) => ports?.dispose()));
     // addresses and routes go at once, so that the subnet is free with the answer; the device follows
     if (network.link?.isOurs) await this.#emptyLink(network.link);
+    await releaseAdopted(this.#host, networkId);
     await this.#host.firewall.set(networkId, []);
   }
 
@@ -103,13 +115,15 @@ class BridgeDriver implements NetworkDriver {
     const known = endpoints.get(request.endpointId);
     if (known) return known.interface;
     const { driverOpts, macAddress } = request.options;
+    checkEndpointOptions(driverOpts);
     chosenName(driverOpts);
     chosenSysctls(driverOpts);
+    const port = portName(request.endpointId, driverOpts);
     const interface_ = {
       ...request.interface,
       macAddress: request.interface.macAddress ?? macAddress ?? this.#macFor(request),
     };
-    endpoints.set(request.endpointId, { interface: interface_, driverOpts });
+    endpoints.set(request.endpointId, { interface: interface_, driverOpts, port });
     return interface_;
   }
 
@@ -123,7 +137,10 @@ class BridgeDriver implements NetworkDriver {
     const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
     this.#networks.get(networkId)?.endpoints.delete(endpointId);
     await endpoint?.ports?.dispose();
-    await this.#removal.remove(portName(endpointId), { lazy: sandboxIsGone === true });
+    const port = endpoint?.port ?? portName(endpointId);
+    // a name that the user chose may be another's link
+    if (port !== portName(endpointId) && !(await isPortOf(this.#host, { endpointId, port }))) return;
+    await this.#removal.remove(port, { lazy: sandboxIsGone === true });
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -131,17 +148,19 @@ class BridgeDriver implements NetworkDriver {
     if (endpoint.joined?.sandboxKey === request.sandboxKey) return endpoint.joined.response;
     if (endpoint.joined)
       throw forbidden(`endpoint ${shortId(request.endpointId)} has joined another sandbox already`);
-    const { config, link } = network;
-    if (!link) throw conflict(`network ${config.networkName} is not ready`);
+    const { config } = network;
+    if (!network.link) throw conflict(`network ${config.networkName} is not ready`);
     const name = chosenName(endpoint.driverOpts);
     const isSuggested = name === undefined && config.interfacePrefix === "eth";
     // under a prefix of its own the controller picks the number: only it knows which are free
     const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
     const mac = endpoint.interface.macAddress;
-    const indexInSandbox = await makePort(this.#host, request, { config, bridge: link, mac, name: srcName });
+    const spec = { config, mac, port: endpoint.port, name: srcName };
+    const indexInSandbox = await this.#makePort(network, request, spec);
     const response = joinResponse({
       indexInSandbox,
       config,
+      interface: endpoint.interface,
       driverOpts: endpoint.driverOpts,
       srcName,
       name: name ?? (isSuggested ? srcName : undefined),
@@ -186,6 +205,12 @@ class BridgeDriver implements NetworkDriver {
     for (const { name, alias } of orphans)
       this.#host.log.info({ link: name, alias }, "removing a link that a crash left behind");
     await Promise.all(orphans.map(({ name }) => this.#removal.remove(name)));
+    const adopters = [...this.#host.records.entries()].map(([id]) => id).filter((id) => !networkIds.has(id));
+    for (const id of adopters) await releaseAdopted(this.#host, id);
+  }
+
+  followUplink() {
+    return followUplink(this.#host, this.#networks.values());
   }
 
   settle(): Promise<void> {
@@ -200,10 +225,48 @@ class BridgeDriver implements NetworkDriver {
     network.link = await makeBridge(this.#host, network.config);
   }
 
+  /** Somebody may have deleted our bridge: it is made again, with the ports that it had. */
+  async #makePort(
+    network: BridgeNetwork,
+    request: JoinRequest,
+    spec: Omit<PortSpec, "bridge">,
+  ): Promise<number> {
+    const make = async (bridge: BridgeLink) => await makePort(this.#host, request, { ...spec, bridge });
+    const before = network.link;
+    if (!before) throw conflict(`network ${network.config.networkName} is not ready`);
+    try {
+      return await make(before);
+    } catch (error) {
+      const isThere = (await this.#host.netlink.link(before.name))?.index === before.index;
+      if (isThere) throw error;
+      this.#host.log.warn({ link: before.name }, "a bridge was removed by somebody else: making it again");
+      await this.#makeLink(network);
+      await this.#reattach(network);
+      return await make(network.link ?? before);
+    }
+  }
+
+  async #reattach({ link, endpoints }: BridgeNetwork): Promise<void> {
+    const { setLink, unless } = this.#host.link;
+    const joined = [...endpoints.values()].filter((endpoint) => endpoint.joined);
+    const requests = joined.map(({ port }) => setLink(port, { master: link?.index ?? null, up: true }));
+    // the port of a container that ends at this moment
+    if (requests.length > 0) await unless(["ENODEV"], this.#host.netlink.send(...requests));
+  }
+
+  /** What the host has on a bridge that somebody else made. */
+  async #presentAddresses(generic: Readonly<Record<string, string>>): Promise<Prefix[]> {
+    const name = linkName(generic);
+    const link = name === undefined ? undefined : await this.#host.netlink.link(name);
+    if (link?.kind !== "bridge" || markedId(link.alias) !== undefined) return [];
+    return (await this.#host.netlink.addresses({ link: link.index })).map(({ prefix }) => prefix);
+  }
+
   async #emptyLink({ name, index }: BridgeLink): Promise<void> {
     const { deleteAddress, setLink, unless } = this.#host.link;
     const gone = ["ENODEV", "EADDRNOTAVAIL"];
-    const addresses = await this.#host.netlink.addresses({ link: index });
+    // somebody may have deleted it before us
+    const addresses = (await unless(["ENODEV"], this.#host.netlink.addresses({ link: index }))) ?? [];
     const requests = addresses.map(({ prefix }) => deleteAddress({ link: index, prefix }));
     await unless(gone, this.#host.netlink.send(...requests, setLink(index, { alias: "tsdocker:deleted" })));
     this.#removal.remove(name, { lazy: true }).catch((error: unknown) => {

@@ -1,6 +1,13 @@
 // What the controller is told of a link that has joined: name, gateways, sysctls.
 
-import type { EndpointOptions, JoinResponse } from "../../src/driverapi/index.ts";
+import type {
+  EndpointInterface,
+  EndpointOptions,
+  JoinResponse,
+  PoolData,
+  StaticRoute,
+} from "../../src/driverapi/index.ts";
+import { type Prefix, prefixContains } from "../../src/netip/index.ts";
 import { chosenSysctls } from "./endpoint-link.ts";
 import { type BridgeConfig, gatewayOf } from "./options.ts";
 
@@ -8,18 +15,22 @@ import { type BridgeConfig, gatewayOf } from "./options.ts";
 export function joinResponse({
   indexInSandbox,
   config,
+  interface: own,
   driverOpts,
   srcName,
   name,
 }: {
   readonly indexInSandbox: number;
   readonly config: BridgeConfig;
+  readonly interface: EndpointInterface;
   readonly driverOpts: EndpointOptions["driverOpts"];
   readonly srcName: string;
   readonly name: string | undefined;
 }): JoinResponse {
-  const gateway = config.internal ? undefined : gatewayOf(config.ipv4, "DefaultGatewayIPv4");
-  const gatewayIpv6 = config.internal ? undefined : gatewayOf(config.ipv6, "DefaultGatewayIPv6");
+  const gateway = config.internal ? undefined : gatewayOf(config.ipv4, own.address, "DefaultGatewayIPv4");
+  const gatewayIpv6 = config.internal
+    ? undefined
+    : gatewayOf(config.ipv6, own.addressIpv6, "DefaultGatewayIPv6");
   return {
     link: {
       srcName,
@@ -29,8 +40,16 @@ export function joinResponse({
     },
     ...(gateway && { gateway: gateway.address }),
     ...(gatewayIpv6 && { gatewayIpv6: gatewayIpv6.address }),
-    staticRoutes: [],
+    staticRoutes: [...otherSubnets(config.ipv4, own.address), ...otherSubnets(config.ipv6, own.addressIpv6)],
     disableGatewayService: false,
     sysctls: chosenSysctls(driverOpts),
   };
+}
+
+/** The network's other subnets are on the same bridge: neighbours, not something behind the gateway. */
+function otherSubnets(pools: readonly PoolData[], own: Prefix | undefined): StaticRoute[] {
+  if (!own) return [];
+  return pools
+    .filter(({ pool }) => !prefixContains(pool, own.address))
+    .map(({ pool }) => ({ destination: pool }));
 }

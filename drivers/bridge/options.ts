@@ -1,8 +1,14 @@
 // What a user can say of a bridge network, read once from `-o key=value` into a value.
 
 import type { CreateNetworkRequest, GatewayMode, PoolData } from "../../src/driverapi/index.ts";
-import { type Address, formatAddress, type Prefix, parseAddress } from "../../src/netip/index.ts";
-import { forbidden, invalid } from "../../src/util/errors.ts";
+import {
+  type Address,
+  formatAddress,
+  type Prefix,
+  parseAddress,
+  prefixContains,
+} from "../../src/netip/index.ts";
+import { invalid } from "../../src/util/errors.ts";
 
 /** A bridge network as the user wants it. */
 export interface BridgeConfig {
@@ -28,8 +34,9 @@ export interface BridgeConfig {
   /** Source address of packets that leave, instead of the outgoing link's. */
   readonly sourceIpv4: Address | undefined;
   readonly sourceIpv6: Address | undefined;
-  readonly ipv4: PoolData | undefined;
-  readonly ipv6: PoolData | undefined;
+  /** Subnets in the order of the request; empty for a family that is off. */
+  readonly ipv4: readonly PoolData[];
+  readonly ipv6: readonly PoolData[];
 }
 
 export const optionNames = {
@@ -52,9 +59,12 @@ export const optionNames = {
 export const endpointOptionNames = {
   interfaceName: "com.docker.network.endpoint.ifname",
   sysctls: "com.docker.network.endpoint.sysctls",
+  /** Name of the host's end of the veth pair. */
+  hostInterfaceName: "tsdocker.host_interface_name",
 } as const;
 
 const known: ReadonlySet<string> = new Set(Object.values(optionNames));
+const knownOfEndpoints: ReadonlySet<string> = new Set(Object.values(endpointOptionNames));
 
 type Generic = Readonly<Record<string, string>>;
 
@@ -63,8 +73,6 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
   const { networkId, networkName, options, ipv4Data, ipv6Data } = request;
   const { generic } = options;
   checkKnown(generic);
-  if (ipv4Data.length > 1 || ipv6Data.length > 1)
-    throw forbidden("bridge driver does not support multiple subnets");
   const config: BridgeConfig = {
     networkId,
     networkName,
@@ -80,13 +88,15 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
     interfacePrefix: readInterfacePrefix(generic),
     modeIpv4: readMode(generic, optionNames.modeIpv4),
     modeIpv6: readMode(generic, optionNames.modeIpv6),
-    trustedLinks: (generic[optionNames.trustedLinks] ?? "").split(":").filter((name) => name !== ""),
+    trustedLinks: readLinkNames(generic, optionNames.trustedLinks),
     sourceIpv4: readAddress(generic, optionNames.sourceIpv4, 4),
     sourceIpv6: readAddress(generic, optionNames.sourceIpv6, 6),
-    ipv4: options.enableIpv4 ? ipv4Data[0] : undefined,
-    ipv6: options.enableIpv6 ? ipv6Data[0] : undefined,
+    ipv4: options.enableIpv4 ? ipv4Data : [],
+    ipv6: options.enableIpv6 ? ipv6Data : [],
   };
   checkModes(config);
+  checkSources(config);
+  checkMtu(config);
   return config;
 }
 
@@ -98,10 +108,32 @@ export function skippedGateways(generic: Generic): { skipIpv4: boolean; skipIpv6
   };
 }
 
-/** What containers use as their gateway: the one named as auxiliary address, or the bridge itself. */
-export function gatewayOf(pool: PoolData | undefined, auxName: string): Prefix | undefined {
+/**
+ * What a container with this address uses as its gateway: in its subnet, the one named as auxiliary address, or the
+ * bridge itself.
+ */
+export function gatewayOf(
+  pools: readonly PoolData[],
+  own: Prefix | undefined,
+  auxName: string,
+): Prefix | undefined {
+  const pool = pools.find(({ pool }) => own && prefixContains(pool, own.address));
   return pool?.auxAddresses[auxName] ?? pool?.gateway;
 }
+
+/** @throws invalid for an endpoint option of this driver's that does not exist */
+export function checkEndpointOptions(driverOpts: Generic): void {
+  for (const key of Object.keys(driverOpts)) {
+    const isOurs = key.startsWith("com.docker.network.endpoint.") || key.startsWith("tsdocker.");
+    if (isOurs && !knownOfEndpoints.has(key))
+      throw invalid(`unknown option ${key} for an endpoint of driver bridge`);
+  }
+}
+
+/** RFC 8200 5. */
+export const leastIpv6Mtu = 1280;
+/** The most that a bridge and a veth take (ETH_MAX_MTU). */
+export const largestMtu = 65535;
 
 const linkNamePattern = /^[^\s/:]{1,15}$/;
 
@@ -121,7 +153,8 @@ function checkKnown(generic: Generic): void {
   }
 }
 
-function linkName(generic: Generic): string | undefined {
+/** The bridge device that the user names. @throws invalid */
+export function linkName(generic: Generic): string | undefined {
   const name = generic[optionNames.link];
   return name ? checkLinkName(optionNames.link, name) : undefined;
 }
@@ -160,7 +193,7 @@ function readMtu(generic: Generic): number | undefined {
   const text = generic[optionNames.mtu];
   if (text === undefined || text === "") return undefined;
   const mtu = /^[0-9]{1,5}$/.test(text) ? Number(text) : -1;
-  if (mtu !== 0 && (mtu < 68 || mtu > 65535))
+  if (mtu !== 0 && (mtu < 68 || mtu > largestMtu))
     throw invalid(`invalid value for ${optionNames.mtu}: ${JSON.stringify(text)} is not an MTU (68-65535)`);
   return mtu === 0 ? undefined : mtu;
 }
@@ -181,19 +214,37 @@ function readMode(generic: Generic, option: string): GatewayMode {
   }
 }
 
-function checkModes({
-  internal,
-  modeIpv4,
-  modeIpv6,
-  sourceIpv4,
-  sourceIpv6,
-  masquerade,
-}: BridgeConfig): void {
+function readLinkNames(generic: Generic, option: string): string[] {
+  const names = (generic[option] ?? "").split(":").filter((name) => name !== "");
+  // it need not be there yet: a VPN's comes and goes, and the rule is by name
+  return names.map((name) => checkLinkName(option, name));
+}
+
+function checkModes({ internal, modeIpv4, modeIpv6 }: BridgeConfig): void {
   if (!internal && (modeIpv4 === "isolated" || modeIpv6 === "isolated"))
     throw invalid("gateway mode 'isolated' can only be used for an internal network");
-  const source = sourceIpv4 ?? sourceIpv6;
-  if (source && !masquerade)
+}
+
+/** A source address is for translated packets. A family that is off may have one: defaults are given for all networks. */
+function checkSources(config: BridgeConfig): void {
+  const { masquerade } = config;
+  const families = [
+    { on: config.ipv4.length > 0, source: config.sourceIpv4, mode: config.modeIpv4, option: "sourceIpv4" },
+    { on: config.ipv6.length > 0, source: config.sourceIpv6, mode: config.modeIpv6, option: "sourceIpv6" },
+  ] as const;
+  for (const { on, source, mode, option } of families) {
+    if (!on || !source) continue;
+    const text = `${optionNames[option]}=${formatAddress(source)}`;
+    if (!masquerade) throw invalid(`${text} needs ${optionNames.masquerade}, which is off for this network`);
+    if (mode === "routed")
+      throw invalid(`${text} contradicts gateway mode 'routed', which translates nothing`);
+  }
+}
+
+/** RFC 8200 5: a link that carries IPv6 carries 1280 bytes; the kernel turns IPv6 off on one that cannot. */
+function checkMtu({ mtu, ipv6 }: BridgeConfig): void {
+  if (ipv6.length > 0 && mtu !== undefined && mtu < leastIpv6Mtu)
     throw invalid(
-      `a source address (${formatAddress(source)}) needs ${optionNames.masquerade}, which is off for this network`,
+      `invalid value for ${optionNames.mtu}: "${mtu}" is too small for IPv6, which needs ${leastIpv6Mtu}`,
     );
 }

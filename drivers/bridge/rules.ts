@@ -17,7 +17,7 @@ export interface Mapping extends PublishedPort {
 
 /** Isolation, masquerade and gateway modes of one network. */
 export function bridgeRule(config: BridgeConfig): BridgeRule {
-  const pools = [config.ipv4, config.ipv6].filter((pool) => pool !== undefined);
+  const pools = [...config.ipv4, ...config.ipv6];
   const source = (mode: BridgeConfig["modeIpv4"], address: Address | undefined) => {
     if (!config.masquerade || config.internal || mode === "routed" || mode === "isolated") return "keep";
     return address ?? "masquerade";

@@ -1,7 +1,7 @@
 // NetworkDriver: Docker's remote-plugin protocol, typed, plus optional richer answers. Drivers return values; they never
 // call the controller back and never see its objects. Requests are the driver's to read and nobody's to change.
 
-import type { Address } from "../netip/index.ts";
+import type { Address, Prefix } from "../netip/index.ts";
 import type {
   EndpointInterface,
   EndpointOptions,
@@ -72,12 +72,16 @@ export interface JoinResponse {
     readonly dstPrefix: string;
     readonly dstName?: string;
     readonly indexInSandbox?: number;
+    /** Nothing outside the sandbox takes the link along: the controller deletes it when the endpoint leaves. */
+    readonly deletedOnLeave?: boolean;
   };
   readonly gateway?: Address;
   readonly gatewayIpv6?: Address;
   readonly staticRoutes: readonly StaticRoute[];
   /** The endpoint needs no way out of the network besides its own. */
   readonly disableGatewayService: boolean;
+  /** The network leads outside although the endpoint has no gateway: names are forwarded all the same. */
+  readonly isExternal?: boolean;
   /** Sysctls of the link, `IFNAME` standing for its final name: `net.ipv6.conf.IFNAME.disable_ipv6`. */
   readonly sysctls?: Readonly<Record<string, string>>;
 }
@@ -104,8 +108,23 @@ export interface NetworkDriver {
   readonly name: string;
   readonly capabilities: Capabilities;
 
-  /** Which gateway addresses the network will not need, asked before IPAM. Absent: all are needed. */
-  checkGateway?(options: NetworkOptions): Promise<{ skipIpv4: boolean; skipIpv6: boolean }>;
+  /**
+   * The `tsdocker.` options of networks that it understands; the controller refuses those that neither of them does.
+   * Absent: it wants to see them all.
+   */
+  readonly networkOptions?: ReadonlySet<string>;
+
+  /**
+   * Which gateway addresses the network will not need, asked before IPAM, and whether it will have no way out whatever
+   * the user said (`internal`). Absent: all are needed. `present`: addresses that the host has on the network's device
+   * already: one of them becomes the gateway, and nobody gets the others.
+   */
+  checkGateway?(options: NetworkOptions): Promise<{
+    skipIpv4: boolean;
+    skipIpv6: boolean;
+    internal?: boolean;
+    present?: readonly Prefix[];
+  }>;
 
   createNetwork(request: CreateNetworkRequest): Promise<void>;
   deleteNetwork(request: { networkId: string }): Promise<void>;
@@ -125,6 +144,12 @@ export interface NetworkDriver {
    * none of these networks and endpoints. A crash left it behind.
    */
   sweep?(known: SweepRequest): Promise<void>;
+
+  /**
+   * The host's uplink may have another MTU (`host.settings.uplinkMtu` says which): brings the links of networks that
+   * follow it in line, and answers those where something changed, so that links in sandboxes follow too.
+   */
+  followUplink?(): Promise<readonly { readonly networkId: string; readonly mtu: number }[]>;
 
   /** Resolves when deletions that follow their answer are done. */
   settle?(): Promise<void>;
