@@ -6,6 +6,7 @@ import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
 import type { HostFiles } from "./etc-files.ts";
+import type { Memory } from "./memory.ts";
 import type { Netns, NetnsMaker } from "./netns.ts";
 import type { NetnsPool } from "./netns-pool.ts";
 import type { Networks } from "./networks.ts";
@@ -13,6 +14,7 @@ import type { Records } from "./records.ts";
 
 export interface ControllerParts {
   readonly records: Records;
+  readonly memory: Memory;
   readonly networks: Networks;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;

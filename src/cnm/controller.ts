@@ -14,6 +14,7 @@ import { deleteNetwork } from "./delete-network.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
+import { Memory } from "./memory.ts";
 import type { NetnsMaker } from "./netns.ts";
 import { NetnsPool } from "./netns-pool.ts";
 import type { Network } from "./network.ts";
@@ -72,6 +73,9 @@ export interface Controller {
   createSandbox(spec: SandboxSpec): Promise<Sandbox>;
   /** The sandbox of a container that runs. */
   sandbox(containerId: string): Sandbox | undefined;
+
+  /** The container is no more: nothing of it is remembered for a next start. */
+  forgetContainer(containerId: string): Promise<void>;
 
   /** A sandbox's resolver listens on other ports than before. */
   redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void>;
@@ -140,6 +144,12 @@ class NetworkController implements Controller {
     return this.#sandboxes.get(containerId);
   }
 
+  async forgetContainer(containerId: string): Promise<void> {
+    const { memory, records } = this.#parts;
+    if (!memory.hasAny({ containerId })) return;
+    await records.store.commit((transaction) => memory.forgetAll(transaction, { containerId }));
+  }
+
   async redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void> {
     const sandbox = this.#sandboxes.all().find(({ id }) => id === sandboxId);
     await sandbox?.redirectDns(ports);
@@ -175,8 +185,10 @@ function partsOf(options: ControllerOptions): ControllerParts {
   const files = options.hostFiles;
   const hostFiles = typeof files === "function" ? files : async () => files;
   const background = new Background(log);
+  const records = openRecords(options.store);
   return {
-    records: openRecords(options.store),
+    records,
+    memory: new Memory(records),
     networks: new Networks(),
     drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
     ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),

@@ -29,7 +29,10 @@ export async function removeNetwork(parts: ControllerParts, network: Network): P
     parts.log.warn({ network: network.name, ...reasonOf(error) }, "driver failed to delete network");
   }
   await releasePools(network.ipam, network.record.pools);
-  await parts.records.networks.delete(network.id);
+  await parts.records.store.commit((transaction) => {
+    transaction.delete(parts.records.networks, network.id);
+    parts.memory.forgetAll(transaction, { networkId: network.id });
+  });
 }
 
 function checkUnused(parts: ControllerParts, network: Network): void {

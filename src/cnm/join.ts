@@ -1,7 +1,7 @@
 // How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
 
 import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
-import type { Prefix } from "../netip/index.ts";
+import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
@@ -13,7 +13,7 @@ import { leaseAddress } from "./leases.ts";
 import { endpointNames } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import { driverOptions, type Network } from "./network.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { EndpointRecord, RememberedPlace } from "./records.ts";
 import type { EndpointSpec, SandboxSpec } from "./types.ts";
 
 /** The sandbox as an endpoint sees it while it joins. */
@@ -25,8 +25,10 @@ export interface JoinPlace {
   readonly netns: Netns | undefined;
   readonly hasIpv6: boolean;
   readonly freeIndex: number;
-  /** The lowest free name of a prefix: eth0, eth1… */
+  /** The name that the endpoint had before, or the lowest free one of a prefix: eth0, eth1… */
   readonly freeName: (prefix: string) => string;
+  /** What the container had on this network the last time. */
+  readonly remembered: RememberedPlace | undefined;
 }
 
 /** Gives a container a place on a network, up to a link that is up in its sandbox. On failure nothing is left. */
@@ -41,7 +43,8 @@ export async function joinNetwork(
   // listed from its first moment: a network with endpoints cannot be removed
   network.endpoints.set(endpoint.id, endpoint);
   undo.defer("forget endpoint", () => network.endpoints.delete(endpoint.id));
-  await leaseAddresses(endpoint, place, undo);
+  await leaseAddresses(parts, endpoint, { place, undo });
+  keepMac(endpoint, place.remembered);
   await createInDriver(endpoint, place, undo);
   undo.defer("leave sandbox", () => network.driver.leave(refOf(endpoint)));
   const response = await network.driver.join({
@@ -88,9 +91,10 @@ export async function leaseAddressesAgain(endpoint: Endpoint, undo: Undo): Promi
   if (!network.ipam.capabilities.requiresRequestReplay) return;
   const { address, addressIpv6 } = record.interface;
   const pools = {
-    ...(address && record.poolIpv4 && { poolIpv4: (await lease(endpoint, 4, address.address)).poolId }),
+    ...(address &&
+      record.poolIpv4 && { poolIpv4: (await lease(endpoint, 4, { preferred: address.address })).poolId }),
     ...(addressIpv6 &&
-      record.poolIpv6 && { poolIpv6: (await lease(endpoint, 6, addressIpv6.address)).poolId }),
+      record.poolIpv6 && { poolIpv6: (await lease(endpoint, 6, { preferred: addressIpv6.address })).poolId }),
   };
   endpoint.record = { ...record, ...pools };
 }
@@ -142,27 +146,57 @@ function draftRecord(
   };
 }
 
-async function leaseAddresses(endpoint: Endpoint, place: JoinPlace, undo: Undo): Promise<void> {
+/**
+ * The MAC of before, unless its address is another's now: drivers that derive the one from the other would give it to
+ * the new owner too.
+ */
+function keepMac(endpoint: Endpoint, remembered: RememberedPlace | undefined): void {
+  const { record } = endpoint;
+  const { address, addressIpv6, macAddress } = record.interface;
+  const isKept =
+    sameAddress(address?.address, remembered?.ipv4) && sameAddress(addressIpv6?.address, remembered?.ipv6);
+  if (macAddress || !remembered?.mac || !isKept) return;
+  endpoint.record = withInterface(record, { macAddress: remembered.mac }, {});
+}
+
+async function leaseAddresses(
+  { memory }: ControllerParts,
+  endpoint: Endpoint,
+  { place, undo }: { readonly place: JoinPlace; readonly undo: Undo },
+): Promise<void> {
   const { network } = endpoint;
   const { enableIpv4, enableIpv6 } = driverOptions(network.record);
   const { spec } = endpoint.record;
   // the null driver hands nothing out: the network driver finds addresses by itself, or there are none
   if (network.ipam.name === "null" || network.record.pools.length === 0) return;
   undo.defer("release addresses", () => releaseAddresses(endpoint));
+  const { ipv4, ipv6 } = place.remembered ?? {};
+  const isPromised = (address: Address) => memory.isAnothers(address, endpoint.record);
   if (enableIpv4) {
-    const { prefix, poolId } = await lease(endpoint, 4, spec.ipv4);
+    const wish = { preferred: spec.ipv4, wish: ipv4, isPromised };
+    const { prefix, poolId } = await lease(endpoint, 4, wish);
     endpoint.record = withInterface(endpoint.record, { address: prefix }, { poolIpv4: poolId });
   }
   if (enableIpv6 && place.hasIpv6) {
-    const { prefix, poolId } = await lease(endpoint, 6, spec.ipv6);
+    const wish = { preferred: spec.ipv6, wish: ipv6, isPromised };
+    const { prefix, poolId } = await lease(endpoint, 6, wish);
     endpoint.record = withInterface(endpoint.record, { addressIpv6: prefix }, { poolIpv6: poolId });
   }
 }
 
-function lease({ network, record }: Endpoint, family: 4 | 6, preferred: Prefix["address"] | undefined) {
+interface AddressWish {
+  readonly preferred: Address | undefined;
+  readonly wish?: Address | undefined;
+  readonly isPromised?: (address: Address) => boolean;
+}
+
+function lease({ network, record }: Endpoint, family: Family, asked: AddressWish) {
+  const { preferred, wish, isPromised } = asked;
   return leaseAddress(network.ipam, network.record.pools, {
     family,
     ...(preferred && { preferred }),
+    ...(wish && { wish }),
+    ...(isPromised && { isPromised }),
     containerName: record.containerName,
     ...(record.spec.mac && { mac: record.spec.mac }),
     network,

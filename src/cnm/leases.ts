@@ -76,7 +76,12 @@ export async function releasePools(ipam: IpamDriver, pools: readonly PoolRecord[
 
 export interface AddressLeaseRequest {
   readonly family: Family;
+  /** This one or none. */
   readonly preferred?: Address;
+  /** This one if nobody has it. */
+  readonly wish?: Address;
+  /** Whether somebody will ask for an address: then it is taken only where no other is left. */
+  readonly isPromised?: (address: Address) => boolean;
   readonly containerName: string;
   readonly mac?: Mac;
   /** For messages. */
@@ -93,23 +98,79 @@ export async function leaseAddress(
   const candidates = pools.filter((pool) => pool.family === family && (!preferred || holds(pool, preferred)));
   if (preferred && candidates.length === 0)
     throw invalid(`no configured subnet contains IP address ${formatAddress(preferred)}`);
+  const kept = preferred ? undefined : await leaseWish(ipam, candidates, request);
+  const free = kept ?? (preferred ? undefined : await leaseUnpromised(ipam, candidates, request));
+  if (free) return free;
   for (const { poolId } of candidates) {
-    try {
-      const prefix = await ipam.requestAddress({
-        poolId,
-        purpose: "endpoint",
-        endpointName: request.containerName,
-        ...(preferred && { address: preferred }),
-        ...(request.mac && { macAddress: request.mac }),
-      });
-      return { prefix, poolId };
-    } catch (error) {
-      if (errorKind(error) !== "unavailable") throw error;
-    }
+    const prefix = await unlessExhausted(ask(ipam, { poolId, address: preferred }, request));
+    if (prefix) return { prefix, poolId };
   }
   throw unavailable(
     `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
   );
+}
+
+function ask(
+  ipam: IpamDriver,
+  { poolId, address }: { readonly poolId: string; readonly address?: Address | undefined },
+  { containerName, mac }: AddressLeaseRequest,
+): Promise<Prefix> {
+  return ipam.requestAddress({
+    poolId,
+    purpose: "endpoint",
+    endpointName: containerName,
+    ...(address && { address }),
+    ...(mac && { macAddress: mac }),
+  });
+}
+
+async function unlessExhausted(asked: Promise<Prefix>): Promise<Prefix | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (errorKind(error) !== "unavailable") throw error;
+    return undefined;
+  }
+}
+
+type AddressLease = { readonly prefix: Prefix; readonly poolId: string };
+
+async function leaseWish(
+  ipam: IpamDriver,
+  pools: readonly PoolRecord[],
+  request: AddressLeaseRequest,
+): Promise<AddressLease | undefined> {
+  const { wish } = request;
+  const pool = wish && pools.find((candidate) => holds(candidate, wish));
+  if (!pool) return undefined;
+  try {
+    return { prefix: await ask(ipam, { poolId: pool.poolId, address: wish }, request), poolId: pool.poolId };
+  } catch (error) {
+    // somebody needed it, or the pool gives it to nobody
+    if (!["forbidden", "conflict", "invalid", "unavailable"].includes(errorKind(error))) throw error;
+    return undefined;
+  }
+}
+
+/** Drivers that forget their leases at a start begin anew with the lowest, which containers that are stopped may have had. */
+async function leaseUnpromised(
+  ipam: IpamDriver,
+  pools: readonly PoolRecord[],
+  request: AddressLeaseRequest,
+): Promise<AddressLease | undefined> {
+  const { isPromised } = request;
+  if (!isPromised || !ipam.capabilities.requiresRequestReplay) return undefined;
+  for (const { poolId } of pools) {
+    // held until another is found, so that the next answer differs
+    await using setAside = new Undo();
+    for (;;) {
+      const prefix = await unlessExhausted(ask(ipam, { poolId }, request));
+      if (!prefix) break;
+      if (!isPromised(prefix.address)) return { prefix, poolId };
+      setAside.defer("release address", () => ipam.releaseAddress(poolId, prefix.address));
+    }
+  }
+  return undefined;
 }
 
 async function leasePool(

@@ -2,7 +2,7 @@
 // and an endpoint's its addresses: nothing else remembers a lease.
 
 import type { EndpointInterface, PoolData, PublishedPort } from "../driverapi/index.ts";
-import type { Address, Family, Prefix } from "../netip/index.ts";
+import type { Address, Family, Mac, Prefix } from "../netip/index.ts";
 import type { Collection, Store } from "../store/index.ts";
 import type { Stored } from "./stored.ts";
 import type { EndpointSpec, NetworkSpec, SandboxSpec } from "./types.ts";
@@ -61,11 +61,22 @@ export interface SandboxRecord {
   readonly spec: SandboxSpec;
 }
 
+/** What a container had on a network the last time; see memory.ts. */
+export interface RememberedPlace {
+  readonly containerId: string;
+  readonly networkId: string;
+  readonly ipv4?: Address;
+  readonly ipv6?: Address;
+  readonly mac?: Mac;
+  readonly interfaceName?: string;
+}
+
 export interface Records {
   readonly store: Store;
   readonly networks: Collection<Stored<NetworkRecord>>;
   readonly endpoints: Collection<Stored<EndpointRecord>>;
   readonly sandboxes: Collection<Stored<SandboxRecord>>;
+  readonly places: Collection<Stored<RememberedPlace>>;
 }
 
 /** The model's collections in the daemon's store. */
@@ -75,6 +86,7 @@ export function openRecords(store: Store): Records {
     networks: store.collection("networks"),
     endpoints: store.collection("endpoints"),
     sandboxes: store.collection("sandboxes"),
+    places: store.collection("places"),
   };
 }
 

@@ -42,6 +42,8 @@ export class Sandbox {
   #spec: SandboxSpec;
   #endpoints: Endpoint[] = [];
   #nextIndex = 2; // 1 is lo
+  /** Networks that are joined next: their interfaces keep their names. */
+  #awaited: readonly string[] = [];
   #deleted: Promise<void> | undefined;
 
   constructor(
@@ -80,7 +82,9 @@ export class Sandbox {
 
   /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
   async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
+    this.#awaited = specs.map(({ network }) => this.#parts.networks.find(network).id);
     for (const spec of specs) await this.#join(spec);
+    this.#awaited = [];
     await this.#settle();
   }
 
@@ -171,6 +175,7 @@ export class Sandbox {
     const others = this.#endpoints.map((own) => own.network);
     checkMixture(network, { sandbox: this.#spec, others });
     checkEndpoint(network, spec);
+    const remembered = this.#parts.memory.of(this.containerId, network.id);
     const endpoint = await joinNetwork(this.#parts, network, {
       spec,
       place: {
@@ -180,7 +185,8 @@ export class Sandbox {
         netns: this.#netns,
         hasIpv6: this.#hasIpv6,
         freeIndex: this.#nextIndex,
-        freeName: (prefix) => this.#freeName(prefix),
+        freeName: (prefix) => this.#freeName(prefix, remembered?.interfaceName),
+        remembered,
       },
     });
     this.#nextIndex = Math.max(this.#nextIndex, (endpoint.record.link?.index ?? 1) + 1);
@@ -188,8 +194,13 @@ export class Sandbox {
     return endpoint;
   }
 
-  #freeName(prefix: string): string {
+  /** The name of before, or the lowest that nobody has or had. */
+  #freeName(prefix: string, before: string | undefined): string {
     const taken = new Set(this.#endpoints.map(({ record }) => record.link?.name));
+    const isOfPrefix = before?.startsWith(prefix) && /^[0-9]+$/.test(before.slice(prefix.length));
+    if (before !== undefined && isOfPrefix && !taken.has(before)) return before;
+    for (const networkId of this.#awaited)
+      taken.add(this.#parts.memory.of(this.containerId, networkId)?.interfaceName);
     for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
   }
 
@@ -211,7 +222,10 @@ export class Sandbox {
     await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
     const { records } = this.#parts;
-    await records.store.commit((transaction) => transaction.delete(records.endpoints, endpoint.id));
+    await records.store.commit((transaction) => {
+      transaction.delete(records.endpoints, endpoint.id);
+      this.#parts.memory.forget(transaction, endpoint.record);
+    });
     await this.#settle();
   }
 
@@ -246,8 +260,10 @@ export class Sandbox {
     await records.store.commit((transaction) => {
       const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
       transaction.put(records.sandboxes, this.id, pack(record));
-      for (const endpoint of this.#endpoints)
+      for (const endpoint of this.#endpoints) {
         transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
+        this.#parts.memory.note(transaction, endpoint.record);
+      }
     });
   }
 

@@ -71,6 +71,7 @@ async function takeAway(context: EngineContext, container: Container, removal: R
   await Promise.all([
     context.containerd.snapshots.remove(container.id),
     context.runtime.forgetStreams(container.id),
+    context.controller.forgetContainer(container.id),
     rm(containerFolder(context, container.id), { recursive: true, force: true }),
   ]);
   await context.registry.remove(container);

@@ -63,7 +63,7 @@ describe("a sandbox", () => {
       "bridge: publish 80",
       "set resolver",
       "sandbox: redirect dns",
-      "store 2",
+      "store 3",
     ]);
   });
 
