@@ -1,9 +1,8 @@
 // What a sandbox's resolver says to a question: an answer of our own, or that the question goes outside.
 
-import type { Answer } from "dns-packet";
-import { type Address, formatAddress } from "../netip/index.ts";
-import { type Query, rcodes } from "./query.ts";
-import type { ReplyContent } from "./reply.ts";
+import { type Address, addressBytes } from "../netip/index.ts";
+import { type Query, rcodes, recordTypes } from "./query.ts";
+import { type AnswerRecord, encodeName, type ReplyContent } from "./reply.ts";
 import { addressOfReverseName } from "./reverse.ts";
 import type { Zones } from "./zones.ts";
 
@@ -22,22 +21,21 @@ export type Decision =
   | { readonly kind: "reply"; readonly content: ReplyContent }
   | { readonly kind: "forward" };
 
-/** Seconds. Short, since a container that restarts may come back with another address. */
-export const ttlSeconds = 1;
-
 /**
  * Decides on a question. We own a name in all its types: what we have no record for is NODATA and is never asked
- * outside. A name of one label is never asked outside either. Where nothing may be asked outside the answer is
- * NXDOMAIN: musl takes only NOERROR and NXDOMAIN for an answer and waits ten seconds after REFUSED or SERVFAIL. It
- * bears no SOA, so that no cache keeps it (RFC 2308 §5): the name may be there a moment later.
+ * outside, nor is a service of it (`_http._tcp.c1`). A name of one label is never asked outside either. Where nothing
+ * may be asked outside the answer is NXDOMAIN: musl takes only NOERROR and NXDOMAIN for an answer and waits ten seconds
+ * after REFUSED or SERVFAIL.
  */
 export function decide(query: Query, view: View): Decision {
   if (query.edns && query.edns.version > 0) return reply({ rcode: rcodes.badVersion });
   const owned = ownedRecords(query, view);
-  if (owned) return reply({ rcode: rcodes.noError, authoritative: true, records: owned });
-  const isSingleLabel = query.name !== "" && !query.name.includes(".");
-  if (isSingleLabel || !view.forwards) return reply({ rcode: rcodes.nameError });
-  return { kind: "forward" };
+  if (owned) return ownAnswer(owned);
+  const service = serviceLabels(query, view);
+  if (service > 0) return noSuchName(service, true);
+  if (view.forwards && query.labels !== 1) return { kind: "forward" };
+  // a name above one that exists does exist, without records (RFC 8020 §2)
+  return isAboveOwned(query.name, view) ? ownAnswer([]) : noSuchName(query.labels, false);
 }
 
 /** Addresses behind a lower-case name in a view, as Docker's: `c1`, `c1.x1`, with dots in either part. */
@@ -59,10 +57,19 @@ function reply(content: ReplyContent): Decision {
   return { kind: "reply", content };
 }
 
+function ownAnswer(records: readonly AnswerRecord[]): Decision {
+  const { noError: rcode } = rcodes;
+  return reply({ rcode, authoritative: true, records, ...(records.length === 0 && { zoneAfter: 0 }) });
+}
+
+function noSuchName(zoneAfter: number, authoritative: boolean): Decision {
+  return reply({ rcode: rcodes.nameError, zoneAfter, authoritative });
+}
+
 /** The records we own for a question; empty is NODATA, undefined that the name is not ours. */
-function ownedRecords(query: Query, view: View): Answer[] | undefined {
+function ownedRecords(query: Query, view: View): AnswerRecord[] | undefined {
   const pointed = pointedName(query.name, view);
-  if (pointed !== undefined) return query.type === "PTR" ? [record(query, "PTR", pointed)] : [];
+  if (pointed !== undefined) return pointerRecord(query, pointed);
   const addresses = resolveName(query.name, view);
   return addresses && shuffled(addresses).flatMap((address) => addressRecord(query, address));
 }
@@ -77,14 +84,28 @@ function pointedName(name: string, view: View): string | undefined {
   return undefined;
 }
 
-function addressRecord(query: Query, address: Address): Answer[] {
-  const type = address.family === 4 ? "A" : "AAAA";
-  if (query.type !== type && query.type !== "ANY") return [];
-  return [record(query, type, formatAddress(address))];
+function pointerRecord({ type }: Query, pointed: string): AnswerRecord[] {
+  const data = type === recordTypes.ptr || type === recordTypes.any ? encodeName(pointed) : undefined;
+  return data ? [{ type: recordTypes.ptr, data }] : [];
 }
 
-function record(query: Query, type: "A" | "AAAA" | "PTR", data: string): Answer {
-  return { type, name: query.question.name, class: "IN", ttl: ttlSeconds, data };
+function addressRecord(query: Query, address: Address): AnswerRecord[] {
+  const type = address.family === 4 ? recordTypes.a : recordTypes.aaaa;
+  if (query.type !== type && query.type !== recordTypes.any) return [];
+  return [{ type, data: addressBytes(address) }];
+}
+
+/** How many labels with an underscore stand before a name that we own (RFC 2782); 0 when it is not ours. */
+function serviceLabels({ name }: Query, view: View): number {
+  let rest = name;
+  let count = 0;
+  for (; rest.startsWith("_") && rest.includes("."); count++) rest = rest.slice(rest.indexOf(".") + 1);
+  return count > 0 && resolveName(rest, view) ? count : 0;
+}
+
+function isAboveOwned(name: string, view: View): boolean {
+  if (Object.keys(view.privateNames).some((own) => own.endsWith(`.${name}`))) return true;
+  return view.networks.some((id) => view.zones.isAbove(id, name));
 }
 
 /** `a.b.c` is a.b.c on any network, a.b on network c, a on network b.c. */

@@ -1,6 +1,6 @@
 // Names and answers, without a socket: zones, messages, and the files that tell a container whom to ask.
 
-export { type Decision, decide, resolveName, ttlSeconds, type View } from "./answer.ts";
+export { type Decision, decide, resolveName, type View } from "./answer.ts";
 export {
   addHostsLines,
   buildHosts,
@@ -11,7 +11,15 @@ export {
 } from "./hosts.ts";
 export { editInPlace, writeGenerated } from "./mounted-file.ts";
 export { answersQuery, type Parsed, parseQuery, type Query, questionEnd, rcodes } from "./query.ts";
-export { encodeReply, type ReplyContent, refusal, relayReply, serverFailure, udpLimit } from "./reply.ts";
+export {
+  encodeReply,
+  type ReplyContent,
+  refusal,
+  relayReply,
+  serverFailure,
+  ttlSeconds,
+  udpLimit,
+} from "./reply.ts";
 export {
   type BuiltResolvConf,
   buildResolvConf,

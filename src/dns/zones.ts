@@ -1,6 +1,6 @@
 // Names and addresses of the endpoints, by network. Kept in memory, fed record by record.
 
-import { type Address, formatAddress } from "../netip/index.ts";
+import { type Address, formatAddress, sameAddress } from "../netip/index.ts";
 
 /** One endpoint's names on its network. */
 export interface ZoneRecord {
@@ -31,8 +31,10 @@ export class Zones {
     return this.#version;
   }
 
-  /** Sets or (undefined) removes the names of one endpoint. */
+  /** Sets or (undefined) removes the names of one endpoint; the same again changes nothing. */
   setRecord(endpointId: string, record: ZoneRecord | undefined): void {
+    const before = this.#records.get(endpointId);
+    if (before === record || (before && record && isSame(before, record))) return;
     this.#remove(endpointId);
     if (record) this.#add(endpointId, record);
     this.#version++;
@@ -64,6 +66,20 @@ export class Zones {
     return owner === undefined ? undefined : this.#records.get(owner)?.names[0];
   }
 
+  /** Whether a lower-case name stands above one that somebody bears on a network: `x1` above `c1.x1`, `b` above `a.b`. */
+  isAbove(networkId: string, name: string): boolean {
+    const zone = this.#zones.get(networkId);
+    if (!zone) return false;
+    const below = `.${name}`;
+    const network = `.${zone.name.toLowerCase()}`;
+    if (network.endsWith(below)) return true;
+    const inNetwork = below.endsWith(network) ? below.slice(0, -network.length) : undefined;
+    return [...zone.names.keys()].some(
+      (own) =>
+        own.endsWith(below) || (inNetwork !== undefined && inNetwork !== "" && own.endsWith(inNetwork)),
+    );
+  }
+
   #add(endpointId: string, record: ZoneRecord): void {
     const known = this.#zones.get(record.networkId);
     const zone = { names: new Map(), owners: new Map(), ...known, name: record.networkName };
@@ -90,4 +106,15 @@ export class Zones {
     }
     if (zone.names.size === 0 && zone.owners.size === 0) this.#zones.delete(record.networkId);
   }
+}
+
+function isSame(a: ZoneRecord, b: ZoneRecord): boolean {
+  const hasSameNames = a.names.length === b.names.length && a.names.every((name, at) => name === b.names[at]);
+  return (
+    hasSameNames &&
+    a.networkId === b.networkId &&
+    a.networkName === b.networkName &&
+    a.addresses.length === b.addresses.length &&
+    a.addresses.every((address, at) => sameAddress(address, b.addresses[at] ?? address))
+  );
 }

@@ -163,15 +163,6 @@ describe("names that are not ours", () => {
     expect(answer(".", closed, { type: "NS" })).toBe("NXDOMAIN");
     expect(answer("c1", closed)).toEqual(["192.0.2.1"]);
   });
-
-  test("the answer bears no SOA, so that nobody remembers it", () => {
-    const asked = query("nobody");
-    const decision = decide(asked, seen);
-    if (decision.kind !== "reply") throw new Error("not answered");
-    const decoded = packet.decode(encodeReply(asked, decision.content, "udp"));
-    expect(decoded.authorities).toEqual([]);
-    expect(decoded.flag_aa).toBe(false);
-  });
 });
 
 test("an EDNS version that we do not know is BADVERS", () => {

@@ -44,7 +44,12 @@ class Fake {
 
 const response = (rcode: number, data?: string) => {
   const answers = data ? [{ name: "www.example.com", type: "A" as const, ttl: 1, data }] : [];
-  return packet.encode({ type: "response", flags: rcode, questions: [asked.question], answers });
+  return packet.encode({
+    type: "response",
+    flags: rcode,
+    questions: [{ name: "www.example.com", type: "A" }],
+    answers,
+  });
 };
 const gives = (data: string, afterMs = 5) => new Fake({ afterMs, response: response(0, data) });
 const says = (rcode: number, afterMs = 5) => new Fake({ afterMs, response: response(rcode) });
