@@ -1,10 +1,23 @@
 // The firewall's vocabulary: what drivers want, as values. No table, chain or rule of any back end is named here.
 // A back end turns the sum of all owners' rules into kernel state (elements of maps and sets, mostly).
 
-import type { Address, Family, PortRange, Prefix, Protocol } from "../netip/index.ts";
+import type { Address, Family, Mac, PortRange, Prefix, Protocol } from "../netip/index.ts";
 
 /** How packets reach a bridge network's containers from outside it (Docker's gateway modes). */
 export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
+
+/**
+ * What containers of a network may reach of the host itself, at any of its addresses: everything, its published ports
+ * alone, or nothing. Answers to what the host asks them always pass.
+ */
+export type HostAccess = "all" | "ports" | "none";
+
+/**
+ * What a container may claim to be. `off`: anything. `owned`: anything that belongs to nobody else on its bridge, so that
+ * routers, virtual addresses and nested containers work; but it is never a router or a DHCP server to its neighbours.
+ * `strict`: what it is and nothing else.
+ */
+export type Antispoof = "off" | "owned" | "strict";
 
 /** One bridge network. Key: `link`. */
 export interface BridgeRule {
@@ -21,6 +34,43 @@ export interface BridgeRule {
   readonly gatewayMode: { readonly [F in Family]: GatewayMode };
   /** Host links from which container addresses may be reached directly although the mode is nat. */
   readonly trustedLinks: readonly string[];
+  /** Default: all. */
+  readonly hostAccess?: HostAccess;
+  /**
+   * Link group (IFLA_GROUP) that the bridge's ports wear and no other link: how a frame's bridge is told by its port.
+   * Needed to keep containers apart and for guards.
+   */
+  readonly portGroup?: number;
+  /** What the host is on the bridge, which no container may claim to be; absent: the host is not on it. */
+  readonly self?: { readonly mac: Mac; readonly addresses: readonly Address[] };
+}
+
+/** One port of a bridge, and what the container behind it is. Key: `port`. */
+export interface GuardRule {
+  readonly kind: "guard";
+  /** Bridge device. */
+  readonly link: string;
+  /** The host's end of the link: the port. */
+  readonly port: string;
+  /** The bridge's `portGroup`. */
+  readonly portGroup: number;
+  readonly mac: Mac;
+  /** The container's own; the IPv6 link-local address that the MAC makes is among them unsaid. */
+  readonly addresses: readonly Address[];
+  readonly antispoof: Antispoof;
+}
+
+/**
+ * Ports of the host itself that count as published: those that a process of the host (the forwarder) serves. Key: family,
+ * protocol, host address and ports.
+ */
+export interface OpenRule {
+  readonly kind: "open";
+  readonly protocol: Protocol;
+  readonly family: Family;
+  /** Undefined: every address of the host of that family. */
+  readonly hostAddress?: Address;
+  readonly hostPorts: PortRange;
 }
 
 /** Host port(s) that lead to a container. Key: family, protocol, host address and ports. */
@@ -48,7 +98,7 @@ export interface AllowRule {
   readonly targetPorts: PortRange;
 }
 
-export type Rule = BridgeRule | PublishRule | AllowRule;
+export type Rule = BridgeRule | GuardRule | PublishRule | OpenRule | AllowRule;
 
 /** What an owner's rules are compared by; two owners never hold the same key. */
 export type RuleKey = string;

@@ -1,6 +1,7 @@
 // Pure values: Ethernet (EUI-48) addresses.
 
 import { createHash, randomBytes } from "node:crypto";
+import { type Address, addressFromBytes } from "./address.ts";
 
 /** Six bytes as lower-case text, `02:42:ac:11:00:02`. Made only by `parseMac`, `macFromBytes` and `randomMac`. */
 export type Mac = string & { readonly __mac: never };
@@ -30,6 +31,14 @@ export function randomMac(): Mac {
 /** The same unicast, locally administered MAC for the same text; different ones, as good as surely, for different texts. */
 export function derivedMac(text: string): Mac {
   return localMac(createHash("sha256").update(text).digest().subarray(0, 6));
+}
+
+/** The IPv6 link-local address that an interface with this MAC gives itself (modified EUI-64, RFC 4291). */
+export function linkLocalOf(mac: Mac): Address {
+  const bytes = macBytes(mac);
+  const universal = (bytes[0] ?? 0) ^ 0x02;
+  const id = Uint8Array.of(universal, ...bytes.subarray(1, 3), 0xff, 0xfe, ...bytes.subarray(3));
+  return addressFromBytes(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, ...id));
 }
 
 function localMac(bytes: Uint8Array): Mac {

@@ -1,21 +1,43 @@
-// The chains that frames between two ports of one bridge pass.
+// The chains that frames inside a bridge pass: from a port on, and from one port to another.
 
-import { equals, type Field, field, inSet, type Statement, verdict } from "../../kernel/nftables/index.ts";
-import { addressFields, allowFrom, type ChainWithRules, rule } from "./matches.ts";
+import { field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
+import { guarding } from "./guard-chains.ts";
+import {
+  addressFields,
+  allowFrom,
+  type ChainWithRules,
+  icmp6,
+  isArpFrame,
+  isIcmp6Type,
+  isIpv4Frame,
+  isIpv6Frame,
+  rule,
+} from "./matches.ts";
 
-/** Frames inside a bridge whose containers are kept apart: address resolution passes, and what is allowed. */
-export const bridging = (bridgeOf: Field): readonly ChainWithRules[] => [
+/**
+ * Frames of other bridges meet one look-up where they come in and one where they go on. A bridge is told by the groups of
+ * its ports: its name only kernels with CONFIG_NFT_BRIDGE_META know here.
+ */
+export const bridging: readonly ChainWithRules[] = [
+  {
+    name: "enter",
+    hook: { type: "filter", at: "prerouting", priority: -300 },
+    rules: [rule("by the port a frame comes from", verdictBy([field.inLink], "guards"))],
+  },
+  ...guarding,
   {
     name: "forward",
     hook: { type: "filter", at: "forward", priority: -200 },
-    rules: [rule("", inSet([bridgeOf], "icc_off"), verdict({ goto: "isolate" }))],
+    rules: [rule("", inSet([field.inGroup, field.outGroup], "apart"), verdict({ goto: "isolate" }))],
   },
   {
     name: "isolate",
     rules: [
-      rule("", equals(field.etherType, Uint8Array.of(0x08, 0x06)), verdict("accept")),
-      ...neighbourDiscovery(),
-      ...allowFrom(etherType(0x0800), etherType(0x86dd)),
+      rule("", isArpFrame, verdict("accept")),
+      ...[icmp6.solicits, icmp6.advertises].map((type) =>
+        rule("", isIpv6Frame, isIcmp6Type(type), verdict("accept")),
+      ),
+      ...allowFrom(isIpv4Frame, isIpv6Frame),
       ...allowBack(),
       rule("containers are kept apart", verdict("drop")),
     ],
@@ -27,18 +49,7 @@ function allowBack() {
   return ([4, 6] as const).map((version) => {
     const { source, target } = addressFields[version];
     const flow = [target, source, field.protocol, field.sourcePort];
-    const when = etherType(version === 4 ? 0x0800 : 0x86dd);
+    const when = version === 4 ? isIpv4Frame : isIpv6Frame;
     return rule("", when, inSet(flow, `allow_from${version}`), verdict("accept"));
   });
-}
-
-function neighbourDiscovery() {
-  const isIcmp6 = [...etherType(0x86dd), ...equals(field.protocol, Uint8Array.of(58))];
-  return [135, 136].map((type) =>
-    rule("", isIcmp6, equals(field.icmpType, Uint8Array.of(type)), verdict("accept")),
-  );
-}
-
-function etherType(type: number): Statement {
-  return equals(field.etherType, Uint8Array.of(type >> 8, type & 0xff));
 }

@@ -3,6 +3,7 @@
 import {
   concatenate,
   type Element,
+  hostNumber,
   intervalElements,
   linkField,
   portField,
@@ -13,14 +14,17 @@ import {
   addressBytes,
   type Family,
   firstAddress,
+  isUnspecified,
   lastAddress,
+  linkLocalOf,
+  macBytes,
   type PortRange,
   type Prefix,
   type Protocol,
   protocolNumber,
 } from "../../netip/index.ts";
 import { hostAddressOf } from "../key.ts";
-import type { AllowRule, BridgeRule, PublishRule, Rule } from "../rules.ts";
+import type { AllowRule, BridgeRule, GuardRule, OpenRule, PublishRule, Rule } from "../rules.ts";
 import { familyField } from "./matches.ts";
 
 /** One thing in one set: an element, or the two that an interval of one field is. */
@@ -32,6 +36,8 @@ export interface Entry {
   /** What the key maps to, to compare by. */
   readonly value: string;
   readonly elements: readonly Element[];
+  /** Several rules may hold the element, each under an id of its own: it goes with the last of them. */
+  readonly isShared?: true;
 }
 
 /** The entries of a rule; with `families` only what concerns these. */
@@ -39,8 +45,12 @@ export function entriesOf(rule: Rule, families: readonly Family[]): Entry[] {
   switch (rule.kind) {
     case "bridge":
       return bridgeEntries(rule, families);
+    case "guard":
+      return guardEntries(rule, families);
     case "publish":
       return families.includes(rule.target.family) ? publishEntries(rule) : [];
+    case "open":
+      return families.includes(rule.family) ? openEntries(rule) : [];
     case "allow":
       return families.includes(rule.target.family) ? allowEntries(rule) : [];
   }
@@ -52,13 +62,72 @@ function bridgeEntries(rule: BridgeRule, families: readonly Family[]): Entry[] {
   return [
     single("main", "within", concatenate(link, link), within),
     single("main", "bridges", link),
-    ...(rule.icc ? [] : [single("bridge", "icc_off", link)]),
+    ...(rule.portGroup === undefined ? [] : groupEntries({ ...rule, portGroup: rule.portGroup }, families)),
+    ...hostAccessEntries(rule),
     ...rule.trustedLinks.map((from) => single("main", "trusted", concatenate(linkField(from), link))),
     ...families.flatMap((family) => judgement(rule, family)),
     ...rule.subnets
       .filter(({ address }) => families.includes(address.family))
       .flatMap((subnet) => subnetEntries(rule, subnet)),
   ];
+}
+
+type GroupedBridgeRule = BridgeRule & { readonly portGroup: number };
+
+function groupEntries(rule: GroupedBridgeRule, families: readonly Family[]): Entry[] {
+  const own = rule.self ? taken(rule.link, rule.portGroup, rule.self, families) : [];
+  return rule.icc ? own : [...keptApart(rule), ...own];
+}
+
+/** From one port of the bridge to another, also where one of them is somebody else's (which is in no group). */
+function keptApart({ portGroup }: GroupedBridgeRule): Entry[] {
+  const [ours, none] = [hostNumber(portGroup), hostNumber(0)];
+  const pairs = [concatenate(ours, ours), concatenate(ours, none), concatenate(none, ours)];
+  return pairs.map((pair) => single("bridge", "apart", pair));
+}
+
+function hostAccessEntries({ link, hostAccess = "all" }: BridgeRule): Entry[] {
+  const key = linkField(link);
+  if (hostAccess === "all") return [];
+  if (hostAccess === "ports") return [single("main", "host_access", key, { goto: "host_ports" })];
+  return [single("main", "host_access", key, { goto: "host_none" }), single("main", "host_closed", key)];
+}
+
+function guardEntries(rule: GuardRule, families: readonly Family[]): Entry[] {
+  const { port, portGroup, antispoof } = rule;
+  const claims = claimsOf(rule, families);
+  const mine = taken(port, portGroup, rule, families);
+  if (antispoof === "off") return mine;
+  const link = linkField(port);
+  return [
+    single("bridge", "guards", link, { goto: antispoof }),
+    ...claims.map(({ kind, value }) => single("bridge", `own${kind}`, concatenate(link, value))),
+    ...mine,
+  ];
+}
+
+/** What nobody else on the bridge may claim. Two containers may have been given one MAC. */
+function taken(holder: string, portGroup: number, who: Claimant, families: readonly Family[]): Entry[] {
+  return claimsOf(who, families).map(({ kind, value }) => {
+    const made = single("bridge", `taken${kind}`, concatenate(hostNumber(portGroup), value));
+    return { ...made, id: `${made.id} of ${holder}`, isShared: true };
+  });
+}
+
+type Claimant = Pick<GuardRule, "mac" | "addresses">;
+
+function claimsOf({ mac, addresses }: Claimant, families: readonly Family[]) {
+  const ips = families.includes(6) ? [...addresses, linkLocalOf(mac)] : addresses;
+  return [
+    { kind: "_macs", value: macBytes(mac) },
+    ...distinct(ips)
+      .filter(({ family }) => families.includes(family))
+      .map((address) => ({ kind: `${address.family}`, value: addressBytes(address) })),
+  ];
+}
+
+function distinct(addresses: readonly Address[]): Address[] {
+  return [...new Map(addresses.map((address) => [`${address.family} ${address.value}`, address])).values()];
 }
 
 /** Which chain judges what comes from the bridge and what goes to it. */
@@ -99,6 +168,12 @@ function publishEntries(rule: PublishRule): Entry[] {
   return ports(hostPorts).map((port) =>
     single("main", `ports${suffix}`, at(port), concatenate(to, portField(port + shift))),
   );
+}
+
+function openEntries({ family, protocol, hostAddress, hostPorts }: OpenRule): Entry[] {
+  const host = hostAddress && !isUnspecified(hostAddress) ? [hostAddress] : [];
+  const set = `open${family}${host.length > 0 ? "_at" : ""}`;
+  return ports(hostPorts).map((port) => single("main", set, portKey(host, protocol, port)));
 }
 
 function allowEntries({ from, target, protocol, targetPorts: { first, last } }: AllowRule): Entry[] {

@@ -1,7 +1,8 @@
 // The constant part of the nftables back end: tables, maps and sets, chains and rules. What users and drivers add are
 // elements, so the cost of a packet and of a change does not grow with networks, containers or ports.
 //
-// A packet through the host:  guard (raw) > enter (dnat) > forward > leave (snat);  from the host: depart (dnat) > leave.
+// A packet through the host:  guard (raw) > enter (dnat) > forward > leave (snat);  from the host: depart (dnat) > leave;
+// to the host:  guard > input.
 // Foreign traffic meets two map look-ups in `forward` and none of its packets is touched.
 
 import type { Request } from "../../kernel/index.ts";
@@ -10,13 +11,12 @@ import {
   addRule,
   addSet,
   addTable,
-  type Field,
-  field,
   type SetSpec,
   type Table,
 } from "../../kernel/nftables/index.ts";
 import { bridging } from "./bridge-chains.ts";
 import { forwarding } from "./forwarding.ts";
+import { hostAccess } from "./host-access.ts";
 import type { ChainWithRules } from "./matches.ts";
 import { bridgeSets, bridgeTable, mainSets, mainTable } from "./sets.ts";
 import { departing, translation } from "./translation.ts";
@@ -29,7 +29,7 @@ export interface LayoutOptions {
 
 /** Chains of the main table. */
 export function mainChains(options: LayoutOptions): readonly ChainWithRules[] {
-  return [...forwarding, ...translation, departing(options.loopbackNat)];
+  return [...forwarding, ...hostAccess, ...translation, departing(options.loopbackNat)];
 }
 
 /** Requests that make the main table's constant part; it must be empty. */
@@ -37,12 +37,9 @@ export function mainLayout(options: LayoutOptions): Request[] {
   return layout(mainTable, mainSets, mainChains(options));
 }
 
-/**
- * Requests that make the bridge table's constant part; it must be empty. `bridgeOf` says how a bridge is told by its
- * packets; another field than its name is for kernels that cannot, in tests.
- */
-export function bridgeLayout(bridgeOf: Field = field.inBridge): Request[] {
-  return layout(bridgeTable, bridgeSets, bridging(bridgeOf));
+/** Requests that make the bridge table's constant part; it must be empty. */
+export function bridgeLayout(): Request[] {
+  return layout(bridgeTable, bridgeSets, bridging);
 }
 
 function layout(table: Table, sets: readonly SetSpec[], chains: readonly ChainWithRules[]): Request[] {

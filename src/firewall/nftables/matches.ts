@@ -51,6 +51,24 @@ export const addressFields = {
 export const isFromLinkLocal6 = masked(field.ip6Source, linkLocalMask, linkLocal);
 export const isToLoopback6 = equals(field.ip6Target, loopback6);
 
+/** A frame of this EtherType, VLAN tag or not. */
+export function isFrame(type: number): Statement {
+  return equals(field.frameProtocol, Uint8Array.of(type >> 8, type & 0xff));
+}
+
+export const isArpFrame = isFrame(0x0806);
+export const isIpv4Frame = isFrame(0x0800);
+export const isIpv6Frame = isFrame(0x86dd);
+const isIcmp6 = equals(field.protocol, Uint8Array.of(58));
+
+/** ICMPv6 of a type; the family must be checked before. */
+export function isIcmp6Type(type: number): Statement {
+  return [...isIcmp6, ...equals(field.icmpType, Uint8Array.of(type))];
+}
+
+/** Types of ICMPv6 (RFC 4861). */
+export const icmp6 = { advertisesRouter: 134, solicits: 135, advertises: 136, redirects: 137 } as const;
+
 /** A flow that is let through from one address to another: `allow_from`. */
 export function allowFrom(when4: Statement, when6: Statement) {
   return ([4, 6] as const).map((version) => {

@@ -3,7 +3,7 @@
 import type { SetSpec, Table } from "../../kernel/nftables/index.ts";
 
 export const mainTable: Table = { family: "inet", name: "tsdocker" };
-/** Traffic inside a bridge never reaches the main table: this one exists while a bridge keeps its containers apart. */
+/** Traffic inside a bridge never reaches the main table: this one exists while there is a bridge of ours. */
 export const bridgeTable: Table = { family: "bridge", name: "tsdocker" };
 
 export const mainSets: readonly SetSpec[] = [
@@ -12,12 +12,21 @@ export const mainSets: readonly SetSpec[] = [
   { name: "within", key: ["ifname", "ifname"], data: "verdict" },
   { name: "trusted", key: ["ifname", "ifname"] },
   { name: "bridges", key: ["ifname"] },
+  { name: "host_access", key: ["ifname"], data: "verdict" },
+  { name: "host_closed", key: ["ifname"] },
   ...portSets(4),
   ...portSets(6),
 ];
 
 export const bridgeSets: readonly SetSpec[] = [
-  { name: "icc_off", key: ["ifname"] },
+  { name: "guards", key: ["ifname"], data: "verdict" },
+  { name: "own_macs", key: ["ifname", "ether_addr"] },
+  { name: "own4", key: ["ifname", "ipv4_addr"] },
+  { name: "own6", key: ["ifname", "ipv6_addr"] },
+  { name: "taken_macs", key: ["devgroup", "ether_addr"] },
+  { name: "taken4", key: ["devgroup", "ipv4_addr"] },
+  { name: "taken6", key: ["devgroup", "ipv6_addr"] },
+  { name: "apart", key: ["devgroup", "devgroup"] },
   allowFromSet(4),
   allowFromSet(6),
 ];
@@ -46,6 +55,8 @@ function portSets(version: 4 | 6): SetSpec[] {
     { name: `inside${version}`, key: ["ifname", address], interval: true },
     { name: `masquerade${version}`, key: [address], interval: true },
     { name: `snat${version}`, key: [address], interval: true, data: [address] },
+    { name: `open${version}`, key: ["inet_proto", "inet_service"] },
+    { name: `open${version}_at`, key: [address, "inet_proto", "inet_service"] },
     { name: `allow${version}`, key: [address, "inet_proto", "inet_service"] },
     { name: `allow_ranges${version}`, key: [address, "inet_proto", "inet_service"], interval: true },
     allowFromSet(version),

@@ -52,6 +52,7 @@ export const translation: readonly ChainWithRules[] = [
   {
     name: "published",
     rules: [
+      rule("the host is closed to it", inSet([inLink], "host_closed"), verdict("return")),
       rule("", isIpv4, verdict({ goto: "published4" })),
       rule("", isIpv6, verdict({ goto: "published6" })),
     ],

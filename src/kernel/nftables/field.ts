@@ -40,6 +40,8 @@ const conntrack = (key: number, size: number): Field => ({
 
 /** `iifname`, `ip saddr`, `ct state` and so on; `ip…` fields need the family checked before, `th…` the protocol. */
 export const field = {
+  /** EtherType, behind a VLAN tag if there is one: unlike `etherType`, a tag does not hide it. */
+  frameProtocol: meta(1, 2),
   mark: meta(3, 4),
   inLink: meta(6, 16),
   outLink: meta(7, 16),
@@ -47,7 +49,14 @@ export const field = {
   protocol: meta(16, 1),
   inBridge: meta(17, 16),
   outBridge: meta(18, 16),
+  /** IFLA_GROUP of the links, host byte order. */
+  inGroup: meta(21, 4),
+  outGroup: meta(22, 4),
+  etherSource: payload("link", 6, 6),
   etherType: payload("link", 12, 2),
+  /** Of Ethernet and IPv4 (RFC 826). */
+  arpSourceMac: payload("network", 8, 6),
+  arpSource: payload("network", 14, 4),
   ipSource: payload("network", 12, 4),
   ipTarget: payload("network", 16, 4),
   ip6Source: payload("network", 8, 16),
@@ -55,6 +64,8 @@ export const field = {
   sourcePort: payload("transport", 0, 2),
   targetPort: payload("transport", 2, 2),
   icmpType: payload("transport", 0, 1),
+  /** Target of a neighbour solicitation or advertisement (RFC 4861). */
+  ndTarget: payload("transport", 8, 16),
   ctState: conntrack(0, 4),
   ctStatus: conntrack(2, 4),
   /** Kind of the target address (RTN_*, host byte order): `fib daddr type`. */

@@ -37,6 +37,7 @@ export const fieldType = {
   inet_proto: { number: 12, size: 1 },
   inet_service: { number: 13, size: 2 },
   mark: { number: 19, size: 4 },
+  devgroup: { number: 35, size: 4 },
   ifname: { number: 41, size: 16 },
 } as const;
 

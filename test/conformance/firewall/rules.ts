@@ -4,6 +4,9 @@ import type { AllowRule, BridgeRule, PublishRule, Rule } from "../../../src/fire
 import { type PortRange, type Protocol, parsePortRange, parsePrefix } from "../../../src/netip/index.ts";
 import { address } from "./lab.ts";
 
+/** What the ports of the town's bridges wear. */
+export const portGroups = { br1: 0x7465_0001, br2: 0x7465_0002 } as const;
+
 /** A bridge of the town with its subnets; an ordinary one unless told. */
 export function bridge(link: "br1" | "br2", more: Partial<BridgeRule> = {}): BridgeRule {
   const number = link.slice(2);
@@ -16,6 +19,7 @@ export function bridge(link: "br1" | "br2", more: Partial<BridgeRule> = {}): Bri
     source: { 4: "masquerade", 6: "masquerade" },
     gatewayMode: { 4: "nat", 6: "nat" },
     trustedLinks: [],
+    portGroup: portGroups[link],
     ...more,
   };
 }

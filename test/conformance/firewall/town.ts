@@ -77,7 +77,9 @@ async function bridge(host: Host, number: number, containers: readonly Host[]): 
   for (const [at, container] of containers.entries()) {
     const link = `p${number}-${at}`;
     await host.connect(link, container, "eth0");
-    await host.run(`ip link set ${link} master br${number}`);
+    // the guest's bridge is somebody else's: its ports are in no group of ours
+    const group = number === 9 ? 0 : 0x7465_0000 + number;
+    await host.run(`ip link set ${link} master br${number} group ${group}`);
     await container.run(`
       ip addr add 172.20.${number}.${at + 2}/24 dev eth0; ip addr add fd00:${number}::${at + 2}/64 dev eth0 nodad
       ip route add default via 172.20.${number}.1; ip -6 route add default via fd00:${number}::1`);

@@ -41,7 +41,8 @@ function fakeBackend() {
   return { fake, backend };
 }
 
-const names = (rules: readonly Rule[]) => rules.map(({ link }) => link).join();
+const names = (rules: readonly Rule[]) =>
+  rules.map((rule) => (rule.kind === "open" ? "open" : rule.link)).join();
 
 async function started() {
   const { fake, backend } = fakeBackend();

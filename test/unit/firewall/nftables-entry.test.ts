@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Entry, entriesOf } from "../../../src/firewall/nftables/entry.ts";
 import { bridgeSets, mainSets } from "../../../src/firewall/nftables/sets.ts";
 import type { Rule } from "../../../src/firewall/rules.ts";
-import { address, allow, bridge, publish } from "./rules.ts";
+import { address, allow, bridge, guard, mac, open, publish } from "./rules.ts";
 
 /** `set key[-key end] [= data]`, bytes in hex without the padding of names. */
 function shown(rule: Rule, families: readonly (4 | 6)[] = [4, 6]): string[] {
@@ -92,9 +92,55 @@ test("without IPv6 rules nothing of IPv6 is entered", () => {
   expect(all.flatMap((rule) => setsOf(entriesOf(rule, [4]))).filter((set) => set.endsWith("6"))).toEqual([]);
 });
 
+test("what a container is belongs to its port, and is taken for the others", () => {
+  const rule = guard("p1", "02:00:00:00:00:02", ["10.1.0.2"]);
+  expect(shown(rule, [4])).toEqual(
+    [
+      'bridge guards 7031.. = {"goto":"owned"}',
+      "bridge own_macs 70310000000000000000000000000000020000000002" + "0000",
+      "bridge own4 703100000000000000000000000000000a010002",
+      "bridge taken_macs 070000000200000000020000",
+      "bridge taken4 070000000a010002",
+    ].map((line) => line.replace(/00{16,}/g, "..")),
+  );
+});
+
+test("an IPv6 container has the link-local address that its MAC makes", () => {
+  const entries = entriesOf(guard("p1", "02:00:00:00:00:02", ["fd00::2"]), [4, 6]);
+  const taken = entries.filter(({ set }) => set === "taken6").map(({ elements: [first] }) => hex(first?.key));
+  expect(taken).toEqual(
+    ["07000000fd0000000000000000000000" + "00000002", "07000000fe80000000000000000000fffe000002"].map(
+      (line) => line.replace(/00{16,}/g, ".."),
+    ),
+  );
+});
+
+test("a port without a guard may claim what it likes, but not be claimed by others", () => {
+  const sets = setsOf(entriesOf(guard("p1", "02:00:00:00:00:02", ["10.1.0.2"], "off"), [4]));
+  expect(sets).toEqual(["taken_macs", "taken4"]);
+});
+
+test("two containers with one MAC hold one element under two ids", () => {
+  const [one, two] = ["p1", "p2"].map((port) =>
+    entriesOf(guard(port, "02:00:00:00:00:02", []), [4]).find(({ set }) => set === "taken_macs"),
+  );
+  expect(one?.elements).toEqual(two?.elements);
+  expect(one?.id).not.toBe(two?.id);
+  expect(one?.isShared).toBe(true);
+});
+
 test("every entry goes into a set of the layout", () => {
+  const self = { mac: mac("02:00:00:00:00:01"), addresses: [address("10.1.0.1")] };
   const rules = [
-    bridge("b", { icc: false, trustedLinks: ["eth0"] }, ["10.1.0.0/24", "fd00::/64"]),
+    bridge("b", { icc: false, trustedLinks: ["eth0"], portGroup: 7, self, hostAccess: "none" }, [
+      "10.1.0.0/24",
+      "fd00::/64",
+    ]),
+    guard("p1", "02:00:00:00:00:02", ["10.1.0.2", "fd00::2"]),
+    ...[4, 6].flatMap((family) => {
+      const at = family === 6 ? "2001:db8::1" : "192.0.2.1";
+      return [open("80", family as 4 | 6), open("81", family as 4 | 6, at)];
+    }),
     ...["10.1.0.2", "fd00::2"].flatMap((target) => {
       const from = target.includes(":") ? "fd00::3" : "10.1.0.3";
       const at = target.includes(":") ? "2001:db8::1" : "192.0.2.1";

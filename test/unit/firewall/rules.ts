@@ -1,12 +1,59 @@
 // Rules for unit tests, in few words.
 
-import type { AllowRule, BridgeRule, PublishRule } from "../../../src/firewall/index.ts";
-import { type Address, parseAddress, parsePortRange, parsePrefix } from "../../../src/netip/index.ts";
+import type {
+  AllowRule,
+  Antispoof,
+  BridgeRule,
+  GuardRule,
+  OpenRule,
+  PublishRule,
+} from "../../../src/firewall/index.ts";
+import {
+  type Address,
+  type Mac,
+  parseAddress,
+  parseMac,
+  parsePortRange,
+  parsePrefix,
+} from "../../../src/netip/index.ts";
 
 export function address(text: string): Address {
   const parsed = parseAddress(text);
   if (!parsed) throw new Error(`${text} is no address`);
   return parsed;
+}
+
+export function mac(text: string): Mac {
+  const parsed = parseMac(text);
+  if (!parsed) throw new Error(`${text} is no MAC`);
+  return parsed;
+}
+
+export function guard(
+  port: string,
+  own: string,
+  addresses: readonly string[],
+  antispoof: Antispoof = "owned",
+): GuardRule {
+  return {
+    kind: "guard",
+    link: "br1",
+    port,
+    portGroup: 7,
+    mac: mac(own),
+    addresses: addresses.map(address),
+    antispoof,
+  };
+}
+
+export function open(hostPorts: string, family: 4 | 6, at?: string): OpenRule {
+  return {
+    kind: "open",
+    protocol: "tcp",
+    family,
+    hostPorts: range(hostPorts),
+    ...(at ? { hostAddress: address(at) } : {}),
+  };
 }
 
 export function bridge(link: string, more: Partial<BridgeRule> = {}, subnets = ["10.1.0.0/24"]): BridgeRule {
