@@ -1,8 +1,10 @@
 // An endpoint: a container's place on a network. Its identity is its id; its names are labels.
 
 import type { Family } from "../netip/index.ts";
+import { type ExternalRole, noRole } from "./external-role.ts";
 import type { GatewayCandidate } from "./gateway.ts";
 import type { Network, NetworkEndpoint } from "./network.ts";
+import type { Asked } from "./port-wishes.ts";
 import type { EndpointRecord } from "./records.ts";
 import type { EndpointView, NetworkMember } from "./types.ts";
 
@@ -11,8 +13,10 @@ export class Endpoint implements GatewayCandidate, NetworkEndpoint {
   readonly network: Network;
   /** A value: replaced, never changed. */
   record: EndpointRecord;
-  /** The families for which it is its sandbox's way out, as its driver was last told. */
-  externalFor: { readonly ipv4: boolean; readonly ipv6: boolean } = { ipv4: false, ipv6: false };
+  /** What it is to its sandbox's ports, as its driver was last told. */
+  externalFor: ExternalRole = noRole;
+  /** The ports that its driver was last asked for. */
+  asked: readonly Asked[] = [];
 
   constructor(network: Network, record: EndpointRecord) {
     this.network = network;

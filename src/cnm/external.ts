@@ -1,8 +1,10 @@
-// The way out: which endpoints of a sandbox publish its ports, told to their drivers when that changes.
+// The way out: which endpoints of a sandbox publish its ports, told to their drivers when that, or the ports, change.
 
-import type { PortBinding, PublishedPort } from "../driverapi/index.ts";
-import { wrapError } from "../util/errors.ts";
+import type { PublishedPort } from "../driverapi/index.ts";
+import { errorKind, wrapError } from "../util/errors.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { commonRole, type ExternalRole, isSameRole, noRole } from "./external-role.ts";
+import { type Asked, askFor } from "./port-wishes.ts";
 import type { SandboxSpec } from "./types.ts";
 
 export interface Gateways {
@@ -10,20 +12,30 @@ export interface Gateways {
   readonly 6: Endpoint | undefined;
 }
 
-/** Moves the published ports to the endpoints that are the way out now. Answers whose ports changed. */
+/** Moves the published ports to the endpoints that are the way out now; a port that was chosen goes along. */
 export async function moveExternalConnectivity(
   endpoints: readonly Endpoint[],
   gateways: Gateways,
   spec: SandboxSpec,
-): Promise<Endpoint[]> {
-  const changed = endpoints.filter((endpoint) => {
-    const { ipv4, ipv6 } = roleOf(endpoint, gateways);
-    return endpoint.externalFor.ipv4 !== ipv4 || endpoint.externalFor.ipv6 !== ipv6;
-  });
-  // all old ones first: the host ports must be free for the new ones
-  for (const endpoint of changed) await revokeExternalConnectivity(endpoint);
-  for (const endpoint of changed) await programExternalConnectivity(endpoint, gateways, spec);
-  return changed;
+): Promise<void> {
+  const moves = endpoints
+    .map((endpoint) => ({ endpoint, role: roleOf(endpoint, gateways) }))
+    .filter(({ endpoint, role }) => !isSameRole(endpoint.externalFor, role));
+  const before = endpoints.flatMap(({ record }) => record.published);
+  // what is given up first: its host ports must be free for who gets them
+  for (const { endpoint, role } of moves) {
+    const kept = commonRole(endpoint.externalFor, role);
+    if (!isSameRole(endpoint.externalFor, kept)) await program(endpoint, { role: kept, spec, before });
+  }
+  for (const { endpoint, role } of moves) await program(endpoint, { role, spec, before });
+}
+
+/** Publishes the ports that the spec has now, by the endpoints that do so; what is in both is left alone. */
+export async function changePorts(endpoints: readonly Endpoint[], spec: SandboxSpec): Promise<void> {
+  for (const endpoint of endpoints) {
+    const role = endpoint.externalFor;
+    if (role.ipv4 || role.ipv6) await program(endpoint, { role, spec, before: [] });
+  }
 }
 
 /** Closes an endpoint's ports. May be repeated. */
@@ -31,61 +43,62 @@ export async function revokeExternalConnectivity(endpoint: Endpoint): Promise<vo
   if (!endpoint.externalFor.ipv4 && !endpoint.externalFor.ipv6) return;
   const { id: endpointId, network } = endpoint;
   await network.driver.revokeExternalConnectivity?.({ networkId: network.id, endpointId });
-  endpoint.externalFor = { ipv4: false, ipv6: false };
+  endpoint.externalFor = noRole;
+  endpoint.asked = [];
   endpoint.record = { ...endpoint.record, published: [] };
 }
 
-async function programExternalConnectivity(
-  endpoint: Endpoint,
-  gateways: Gateways,
-  spec: SandboxSpec,
-): Promise<void> {
-  const { id: endpointId, network, record } = endpoint;
-  const role = roleOf(endpoint, gateways);
-  if (!role.ipv4 && !role.ipv6) return;
+interface Program {
+  readonly role: ExternalRole;
+  readonly spec: SandboxSpec;
+  /** Ports that were published so far, here or by others of the sandbox. */
+  readonly before: readonly PublishedPort[];
+}
+
+async function program(endpoint: Endpoint, { role, spec, before }: Program): Promise<void> {
+  if (!role.ipv4 && !role.ipv6) return await revokeExternalConnectivity(endpoint);
   // set first, so that a failure half-way is revoked like a success
   endpoint.externalFor = role;
+  const asked = askFor(spec, { asked: endpoint.asked, before });
   try {
-    const published = await network.driver.programExternalConnectivity?.({
-      networkId: network.id,
-      endpointId,
-      gateways: role,
-      ipv6Elsewhere: gateways[6] !== undefined && gateways[6] !== endpoint,
-      portBindings: bindingsOf(spec, record.published),
-      exposedPorts: spec.exposedPorts,
-    });
-    endpoint.record = { ...endpoint.record, published: published ?? [] };
+    await publish(endpoint, { spec, asked });
   } catch (error) {
-    throw wrapError(
-      error,
-      `driver failed programming external connectivity on endpoint ${record.containerName} (${endpointId})`,
+    const isChosen = asked.some(({ wish, told }) => wish !== told);
+    if (errorKind(error) !== "conflict" || !isChosen) throw failure(endpoint, error);
+    // a port that nobody named may be another one
+    await publish(endpoint, { spec, asked: asked.map(({ wish }) => ({ wish, told: wish })) }).catch(
+      (reason: unknown) => {
+        throw failure(endpoint, reason);
+      },
     );
   }
 }
 
-function roleOf(endpoint: Endpoint, gateways: Gateways): { ipv4: boolean; ipv6: boolean } {
-  return { ipv4: gateways[4] === endpoint, ipv6: gateways[6] === endpoint };
+async function publish(
+  endpoint: Endpoint,
+  { spec, asked }: { readonly spec: SandboxSpec; readonly asked: readonly Asked[] },
+): Promise<void> {
+  const { id: endpointId, network, externalFor: role } = endpoint;
+  const published = await network.driver.programExternalConnectivity?.({
+    networkId: network.id,
+    endpointId,
+    gateways: { ipv4: role.ipv4, ipv6: role.ipv6 },
+    ipv6Elsewhere: role.ipv6Elsewhere,
+    portBindings: asked.map(({ told }) => told),
+    exposedPorts: spec.exposedPorts,
+  });
+  endpoint.asked = asked;
+  endpoint.record = { ...endpoint.record, published: published ?? [] };
 }
 
-/** The container's bindings, with `-P` for what is exposed and has none; ports that were chosen before are asked for again. */
-function bindingsOf(spec: SandboxSpec, before: readonly PublishedPort[]): PortBinding[] {
-  const isBound = new Set(
-    spec.portBindings.map(({ protocol, containerPort }) => `${containerPort}/${protocol}`),
+function failure({ id, record }: Endpoint, error: unknown): Error {
+  return wrapError(
+    error,
+    `driver failed programming external connectivity on endpoint ${record.containerName} (${id})`,
   );
-  const exposed = spec.publishAll ? spec.exposedPorts : [];
-  const unbound = exposed.filter(({ protocol, port }) => !isBound.has(`${port}/${protocol}`));
-  const wishes: PortBinding[] = [
-    ...spec.portBindings,
-    ...unbound.map(({ protocol, port }) => ({ protocol, containerPort: port })),
-  ];
-  if (before.length === 0) return wishes;
-  return wishes.map((wish) => {
-    const chosen = before.find(
-      ({ protocol, containerPort, hostPort }) =>
-        protocol === wish.protocol && containerPort === wish.containerPort && hostPort !== 0,
-    );
-    return chosen && !wish.hostPorts
-      ? { ...wish, hostPorts: { first: chosen.hostPort, last: chosen.hostPort } }
-      : wish;
-  });
+}
+
+function roleOf(endpoint: Endpoint, gateways: Gateways): ExternalRole {
+  const [ipv4, ipv6] = [gateways[4] === endpoint, gateways[6] === endpoint];
+  return { ipv4, ipv6, ipv6Elsewhere: ipv4 && !ipv6 && gateways[6] !== undefined };
 }

@@ -17,7 +17,7 @@ import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
 import { pack } from "./stored.ts";
-import type { EndpointSpec, EndpointView, InterfaceStatistics, SandboxSpec } from "./types.ts";
+import type { EndpointSpec, EndpointView, InterfaceStatistics, PortsSpec, SandboxSpec } from "./types.ts";
 import { WayOut } from "./way-out.ts";
 
 /** Who keeps a controller's sandboxes, as one of them sees it. */
@@ -112,6 +112,23 @@ export class Sandbox {
     if (!endpoint)
       throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
     await this.#drop(endpoint);
+  }
+
+  /**
+   * Publishes these ports from now on and no others; those that stay are left alone.
+   * @throws conflict when a host port is taken; then all is as before
+   */
+  async setPorts(ports: PortsSpec): Promise<void> {
+    const before = this.#spec;
+    this.#spec = { ...before, ...ports };
+    try {
+      await this.#wayOut.republish(this.#endpoints, this.#spec);
+      await this.#store();
+    } catch (error) {
+      this.#spec = before;
+      await this.#tolerate("publish again", () => this.#wayOut.republish(this.#endpoints, before));
+      throw error;
+    }
   }
 
   /** Gives the container another name, under which it is found from now on. */

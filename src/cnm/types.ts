@@ -141,6 +141,9 @@ export interface SandboxSpec {
   readonly endpoints: readonly EndpointSpec[];
 }
 
+/** What a container publishes; may change while it runs. */
+export type PortsSpec = Pick<SandboxSpec, "exposedPorts" | "portBindings" | "publishAll">;
+
 /** Absent parts come from the host's resolv.conf. */
 export interface DnsSpec {
   readonly servers?: readonly Address[];

@@ -4,7 +4,7 @@ import type { Family } from "../netip/index.ts";
 import { hasCode } from "../util/errors.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type Gateways, moveExternalConnectivity } from "./external.ts";
+import { changePorts, type Gateways, moveExternalConnectivity } from "./external.ts";
 import { chooseGateways } from "./gateway.ts";
 import type { Netns } from "./netns.ts";
 import type { SandboxSpec } from "./types.ts";
@@ -27,6 +27,11 @@ export class WayOut {
     const changed = ([4, 6] as const).filter((family) => chosen[family] !== before[family]);
     for (const family of changed) await this.#setDefaultRoute(family, chosen[family]);
     await moveExternalConnectivity(endpoints, chosen, spec);
+  }
+
+  /** Publishes the ports that the spec has now, and no others. On failure publish those of before again. */
+  async republish(endpoints: readonly Endpoint[], spec: SandboxSpec): Promise<void> {
+    await changePorts(endpoints, spec);
   }
 
   async #setDefaultRoute(family: Family, endpoint: Endpoint | undefined): Promise<void> {
