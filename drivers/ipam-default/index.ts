@@ -34,7 +34,7 @@ const globalSources: readonly PoolSource[] = [
 /** Builds the driver `default`. */
 const createDefaultIpam: IpamDriverFactory = ({ defaultPools, hostId }) => {
   const bySpace = new Map([
-    [spaces.local as string, new AddressSpace(poolSources(defaultPools, hostId ?? ""))],
+    [spaces.local as string, new AddressSpace(poolSources(defaultPools, hostId ?? ""), hostId)],
     [spaces.global as string, new AddressSpace(globalSources)],
   ]);
   const pools = new Map<string, { readonly space: AddressSpace; readonly pool: Pool }>();
@@ -48,7 +48,7 @@ const createDefaultIpam: IpamDriverFactory = ({ defaultPools, hostId }) => {
       const space = bySpace.get(request.addressSpace);
       if (!space) throw invalid("invalid address space");
       const subnet = choosePool(space, request);
-      const pool = space.allocate(subnet, request.subPool);
+      const pool = space.allocate(subnet, request.subPool, request.networkName);
       const poolId = [
         request.addressSpace,
         formatPrefix(subnet),
@@ -94,13 +94,13 @@ function choosePool(space: AddressSpace, request: PoolRequest): Prefix {
   const { pool, subPool, family, exclude } = request;
   if (!pool) {
     if (subPool) throw invalid("invalid address subpool");
-    return space.choose(family, exclude);
+    return space.choose({ family, exclude });
   }
   if (prefixFamily(pool) !== family || pool.length === 0 || hasHostBits(pool))
     throw invalid("invalid address pool");
   if (subPool && !prefixCovers(pool, subPool)) throw invalid("invalid address subpool");
   // Docker 29: an unspecified address with a length asks for any subnet of that size
-  return isUnspecified(pool.address) ? space.choose(family, exclude, pool.length) : pool;
+  return isUnspecified(pool.address) ? space.choose({ family, exclude, size: pool.length }) : pool;
 }
 
 function takeAddress({ addresses, range }: Pool, { address }: AddressRequest): Address {

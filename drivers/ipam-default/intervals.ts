@@ -48,6 +48,11 @@ export class Intervals {
       this.#spans.splice(at, 1);
   }
 
+  /** The same text for the same spans. */
+  key(): string {
+    return this.#spans.map(({ first, last }) => `${first}-${last}`).join(" ");
+  }
+
   #firstEndingAtOrAfter(value: bigint): number {
     let low = 0;
     let high = this.#spans.length;

@@ -16,6 +16,8 @@ export interface PoolRequest {
   /** Dynamic addresses come from here (Docker's ip-range). */
   readonly subPool?: Prefix;
   readonly options: Readonly<Record<string, string>>;
+  /** Whose pool it will be, for messages. */
+  readonly networkName?: string;
   /** What a chosen pool must not overlap: the host's routes and resolvers. */
   readonly exclude: readonly Prefix[];
 }

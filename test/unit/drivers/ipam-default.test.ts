@@ -66,16 +66,46 @@ async function failure(work: Promise<unknown>): Promise<string> {
 }
 
 describe("pools that the driver chooses", () => {
-  test("are Docker's 31, in order, and then a message that says what to do", async () => {
+  test("are Docker's 31, in order, and then 65,536 more", async () => {
     const ipam = create();
     const all = [];
     for (let count = 0; count < 31; count++) all.push(await poolText(ipam));
     const sixteens = Array.from({ length: 15 }, (_, at) => `172.${17 + at}.0.0/16`);
     const twenties = Array.from({ length: 16 }, (_, at) => `192.168.${16 * at}.0/20`);
     expect(all).toEqual([...sixteens, ...twenties]);
-    const message = await failure(pool(ipam));
-    expect(message).toMatch(/^invalid: all predefined address pools have been fully subnetted: 31 networks/);
-    expect(message).toContain("default-address-pools");
+    expect([await poolText(ipam), await poolText(ipam)]).toEqual(["10.0.0.0/24", "10.0.1.0/24"]);
+  });
+
+  test("run out with a message that says who has them, and the line that gives more", async () => {
+    const ipam = create(["10.9.0.0/24", 26], ["10.8.0.0/24", 24]);
+    for (const networkName of ["web", "db", "queue"])
+      await ipam.requestPool({ ...request({ exclude: ["10.8.0.0/25", "10.0.0.0/16"] }), networkName });
+    await ipam.requestPool({ ...request({ pool: "10.9.0.192/26" }), networkName: "mine" });
+    expect(await failure(pool(ipam, { exclude: ["10.8.0.0/25", "10.0.0.0/16"] }))).toBe(
+      "invalid: all predefined address pools have been fully subnetted: " +
+        "10.9.0.0/24 in /26 is used by 4 networks (web, db, queue, mine); " +
+        "10.8.0.0/24 in /24 is used by no network and by what the host itself reaches. " +
+        "Remove networks that are not used, or give more room in daemon.json: " +
+        '"default-address-pools": [{"base": "10.9.0.0/24", "size": 26}, {"base": "10.8.0.0/24", "size": 24}, ' +
+        '{"base": "10.1.0.0/16", "size": 24}]',
+    );
+  });
+
+  test("of IPv6 run out with a line that gives more, too", async () => {
+    const ipam = create(["2001:db8::/64", 64]);
+    await pool(ipam, { family: 6 });
+    expect(await failure(pool(ipam, { family: 6 }))).toMatch(
+      /"default-address-pools": \[\{"base": "2001:db8::\/64", "size": 64\}, \{"base": "fd.*::\/48", "size": 64\}\]$/,
+    );
+  });
+
+  test("that the host's routes cut are searched anew when the routes change, and not before", async () => {
+    const ipam = create(["10.0.0.0/16", 24]);
+    const exclude = ["10.0.0.0/22", "10.0.1.0/24"];
+    expect(await poolText(ipam, { exclude })).toBe("10.0.4.0/24");
+    expect(await poolText(ipam, { exclude })).toBe("10.0.5.0/24");
+    expect(await poolText(ipam, { exclude: ["10.0.1.0/24"] })).toBe("10.0.0.0/24");
+    expect(await poolText(ipam, { exclude: ["10.0.1.0/24"] })).toBe("10.0.2.0/24");
   });
 
   test("fill the first gap that one left", async () => {
@@ -90,6 +120,9 @@ describe("pools that the driver chooses", () => {
     const ipam = create();
     expect(await poolText(ipam, { exclude: ["172.17.3.0/24", "172.18.0.1/32", "172.16.0.0/12"] })).toBe(
       "192.168.0.0/20",
+    );
+    expect(await poolText(ipam, { exclude: ["172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/9"] })).toBe(
+      "10.128.0.0/24",
     );
     expect(await poolText(ipam, { exclude: ["172.17.3.0/24"] })).toBe("172.18.0.0/16");
     expect(await poolText(ipam)).toBe("172.17.0.0/16");
@@ -131,12 +164,13 @@ describe("pools that the driver chooses", () => {
   });
 
   test("can be four thousand", async () => {
-    const ipam = create(["10.0.0.0/12", 24]);
-    const first = await pool(ipam);
-    for (let count = 1; count < 4096; count++) await pool(ipam);
-    expect(await failure(pool(ipam))).toMatch(/4096 networks/);
-    await ipam.releasePool(first.poolId);
-    expect(await poolText(ipam)).toBe("10.0.0.0/24");
+    const ipam = create();
+    const exclude = ["172.17.0.0/24", "10.0.7.0/24", "10.1.0.0/16"];
+    const leases = [];
+    for (let count = 0; count < 5000; count++) leases.push(await pool(ipam, { exclude }));
+    expect(new Set(leases.map(({ poolId }) => poolId)).size).toBe(5000);
+    await ipam.releasePool(leases[0]?.poolId ?? "");
+    expect(await poolText(ipam, { exclude })).toBe("172.18.0.0/16");
   });
 });
 
