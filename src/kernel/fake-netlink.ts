@@ -120,6 +120,11 @@ export class FakeNetlink implements Netlink {
 
   #createLink(payload: Buffer): number | undefined {
     const link = decodeLink(payload);
+    // is_valid_ether_addr: no kind of link takes a multicast address
+    if (link.mac !== undefined && Number.parseInt(link.mac.slice(0, 2), 16) % 2 === 1)
+      return errno.EADDRNOTAVAIL;
+    // made in another namespace
+    if (new Attributes(payload.subarray(16)).has(ifla.netnsFd)) return undefined;
     if (this.#links.some(({ index, name }) => index === link.index || name === link.name))
       return errno.EEXIST;
     const index = link.index || this.#nextIndex++;

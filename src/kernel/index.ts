@@ -11,6 +11,7 @@ export {
 } from "./address.ts";
 export type { Answer, Outcome } from "./batch.ts";
 export * from "./bridge.ts";
+export { hasLinkKind } from "./child-link.ts";
 export {
   Attributes,
   align,
@@ -22,10 +23,12 @@ export {
 } from "./codec.ts";
 export { type Conntrack, deleteConntrack, listConntrack, openConntrack } from "./conntrack.ts";
 export type { ConntrackEntry, ConntrackFilter, ConntrackTuple } from "./conntrack-messages.ts";
+export { createDummy, type DummySpec } from "./dummy.ts";
 export { errorCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";
 export { addFdb, deleteFdb, type FdbEntry, type FdbMode, type FdbSpec } from "./fdb.ts";
+export { createIpvlan, type IpvlanFlag, type IpvlanMode, type IpvlanSpec } from "./ipvlan.ts";
 export {
   deleteLink,
   deleteLinkGroup,
@@ -35,6 +38,7 @@ export {
   type LinkStats,
   setLink,
 } from "./link.ts";
+export { createMacvlan, type MacvlanMode, type MacvlanSpec } from "./macvlan.ts";
 export {
   addNeighbour,
   deleteNeighbour,
@@ -47,6 +51,7 @@ export { type Netlink, openNetlink } from "./netlink.ts";
 export { type NetlinkSocket, netlinkProtocol, openNetlinkSocket } from "./netlink-socket.ts";
 export { type Watch, type WatchSpec, watchNetlink } from "./netlink-watch.ts";
 export * from "./netns.ts";
+export * from "./parked.ts";
 export type { Request } from "./request.ts";
 export {
   addRoute,
@@ -62,4 +67,5 @@ export * from "./socket.ts";
 export { readSysctl, type Sysctl, writeSysctl, writeSysctls } from "./sysctl.ts";
 export * from "./system.ts";
 export * from "./veth.ts";
+export { createVlan, type VlanSpec } from "./vlan.ts";
 export { type NetworkEvent, type WatchedKind, watchLinks } from "./watch.ts";
