@@ -25,7 +25,8 @@ export async function attachLink(
   const { interface: interface_, spec } = endpoint.record;
   const { finalName, index } = inside;
   const movedFrom = link.indexInSandbox === undefined && { movedFrom: link.srcName };
-  endpoint.record = { ...endpoint.record, link: { name: finalName, index, ...movedFrom } };
+  const deleted = link.deletedOnLeave && { deletedOnLeave: true as const };
+  endpoint.record = { ...endpoint.record, link: { name: finalName, index, ...movedFrom, ...deleted } };
   try {
     const ipv6 = interface_.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
     // the name in /proc/sys follows a rename, and these must be there before the link is up

@@ -47,6 +47,12 @@ export class Endpoint implements GatewayCandidate, NetworkEndpoint {
     };
   }
 
+  /** Whether it leads out of its network, be it without a gateway that is known here. */
+  get isExternal(): boolean {
+    const { 4: ipv4, 6: ipv6 } = this.hasGateway;
+    return ipv4 || ipv6 || this.record.isExternal === true;
+  }
+
   get addresses() {
     const { address, addressIpv6 } = this.record.interface;
     return [address, addressIpv6].filter((prefix) => prefix !== undefined).map((prefix) => prefix.address);

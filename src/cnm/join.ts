@@ -1,6 +1,7 @@
 // How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
 
 import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
+import { deleteLink, setLink, unless } from "../kernel/index.ts";
 import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -43,6 +44,7 @@ export async function joinNetwork(
   // listed from its first moment: a network with endpoints cannot be removed
   network.endpoints.set(endpoint.id, endpoint);
   undo.defer("forget endpoint", () => network.endpoints.delete(endpoint.id));
+  await network.makeAgain();
   await leaseAddresses(parts, endpoint, { place, undo });
   keepMac(endpoint, place.remembered);
   await createInDriver(endpoint, place, undo);
@@ -54,6 +56,7 @@ export async function joinNetwork(
     suggestedName: place.freeName("eth"),
   });
   endpoint.record = { ...endpoint.record, ...wayOut(response) };
+  undo.defer("delete link", () => takeBack(response, place.netns));
   const { netns, freeName } = place;
   if (response.link && netns)
     await attachLink(parts, endpoint, { netns, freeName, response, link: response.link });
@@ -61,14 +64,21 @@ export async function joinNetwork(
   return endpoint;
 }
 
-/** Takes an endpoint out of its sandbox; its link goes by the driver's deleteEndpoint, or with the netns. */
+/**
+ * Takes an endpoint out of its sandbox; its link goes by the driver's deleteEndpoint, or with the netns. One that is ours
+ * to delete is only put down where the netns ends: that frees its MAC on the parent, and costs less.
+ */
 export async function leaveNetwork(
   parts: ControllerParts,
   endpoint: Endpoint,
-  netns: Netns | undefined,
+  { netns, sandboxEnds }: { readonly netns: Netns | undefined; readonly sandboxEnds: boolean },
 ): Promise<void> {
   await endpoint.network.driver.leave(refOf(endpoint));
   const { link } = endpoint.record;
+  if (netns && link?.deletedOnLeave) {
+    const request = sandboxEnds ? setLink(link.index, { up: false }) : deleteLink(link.index);
+    await unless(["ENODEV"], netns.netlink.send(request));
+  }
   if (netns && link?.movedFrom) await parts.returnLink(netns, { index: link.index, name: link.movedFrom });
 }
 
@@ -229,13 +239,20 @@ function checkAnswer(asked: EndpointInterface, answer: EndpointInterface): void 
   }
 }
 
+/** Deletes a link that its driver cannot reach any more. */
+async function takeBack({ link }: JoinResponse, netns: Netns | undefined): Promise<void> {
+  if (!netns || !link?.deletedOnLeave || link.indexInSandbox === undefined) return;
+  await unless(["ENODEV"], netns.netlink.send(deleteLink(link.indexInSandbox)));
+}
+
 /** How the sandbox leaves by this endpoint. */
-function wayOut({ gateway, gatewayIpv6, staticRoutes }: JoinResponse): Partial<EndpointRecord> {
+function wayOut({ gateway, gatewayIpv6, staticRoutes, isExternal }: JoinResponse): Partial<EndpointRecord> {
   const viaLink = staticRoutes.filter(isDefaultRoute).map(({ destination }) => destination.address.family);
   return {
     ...(gateway && { gatewayIpv4: gateway }),
     ...(gatewayIpv6 && { gatewayIpv6 }),
     ...(viaLink.length > 0 && { defaultViaLink: viaLink }),
+    ...(isExternal && { isExternal }),
   };
 }
 

@@ -22,7 +22,16 @@ export class Network {
   /** A value: replaced, never changed. */
   record: NetworkRecord;
 
-  constructor(record: NetworkRecord, driver: NetworkDriver, ipam: IpamDriver) {
+  /** What its maker should know although it was made. */
+  readonly warnings: readonly string[];
+
+  constructor(
+    record: NetworkRecord,
+    driver: NetworkDriver,
+    ipam: IpamDriver,
+    warnings: readonly string[] = [],
+  ) {
+    this.warnings = warnings;
     this.record = record;
     this.driver = driver;
     this.ipam = ipam;
@@ -39,6 +48,16 @@ export class Network {
   /** Made by a user: containers on it find each other by name and may choose their addresses. */
   get isUserDefined(): boolean {
     return !this.record.predefined;
+  }
+
+  /** Its driver could not make it at a start: its parent was not there, say. */
+  isMissing = false;
+
+  /** Makes what a start could not make. Every driver takes the same request twice. @throws what the driver throws */
+  async makeAgain(): Promise<void> {
+    if (!this.isMissing) return;
+    await this.driver.createNetwork(createRequest(this.record));
+    this.isMissing = false;
   }
 
   /** What clients are shown; nothing in it is alive. */

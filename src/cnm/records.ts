@@ -46,11 +46,19 @@ export interface EndpointRecord {
   readonly poolIpv6?: string;
   readonly names: readonly string[];
   /** In the sandbox; `movedFrom`: its name in the host's netns, where it goes back to. */
-  readonly link?: { readonly name: string; readonly index: number; readonly movedFrom?: string };
+  readonly link?: {
+    readonly name: string;
+    readonly index: number;
+    readonly movedFrom?: string;
+    /** Ours to delete: it does not go by its driver's deleteEndpoint. */
+    readonly deletedOnLeave?: true;
+  };
   readonly gatewayIpv4?: Address;
   readonly gatewayIpv6?: Address;
   /** Families whose default route may go out by the link itself. */
   readonly defaultViaLink?: readonly Family[];
+  /** Its network leads outside although it has no gateway. */
+  readonly isExternal?: true;
   readonly published: readonly PublishedPort[];
 }
 

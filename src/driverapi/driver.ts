@@ -136,6 +136,12 @@ export interface NetworkDriver {
   join(request: JoinRequest): Promise<JoinResponse>;
   leave(request: EndpointRef): Promise<void>;
 
+  /**
+   * After a start, for an endpoint whose link is in its sandbox still: compares what there is of it outside with what
+   * there should be, and repairs what differs. Never called for one that has no link any more, which joins again.
+   */
+  rejoin?(request: JoinRequest): Promise<void>;
+
   programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
   revokeExternalConnectivity?(request: EndpointRef): Promise<void>;
 

@@ -2,6 +2,7 @@
 
 import type { Firewall } from "../firewall/rules.ts";
 import type { Netlink } from "../kernel/index.ts";
+import type { Mac } from "../netip/index.ts";
 import type { Ports } from "../ports/index.ts";
 import type { Forwarder } from "../proxy/index.ts";
 import type { Collection } from "../store/index.ts";
@@ -20,6 +21,32 @@ export interface Sysctl {
   writeAll(values: Readonly<Record<string, string>>): Promise<void>;
 }
 
+/** A link that networks stand on: one of the host's, or one that was made for them. */
+export interface Parent {
+  readonly name: string;
+  readonly index: number;
+  readonly mtu: number;
+  readonly mac?: Mac;
+}
+
+export interface ParentRequest {
+  /** Network id: who holds it. */
+  readonly owner: string;
+  /** For messages: `macvlan`. */
+  readonly driver: string;
+  /** `eth0`, or `eth0.10`: a VLAN sub-interface, made if it is not there. Absent: a dummy link of the owner's own. */
+  readonly name?: string;
+}
+
+/** Parent links, shared by all drivers: what was made goes with its last holder, what was there stays. */
+export interface Parents {
+  /** May be repeated: finds the link again, or makes it again. @throws invalid, not-found */
+  hold(request: ParentRequest): Promise<Parent>;
+  release(owner: string): Promise<void>;
+  /** After a start: removes what was made for somebody who is no more. */
+  sweep(): Promise<void>;
+}
+
 export interface Host {
   /** rtnetlink in the host's netns. */
   readonly netlink: Netlink;
@@ -29,6 +56,7 @@ export interface Host {
   readonly firewall: Firewall;
   readonly ports: Ports;
   readonly forwarder: Forwarder;
+  readonly parents: Parents;
   /** The driver's own records: small, keyed by network or endpoint id. Only what cannot be derived belongs here. */
   readonly records: Collection<unknown>;
   /** Defaults that the operator set for the whole daemon. */

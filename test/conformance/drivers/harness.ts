@@ -15,12 +15,14 @@ import type {
 import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import {
   createNetns,
+  deleteLink,
   deleteNetns,
   deleteNetnsFolder,
   type Netlink,
   openNetlink,
   type Request,
   setLink,
+  unless,
 } from "../../../src/kernel/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
 import { newId } from "../../../src/util/ids.ts";
@@ -180,9 +182,11 @@ export class BenchSandbox extends LabHost {
       await this.netlink.send(defaultRouteRequest(6, { link: index, gateway: response.gatewayIpv6 }));
   }
 
-  /** Gives a link that was moved in back to the host, as the controller does after a leave. */
+  /** Deletes a link that is the controller's to delete, gives one that was moved in back to the host. */
   async detach(response: JoinResponse): Promise<void> {
     const { link } = response;
+    if (link?.deletedOnLeave && link.indexInSandbox !== undefined)
+      return void (await unless(["ENODEV"], this.netlink.send(deleteLink(link.indexInSandbox))));
     if (!link || link.indexInSandbox !== undefined) return;
     const inside = (await this.netlink.links()).find(({ loopback }) => !loopback);
     if (!inside) return;

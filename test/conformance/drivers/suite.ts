@@ -10,10 +10,12 @@ import type {
   NetworkDriverFactory,
   PoolData,
 } from "../../../src/driverapi/index.ts";
+import { addAddress } from "../../../src/kernel/index.ts";
 import { formatAddress, type Prefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { newId } from "../../../src/util/ids.ts";
 import { address, prefix } from "../../lab/cnm/specs.ts";
+import type { LabHost } from "../../lab/lab.ts";
 import "../../lab/matchers.ts";
 import { Bench, type BenchSandbox } from "./harness.ts";
 
@@ -22,6 +24,10 @@ export interface DriverConformance {
   readonly connects: boolean;
   /** Endpoints can publish ports on the host. */
   readonly publishes?: boolean;
+  /** Options without which there is no network of this driver on a lab host. */
+  readonly networkOptions?: Readonly<Record<string, string>>;
+  /** The host does not reach endpoints, but those on its wire do. */
+  readonly isOnWire?: boolean;
   /** There is one such network and no other. */
   readonly predefinedOnly?: boolean;
   /** An option with a value that the driver must refuse. */
@@ -111,7 +117,7 @@ export function driverConformance(
 
     test("makes a network once however often it is asked, and deletes it as often", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
       for (let round = 0; round < 2; round++) await bench.driver.createNetwork(request);
       for (let round = 0; round < 2; round++) await bench.driver.deleteNetwork(request);
       await bench.expectClean();
@@ -120,7 +126,7 @@ export function driverConformance(
     test("makes the same network again at once after it was deleted", async () => {
       await using bench = await Bench.create(factory);
       for (let round = 0; round < 3; round++) {
-        const request = networkRequest();
+        const request = networkRequest(options.networkOptions);
         await bench.driver.createNetwork(request);
         await bench.driver.deleteNetwork(request);
       }
@@ -139,7 +145,7 @@ export function driverConformance(
 
     test("fills in of an interface only what was empty, and the same each time", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
       await bench.driver.createNetwork(request);
       const endpoint = {
         networkId: request.networkId,
@@ -157,7 +163,7 @@ export function driverConformance(
 
     test("gives a sandbox an endpoint and takes it away again, twice", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
       await bench.driver.createNetwork(request);
       const sandbox = await bench.sandbox("s1");
       for (let round = 0; round < 2; round++) {
@@ -174,7 +180,7 @@ export function driverConformance(
 
     test("leaves nothing of an endpoint whose sandbox is gone", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
       await bench.driver.createNetwork(request);
       const sandbox = await bench.sandbox("s1");
       const { ref } = await connect(bench, request.networkId, sandbox, 2);
@@ -189,7 +195,10 @@ export function driverConformance(
 
     test("serves again after a crash what it is told, and sweeps the rest", async () => {
       await using bench = await Bench.create(factory);
-      const [kept, lost] = [networkRequest(), { ...networkRequest(), ipv4Data: [], ipv6Data: [] }];
+      const [kept, lost] = [
+        networkRequest(options.networkOptions),
+        { ...networkRequest(options.networkOptions), ipv4Data: [], ipv6Data: [] },
+      ];
       await bench.driver.createNetwork(kept);
       if (!options.predefinedOnly) {
         const noAddresses = { ...lost.options, enableIpv4: false, enableIpv6: false };
@@ -206,7 +215,7 @@ export function driverConformance(
       await bench.driver.sweep?.(known);
       if (options.connects) {
         await using _ = await sandbox.listen("0.0.0.0", 80);
-        await expect(bench.machine).toReach("172.18.0.2:80");
+        await expect(await neighbour(bench, options)).toReach("172.18.0.2:80");
       }
       await disconnect(bench, sandbox, joined);
       await bench.driver.deleteNetwork(kept);
@@ -216,8 +225,8 @@ export function driverConformance(
     if (options.predefinedOnly) {
       test("has one network and refuses another", async () => {
         await using bench = await Bench.create(factory);
-        await bench.driver.createNetwork(networkRequest());
-        const second = bench.driver.createNetwork(networkRequest());
+        await bench.driver.createNetwork(networkRequest(options.networkOptions));
+        const second = bench.driver.createNetwork(networkRequest(options.networkOptions));
         await expect(second).rejects.toSatisfy((error) => errorKind(error) === "forbidden");
       });
     }
@@ -225,7 +234,9 @@ export function driverConformance(
     if (options.wrongOption) {
       test("refuses an option that it cannot read and leaves nothing behind", async () => {
         await using bench = await Bench.create(factory);
-        const creating = bench.driver.createNetwork(networkRequest(options.wrongOption));
+        const creating = bench.driver.createNetwork(
+          networkRequest({ ...options.networkOptions, ...options.wrongOption }),
+        );
         await expect(creating).rejects.toSatisfy((error) => errorKind(error) === "invalid");
         await bench.expectClean();
       });
@@ -233,7 +244,10 @@ export function driverConformance(
 
     test("leaves nothing when the kernel refuses any step of a network", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
+      // what a driver asks the kernel once is asked before
+      await bench.driver.createNetwork(request);
+      await bench.driver.deleteNetwork(request);
       bench.slipAt(undefined);
       await bench.driver.createNetwork(request);
       const { batches } = bench;
@@ -249,7 +263,7 @@ export function driverConformance(
 
     test("leaves nothing when the kernel refuses any step of an endpoint", async () => {
       await using bench = await Bench.create(factory);
-      const request = networkRequest();
+      const request = networkRequest(options.networkOptions);
       await bench.driver.createNetwork(request);
       const sandbox = await bench.sandbox("s1");
       bench.slipAt(undefined);
@@ -269,15 +283,15 @@ export function driverConformance(
       await bench.expectClean();
     });
 
-    if (options.connects) connectivityTests(factory);
-    if (options.publishes) publishTests(factory);
+    if (options.connects) connectivityTests(factory, options);
+    if (options.publishes) publishTests(factory, options);
   });
 }
 
-function connectivityTests(factory: NetworkDriverFactory): void {
+function connectivityTests(factory: NetworkDriverFactory, options: DriverConformance): void {
   test("lets endpoints of a network reach each other, over IPv4 and IPv6", async () => {
     await using bench = await Bench.create(factory);
-    const request = networkRequest();
+    const request = networkRequest(options.networkOptions);
     await bench.driver.createNetwork(request);
     const [s1, s2] = [await bench.sandbox("s1"), await bench.sandbox("s2")];
     const first = await connect(bench, request.networkId, s1, 2);
@@ -294,10 +308,10 @@ function connectivityTests(factory: NetworkDriverFactory): void {
   });
 }
 
-function publishTests(factory: NetworkDriverFactory): void {
+function publishTests(factory: NetworkDriverFactory, options: DriverConformance): void {
   test("opens published ports to other hosts, closes them, and opens them again", async () => {
     await using bench = await Bench.create(factory);
-    const request = networkRequest();
+    const request = networkRequest(options.networkOptions);
     await bench.driver.createNetwork(request);
     const sandbox = await bench.sandbox("s1");
     const { ref } = await connect(bench, request.networkId, sandbox, 2);
@@ -329,7 +343,7 @@ function publishTests(factory: NetworkDriverFactory): void {
 
   test("refuses a host port that is taken, and opens none of the others", async () => {
     await using bench = await Bench.create(factory);
-    const request = networkRequest();
+    const request = networkRequest(options.networkOptions);
     await bench.driver.createNetwork(request);
     const sandbox = await bench.sandbox("s1");
     const { ref } = await connect(bench, request.networkId, sandbox, 2);
@@ -354,4 +368,12 @@ function publishTests(factory: NetworkDriverFactory): void {
     await bench.driver.deleteNetwork(request);
     await bench.expectClean();
   });
+}
+
+/** Who reaches the endpoints from outside: the host, or a machine on the wire with an address of the network. */
+async function neighbour({ machine, peer }: Bench, { isOnWire }: DriverConformance): Promise<LabHost> {
+  if (!isOnWire) return machine;
+  const link = await peer.netlink.link("eth0");
+  await peer.netlink.send(addAddress({ link: link?.index ?? 0, prefix: prefix("172.18.255.1/16") }));
+  return peer;
 }

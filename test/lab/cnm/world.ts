@@ -18,6 +18,7 @@ import {
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
+import { createParents } from "../../../src/parents/index.ts";
 import { createPorts, type PortLease, type Ports } from "../../../src/ports/index.ts";
 import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "../../../src/proxy/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
@@ -131,6 +132,18 @@ export async function labDriverHost(
     firewall: parts.firewall,
     ports: parts.ports ?? createPorts({ netns }),
     forwarder: parts.proxy,
+    parents: createParents({
+      netlink,
+      sysctl: {
+        writeAll: (values) =>
+          kernel.writeSysctls(
+            Object.entries(values).map(([key, value]) => ({ key, value })),
+            netns,
+          ),
+      },
+      hostHasIpv6: true,
+      log: parts.log ?? silentLog,
+    }),
     records: parts.store.collection("driver"),
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
     log: parts.log ?? silentLog,

@@ -5,6 +5,7 @@ import type { Forward, Host, HostSettings, PortLease, Rule } from "../../../src/
 import type { Link, LinkAddress, Netlink, Request } from "../../../src/kernel/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
 import { formatAddress } from "../../../src/netip/index.ts";
+import { createParents } from "../../../src/parents/index.ts";
 import { conflict } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { FakeStore, Steps } from "../cnm/fakes.ts";
@@ -25,13 +26,14 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
   const forwards = new Map<string, readonly Forward[]>();
   const held = new Set<string>();
   const sysctls = new Map<string, string>();
+  const netlink = new MemoryNetlink(steps);
   return {
     steps,
     rules,
     forwards,
     held,
     sysctls,
-    netlink: new MemoryNetlink(steps),
+    netlink,
     link: kernel,
     sysctl: {
       read: async (key) => sysctls.get(key) ?? (key.startsWith("net.bridge") ? undefined : "0"),
@@ -62,6 +64,12 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
         forwards.set(owner, wanted);
       },
     },
+    parents: createParents({
+      netlink,
+      sysctl: { writeAll: async () => undefined },
+      hostHasIpv6: settings.ipv6 ?? true,
+      log: silentLog,
+    }),
     records: new FakeStore(steps).collection("driver"),
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: 1500, ipForward: true, ...settings },
     log: silentLog,

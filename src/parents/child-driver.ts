@@ -1,0 +1,341 @@
+// The life of networks whose endpoints are links on a parent: what macvlan and ipvlan have in common. Their own words
+// (modes, gateways, the message that makes a link) come in as a `ChildKind`.
+
+import type {
+  CreateEndpointRequest,
+  CreateNetworkRequest,
+  DeleteEndpointRequest,
+  EndpointInterface,
+  EndpointRef,
+  Host,
+  JoinRequest,
+  JoinResponse,
+  NetworkDriver,
+  NetworkOptions,
+  Parent,
+  PoolData,
+} from "../driverapi/index.ts";
+import type { Request } from "../kernel/index.ts";
+import { type Mac, type Prefix, prefixContains } from "../netip/index.ts";
+import {
+  conflict,
+  forbidden,
+  hasCode,
+  invalid,
+  notFound,
+  notImplemented,
+  wrapError,
+} from "../util/errors.ts";
+import { shortId } from "../util/ids.ts";
+import { Undo } from "../util/undo.ts";
+import { type ChildNetworkConfig, chosenName, chosenSysctls, isInternal } from "./options.ts";
+import { dummyName } from "./parents.ts";
+
+/** The link of an endpoint, as its kind is to make it. */
+export interface ChildLinkSpec {
+  readonly name: string;
+  /** Index of the parent. */
+  readonly parent: number;
+  readonly index?: number;
+  readonly mtu?: number;
+  readonly mac?: Mac;
+  readonly netns?: string;
+  readonly alias?: string;
+}
+
+/** What tells one driver on parent links from another. */
+export interface ChildKind<C extends ChildNetworkConfig> {
+  /** The driver's name, and the kernel's for the link. */
+  readonly name: string;
+  /** What a kernel is built with to have it: `CONFIG_MACVLAN`. */
+  readonly kernelOption: string;
+  /** @throws invalid */
+  checkOptions(options: NetworkOptions): void;
+  readConfig(request: CreateNetworkRequest): C;
+  /** @throws forbidden when two networks cannot stand on one parent */
+  checkBeside(config: C, other: C): void;
+  /** The MAC of a new endpoint for which none is asked; undefined where it has none of its own. */
+  chooseMac(
+    config: C,
+    request: CreateEndpointRequest,
+    parent: () => Promise<Parent>,
+  ): Promise<Mac | undefined>;
+  /** @throws invalid */
+  checkEndpoint(config: C, request: CreateEndpointRequest): void;
+  /** Endpoints whose MAC only the controller can set, after the link is made: it is made on the host and moved. */
+  isMoved(config: C, endpoint: ChildEndpoint): boolean;
+  createLink(host: Host, config: C, spec: ChildLinkSpec): Request;
+  /** How an endpoint of a network that is not internal leaves it. */
+  wayOut(config: C, own: EndpointInterface): Pick<JoinResponse, "gateway" | "gatewayIpv6" | "staticRoutes">;
+  describe(config: C): Readonly<Record<string, string>>;
+  /** Why the kernel may have called a link of this network an invalid argument. */
+  explainRefusal(config: C): string | undefined;
+}
+
+export interface ChildEndpoint {
+  readonly interface: EndpointInterface;
+  readonly options: CreateEndpointRequest["options"];
+}
+
+interface ChildNetwork<C> {
+  readonly config: C;
+  readonly endpoints: Map<string, JoiningEndpoint>;
+}
+
+interface JoiningEndpoint extends ChildEndpoint {
+  joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
+}
+
+/** Builds a driver of such a kind. */
+export function createChildDriver<C extends ChildNetworkConfig>(
+  host: Host,
+  kind: ChildKind<C>,
+): NetworkDriver {
+  return new ChildDriver(host, kind);
+}
+
+/** Gateway of the subnet that an address is in, if the user gave one. */
+export function gatewayFor(pools: readonly PoolData[], own: Prefix | undefined): Prefix | undefined {
+  return own && pools.find(({ pool }) => prefixContains(pool, own.address))?.gateway;
+}
+
+class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
+  readonly name: string;
+  readonly capabilities = { scope: "local", connectivityScope: "global", replay: true } as const;
+  readonly networkOptions: ReadonlySet<string> = new Set();
+  readonly #host: Host;
+  readonly #kind: ChildKind<C>;
+  readonly #networks = new Map<string, ChildNetwork<C>>();
+  #isInKernel: boolean | undefined;
+
+  constructor(host: Host, kind: ChildKind<C>) {
+    this.#host = host;
+    this.#kind = kind;
+    this.name = kind.name;
+  }
+
+  /** A gateway is on the parent's wire: only the user knows its address. */
+  async checkGateway(options: NetworkOptions) {
+    this.#kind.checkOptions(options);
+    return { skipIpv4: true, skipIpv6: true, internal: isInternal(options) };
+  }
+
+  async createNetwork(request: CreateNetworkRequest): Promise<void> {
+    const { networkId } = request;
+    if (this.#networks.has(networkId)) return;
+    const config = this.#kind.readConfig(request);
+    if (config.ipv6.length > 0 && !this.#host.settings.ipv6)
+      throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
+    this.#checkBeside(config);
+    this.#networks.set(networkId, { config, endpoints: new Map() });
+    await using undo = new Undo(this.#host.log);
+    undo.defer("forget network", () => this.#networks.delete(networkId));
+    undo.defer("release parent", () => this.#host.parents.release(networkId));
+    await this.#needKernel();
+    const parent = await this.#holdParent(config);
+    if (config.mtu !== undefined && config.mtu > parent.mtu)
+      throw invalid(`an MTU of ${config.mtu} is more than parent ${parent.name} has (${parent.mtu})`);
+    undo.forget();
+  }
+
+  async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
+    this.#networks.delete(networkId);
+    await this.#host.parents.release(networkId);
+  }
+
+  async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
+    const { config, endpoints } = this.#network(request.networkId);
+    const known = endpoints.get(request.endpointId);
+    if (known) return known.interface;
+    const { options, interface: asked } = request;
+    chosenName(options.driverOpts);
+    chosenSysctls(options.driverOpts);
+    this.#kind.checkEndpoint(config, request);
+    const mac =
+      asked.macAddress ??
+      options.macAddress ??
+      (await this.#kind.chooseMac(config, request, () => this.#holdParent(config)));
+    const own = { ...asked, ...(mac && { macAddress: mac }) };
+    endpoints.set(request.endpointId, { interface: own, options });
+    return own;
+  }
+
+  /** The link goes with its sandbox or by the controller; one that was moved in came back to the host. */
+  async deleteEndpoint({ networkId, endpointId }: DeleteEndpointRequest): Promise<void> {
+    const network = this.#networks.get(networkId);
+    const endpoint = network?.endpoints.get(endpointId);
+    network?.endpoints.delete(endpointId);
+    if (!network || !endpoint || !this.#kind.isMoved(network.config, endpoint)) return;
+    const { deleteLink, unless } = this.#host.link;
+    const link = await this.#host.netlink.link(hostName(endpointId));
+    if (link?.alias === markOf(endpointId))
+      await unless(["ENODEV"], this.#host.netlink.send(deleteLink(link.index)));
+  }
+
+  async join(request: JoinRequest): Promise<JoinResponse> {
+    const { network, endpoint } = this.#endpoint(request);
+    if (endpoint.joined?.sandboxKey === request.sandboxKey) return endpoint.joined.response;
+    if (endpoint.joined)
+      throw forbidden(`endpoint ${shortId(request.endpointId)} has joined another sandbox already`);
+    const link = await this.#makeLink(request, network.config, endpoint);
+    const response = { ...this.#answer(network.config, endpoint), link };
+    endpoint.joined = { sandboxKey: request.sandboxKey, response };
+    return response;
+  }
+
+  async leave({ networkId, endpointId }: EndpointRef): Promise<void> {
+    const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
+    if (endpoint) delete endpoint.joined;
+  }
+
+  async sweep(): Promise<void> {
+    await this.#host.parents.sweep();
+  }
+
+  async describeNetwork({ networkId }: { networkId: string }): Promise<Readonly<Record<string, string>>> {
+    const { config } = this.#network(networkId);
+    const name = config.parent ?? dummyName(networkId);
+    const parent = await this.#host.netlink.link(name);
+    const mtu = config.mtu ?? parent?.mtu;
+    return {
+      parent: parent ? name : `${name} (not there)`,
+      ...(mtu !== undefined && { mtu: String(mtu) }),
+      ...this.#kind.describe(config),
+    };
+  }
+
+  #checkBeside(config: C): void {
+    for (const { config: other } of this.#networks.values())
+      if (config.parent !== undefined && other.parent === config.parent)
+        this.#kind.checkBeside(config, other);
+  }
+
+  /** Asked once: what the kernel lacks it will lack until the next start. */
+  async #needKernel(): Promise<void> {
+    const { name, kernelOption } = this.#kind;
+    this.#isInKernel ??= await this.#host.link.hasLinkKind(this.#host.netlink, name);
+    if (!this.#isInKernel)
+      throw notImplemented(`${name} networks need ${kernelOption}: this kernel has none`);
+  }
+
+  #holdParent({ networkId, parent }: C): Promise<Parent> {
+    return this.#host.parents.hold({
+      owner: networkId,
+      driver: this.name,
+      ...(parent !== undefined && { name: parent }),
+    });
+  }
+
+  /** Looks for the parent anew: it may have come back with another index, and a sub-interface is made again. */
+  async #makeLink(
+    request: JoinRequest,
+    config: C,
+    endpoint: ChildEndpoint,
+  ): Promise<NonNullable<JoinResponse["link"]>> {
+    const parent = await this.#holdParent(config);
+    const mac = endpoint.interface.macAddress;
+    const common = {
+      parent: parent.index,
+      ...(config.mtu !== undefined && { mtu: config.mtu }),
+      ...(mac && { mac }),
+    };
+    const isSuggested = config.interfacePrefix === "eth";
+    const dstName =
+      chosenName(endpoint.options.driverOpts) ?? (isSuggested ? request.suggestedName : undefined);
+    const names = { dstPrefix: config.interfacePrefix, ...(dstName !== undefined && { dstName }) };
+    try {
+      if (this.#kind.isMoved(config, endpoint)) {
+        const srcName = await this.#makeOnHost(request, config, common);
+        return { srcName, ...names };
+      }
+      const srcName = dstName ?? hostName(request.endpointId);
+      const indexInSandbox = await this.#makeInside(request, config, { ...common, name: srcName });
+      return { srcName, ...names, indexInSandbox, deletedOnLeave: true };
+    } catch (error) {
+      throw wrapError(await this.#explained(error, config), `connect to parent ${parent.name}`);
+    }
+  }
+
+  async #makeOnHost(
+    { endpointId }: JoinRequest,
+    config: C,
+    common: Omit<ChildLinkSpec, "name">,
+  ): Promise<string> {
+    const name = hostName(endpointId);
+    const alias = markOf(endpointId);
+    await this.#host.netlink.send(this.#kind.createLink(this.#host, config, { ...common, name, alias }));
+    return name;
+  }
+
+  /** In the sandbox from its first moment; answers the index there. */
+  async #makeInside({ sandboxKey, freeIndex }: JoinRequest, config: C, spec: ChildLinkSpec): Promise<number> {
+    const { netlink, link: kernel, log } = this.#host;
+    const inSandbox = { ...spec, netns: sandboxKey };
+    try {
+      await netlink.send(this.#kind.createLink(this.#host, config, { ...inSandbox, index: freeIndex }));
+      return freeIndex;
+    } catch (error) {
+      // the container made a link with that index, or an older kernel looks for it on the host; else it shows again
+      if (!hasCode(error, "EEXIST", "EBUSY")) throw error;
+    }
+    await netlink.send(this.#kind.createLink(this.#host, config, inSandbox));
+    await using undo = new Undo(log);
+    await using inside = await kernel.openNetlink(sandboxKey);
+    undo.defer("delete link", () => kernel.unless(["ENODEV"], inside.send(kernel.deleteLink(spec.name))));
+    const index = (await inside.link(spec.name))?.index;
+    if (index === undefined) throw conflict(`the link ${spec.name} was removed by somebody else`);
+    undo.forget();
+    return index;
+  }
+
+  /** What the kernel's short words mean here. */
+  async #explained(error: unknown, config: C): Promise<unknown> {
+    if (hasCode(error, "EBUSY"))
+      return conflict(
+        `the link has another use (a port of a bridge or bond, or macvlan and ipvlan on one parent)`,
+        error,
+      );
+    if (!hasCode(error, "EINVAL")) return error;
+    const why = this.#kind.explainRefusal(config);
+    return why === undefined ? error : conflict(why, error);
+  }
+
+  #answer(config: C, endpoint: ChildEndpoint): Omit<JoinResponse, "link"> {
+    const { interface: own, options } = endpoint;
+    const wayOut = config.internal ? { staticRoutes: [] } : this.#kind.wayOut(config, own);
+    // a router that nobody named may still speak for an IPv6 network without a gateway
+    const isRouterKnown =
+      config.internal || wayOut.gatewayIpv6 !== undefined || wayOut.staticRoutes.length > 0;
+    const noAdvertisements =
+      own.addressIpv6 && isRouterKnown ? { "net.ipv6.conf.IFNAME.accept_ra": "0" } : {};
+    return {
+      ...wayOut,
+      disableGatewayService: true,
+      isExternal: !config.internal,
+      sysctls: { ...noAdvertisements, ...chosenSysctls(options.driverOpts) },
+    };
+  }
+
+  #network(networkId: string): ChildNetwork<C> {
+    const network = this.#networks.get(networkId);
+    if (!network) throw notFound(`network ${networkId} does not exist`);
+    return network;
+  }
+
+  #endpoint({ networkId, endpointId }: EndpointRef) {
+    const network = this.#network(networkId);
+    const endpoint = network.endpoints.get(endpointId);
+    if (!endpoint) throw notFound(`endpoint ${endpointId} does not exist`);
+    return { network, endpoint };
+  }
+}
+
+/** Name of a link that is on the host for a moment; 15 characters are all that Linux has for one. */
+function hostName(endpointId: string): string {
+  return `mv${endpointId.slice(0, 13)}`;
+}
+
+/** The mark that links of endpoints wear; what a crash leaves of them is swept away by it. */
+function markOf(endpointId: string): string {
+  return `tsdocker:${endpointId}`;
+}
