@@ -83,6 +83,7 @@ const preferred = ["EAGAIN", "EOPNOTSUPP"];
 const names: ReadonlyMap<number, string> = new Map([
   ...Object.entries(os.constants.errno).map(([name, number]) => [number, name] as const),
   ...preferred.map((name) => [os.constants.errno[name as "EAGAIN"], name] as const),
+  [85, "ERESTART"],
   [524, "ENOTSUPP"],
 ]);
 

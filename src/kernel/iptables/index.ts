@@ -22,13 +22,19 @@ export interface IptablesTarget {
 }
 
 /**
- * `iptables-restore --noflush --wait`: applies `rules`, each table of them in one transaction.
+ * `iptables-restore --noflush --wait`: applies `rules`, each table of them in one transaction. `started` hears the id of
+ * the process, which notifications of nftables carry.
  * @throws unavailable, with the words of iptables and the line that it refused
  */
-export async function restoreRules(target: IptablesTarget, rules: string): Promise<void> {
+export async function restoreRules(
+  target: IptablesTarget,
+  rules: string,
+  started: (processId: number) => void = () => undefined,
+): Promise<void> {
   const { netns } = target;
   const program = programOf(target);
-  const { code, stderr } = await run("restore.sh", [program, ...(netns ? [netns] : [])], rules);
+  const words = [program, ...(netns ? [netns] : [])];
+  const { code, stderr } = await run("restore.sh", words, { input: rules, started });
   if (code !== 0) throw refusal(`${program}-restore`, code, withLine(stderr, rules));
 }
 
@@ -39,7 +45,7 @@ export async function restoreRules(target: IptablesTarget, rules: string): Promi
 export async function saveRules(target: IptablesTarget, table?: string): Promise<string> {
   const program = programOf(target);
   const words = [program, target.netns ?? "-", ...(table ? [table] : [])];
-  const { code, stdout, stderr } = await run("save.sh", words, "");
+  const { code, stdout, stderr } = await run("save.sh", words, { input: "" });
   if (code !== 0) throw refusal(`${program}-save`, code, stderr);
   return stdout;
 }
@@ -57,9 +63,15 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(script: string, words: readonly string[], input: string): Promise<Ended> {
+function run(
+  script: string,
+  words: readonly string[],
+  { input, started }: { readonly input: string; readonly started?: (processId: number) => void },
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn("/bin/sh", [scriptPath(script), ...words], { stdio: "pipe" });
+    // the script ends in an exec: what it becomes keeps the id
+    if (child.pid !== undefined) started?.(child.pid);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on("data", (bytes: Buffer) => out.push(bytes));

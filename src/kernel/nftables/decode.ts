@@ -21,6 +21,8 @@ import { type Element, hookNumber, type Table, type TableFamily, type Verdict } 
 export interface TableState extends Table {
   /** How many chains, sets and objects it holds. */
   readonly use: number;
+  /** Bits of NFT_TABLE_F_*. */
+  readonly flags: number;
 }
 
 export interface ChainState {
@@ -57,7 +59,8 @@ export function decodeTable(payload: Buffer): TableState {
   const attributes = attributesOf(payload);
   const family = familyOf(payload[0] ?? 0);
   const use = attributes.be32(tableAttribute.use) ?? 0;
-  return checked(attributes, { family, name: attributes.string(tableAttribute.name) ?? "", use });
+  const flags = attributes.be32(tableAttribute.flags) ?? 0;
+  return checked(attributes, { family, name: attributes.string(tableAttribute.name) ?? "", use, flags });
 }
 
 /** NFT_MSG_NEWCHAIN. */

@@ -1,10 +1,11 @@
 // nftables over netlink: values in, one atomic transaction out. No text of any command is written or parsed.
 
+export { isMadeBy, type TableDump } from "./compare.ts";
 export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
 export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-redirect.ts";
 export * from "./expression.ts";
 export * from "./field.ts";
-export { nftablesGroup } from "./numbers.ts";
+export { nftablesGroup, tableFlag } from "./numbers.ts";
 export * from "./request.ts";
 export { type Nftables, openNftables } from "./socket.ts";
 export * from "./values.ts";

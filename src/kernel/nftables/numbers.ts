@@ -38,6 +38,9 @@ export const listItem = 1;
 
 export const tableAttribute = { name: 1, flags: 2, use: 3, handle: 4, userData: 6 } as const;
 
+/** NFT_TABLE_F_*. An owned table is its maker's socket's alone; with `persist` it outlives the socket (Linux 6.9). */
+export const tableFlag = { dormant: 1, owner: 2, persist: 4 } as const;
+
 export const chainAttribute = {
   table: 1,
   handle: 2,

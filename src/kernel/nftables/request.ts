@@ -19,6 +19,7 @@ import {
   setDescription,
   setFlag,
   tableAttribute,
+  tableFlag,
   verdictCode,
   verdictDataType,
 } from "./numbers.ts";
@@ -39,9 +40,14 @@ export function nfgenmsg(family: number, resource = 0): Encoder {
   return new Encoder().struct(Uint8Array.of(family, 0, resource >> 8, resource & 0xff));
 }
 
-/** Makes the table unless it is there; EEXIST then when it is to be `exclusive`. */
-export function addTable(table: Table, { exclusive = false } = {}): Request {
-  const encoder = begin(table).string(tableAttribute.name, table.name).be32(tableAttribute.flags, 0);
+/**
+ * Makes the table unless it is there; EEXIST then when it is to be `exclusive`. An `owned` one can be changed, deleted
+ * and flushed by this socket alone (EPERM for others); it stays when the socket closes, and the next `owned` request
+ * adopts it. EOPNOTSUPP where the kernel cannot (before Linux 6.9), or the table was not made so.
+ */
+export function addTable(table: Table, { exclusive = false, owned = false } = {}): Request {
+  const tableFlags = owned ? tableFlag.owner | tableFlag.persist : 0;
+  const encoder = begin(table).string(tableAttribute.name, table.name).be32(tableAttribute.flags, tableFlags);
   const flags = nlmFlag.create | (exclusive ? nlmFlag.exclusive : 0);
   return change(
     nftType.newTable,

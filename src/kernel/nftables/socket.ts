@@ -3,6 +3,7 @@
 import { Attributes, nlmFlag } from "../codec.ts";
 import { type NetlinkSocket, netlinkProtocol, openNetlinkSocket } from "../netlink-socket.ts";
 import type { Request } from "../request.ts";
+import type { TableDump } from "./compare.ts";
 import {
   type ChainState,
   decodeChain,
@@ -31,6 +32,8 @@ export interface Nftables extends AsyncDisposable {
   chains(table: Table): Promise<ChainState[]>;
   rules(table: Table): Promise<RuleState[]>;
   sets(table: Table): Promise<SetState[]>;
+  /** The chains, sets and rules of a table as the kernel describes them, for `isMadeBy`. ENOENT: there is no such table. */
+  describe(table: Table): Promise<TableDump>;
   /** Rejects with ENOENT when there is no such set. */
   elements(table: Table, set: string): Promise<Element[]>;
   close(): Promise<void>;
@@ -67,20 +70,24 @@ class Handle implements Nftables {
   }
 
   async chains(table: Table): Promise<ChainState[]> {
-    const found = await this.#dump(nftType.getChain, familyNumber[table.family], "chains");
-    return found.map(decodeChain).filter((chain) => chain.table === table.name);
+    return (await this.#dumpOf(nftType.getChain, table, "chains")).map(decodeChain);
   }
 
   async rules(table: Table): Promise<RuleState[]> {
-    const found = await this.#dump(nftType.getRule, familyNumber[table.family], "rules");
-    return found.map(decodeRule).filter((rule) => rule.table === table.name);
+    return (await this.#dumpOf(nftType.getRule, table, "rules")).map(decodeRule);
   }
 
   async sets(table: Table): Promise<SetState[]> {
-    const payload = nfgenmsg(familyNumber[table.family]).string(1, table.name).finish();
-    const words = `nft list sets ${table.family} ${table.name}`;
-    const answers = await this.#socket.dump({ type: nftType.getSet, flags: 0, payload, words });
-    return answers.map(({ payload }) => decodeSet(payload));
+    return (await this.#dumpOf(nftType.getSet, table, "sets")).map(decodeSet);
+  }
+
+  async describe(table: Table): Promise<TableDump> {
+    const [sets, chains, rules] = await Promise.all([
+      this.#dumpOf(nftType.getSet, table, "sets"),
+      this.#dumpOf(nftType.getChain, table, "chains"),
+      this.#dumpOf(nftType.getRule, table, "rules"),
+    ]);
+    return { sets, chains, rules };
   }
 
   async elements(table: Table, set: string): Promise<Element[]> {
@@ -97,6 +104,16 @@ class Handle implements Nftables {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The kernel narrows dumps of sets and rules down to the table, but not those of chains. */
+  async #dumpOf(type: number, table: Table, what: string): Promise<Buffer[]> {
+    const payload = nfgenmsg(familyNumber[table.family]).string(1, table.name).finish();
+    const words = `nft list ${what} ${table.family} ${table.name}`;
+    const answers = await this.#socket.dump({ type, flags: 0, payload, words });
+    return answers
+      .map(({ payload: found }) => found)
+      .filter((found) => attributesOf(found).string(1) === table.name);
   }
 
   async #dump(type: number, family: number, what: string): Promise<Buffer[]> {

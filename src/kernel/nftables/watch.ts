@@ -13,6 +13,8 @@ export type RulesetEvent =
       readonly kind: "changed";
       readonly tables: readonly Table[];
       readonly byUs: boolean;
+      /** Of the thread that committed it. */
+      readonly processId: number;
       readonly process: string;
     }
   | { readonly kind: "lost" };
@@ -48,7 +50,8 @@ export function transactions(
       const tables = [...touched.values()];
       touched = new Map();
       const process = attributes.string(generationAttribute.processName) ?? "";
-      listener({ kind: "changed", tables, byUs: isThreadOfOurs(attributes), process });
+      const processId = attributes.be32(generationAttribute.processId) ?? 0;
+      listener({ kind: "changed", tables, byUs: isThreadOfOurs(processId), processId, process });
     }
   };
 }
@@ -63,7 +66,6 @@ function tableOf(familyCode: number, attributes: Attributes): Table | undefined 
 }
 
 /** The kernel names the thread. */
-function isThreadOfOurs(attributes: Attributes): boolean {
-  const thread = attributes.be32(generationAttribute.processId);
-  return thread !== undefined && existsSync(`/proc/self/task/${thread}`);
+function isThreadOfOurs(thread: number): boolean {
+  return existsSync(`/proc/self/task/${thread}`);
 }

@@ -52,8 +52,9 @@ test("notifications become one event per transaction, with the tables that it to
         { family: "ip", name: "b" },
       ],
       byUs: false,
+      processId: 0x7fffffff,
       process: "nft",
     },
-    { kind: "changed", tables: [], byUs: true, process: "node" },
+    { kind: "changed", tables: [], byUs: true, processId: process.pid, process: "node" },
   ]);
 });
