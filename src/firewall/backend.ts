@@ -5,14 +5,18 @@ import type { Firewall, Rule } from "./rules.ts";
 
 export interface Backend {
   readonly name: Firewall["backend"];
-  /** Makes our kernel state from scratch, in place of whatever of ours is there. Nothing foreign is touched. */
-  reset(rules: readonly Rule[]): Promise<void>;
+  /**
+   * Brings the kernel to these rules, from whatever of ours is there, by what differs: nothing when it has them all.
+   * Nothing foreign is touched. Resolves with whether something had to change.
+   */
+  restore(rules: readonly Rule[]): Promise<boolean>;
   /** Applies a change, all of it or nothing. `all` gives every rule that is to exist afterwards. */
   apply(change: RuleChange, all: () => readonly Rule[]): Promise<void>;
-  /** True while the kernel has what the last reset or apply made. */
-  isIntact(): Promise<boolean>;
-  /** Calls `changed` when somebody else has touched what is ours, until it is disposed. Absent: nobody would tell. */
-  watch?(changed: () => void): Promise<Disposable>;
+  /**
+   * Calls `changed` when somebody else may have touched what is ours, until it is disposed. Resolves with undefined when
+   * nobody else can, or nobody would tell.
+   */
+  watch(changed: () => void): Promise<Disposable | undefined>;
   /** Removes everything of ours, also what an earlier process left. May be called twice. */
   remove(): Promise<void>;
   close(): Promise<void>;

@@ -8,7 +8,7 @@ import { firewallOn, type OwnedFirewall } from "./firewall.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { withoutIptables, withoutNftables } from "./leftovers.ts";
 import { type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
-import { probeNftables } from "./nftables/probe.ts";
+import { canOwnTables, probeNftables } from "./nftables/probe.ts";
 import { noBackend } from "./none.ts";
 import type { Firewall } from "./rules.ts";
 import { staleFlowsIn } from "./stale-flows.ts";
@@ -26,6 +26,13 @@ export interface FirewallOptions {
   readonly loopbackNat?: boolean;
   /** Which iptables the iptables back end uses. Default: the one that the system calls `iptables`. */
   readonly iptables?: IptablesVariant;
+  /**
+   * nftables: tables that nobody else can change, flush or delete while this process lives, and that stay when it ends.
+   * Default: where the kernel has them (Linux 6.9); else others' changes are seen and repaired.
+   */
+  readonly ownTables?: boolean;
+  /** Called when somebody else's change was found and undone. */
+  readonly onRepaired?: () => void;
   readonly log?: Log;
 }
 
@@ -34,28 +41,31 @@ export interface FirewallOptions {
  * @throws when the kernel lacks what the back end needs
  */
 export async function createFirewall(options: FirewallOptions): Promise<OwnedFirewall> {
-  const { netns, ipv6 = true, loopbackNat = true, iptables = "default", log } = options;
+  const { netns, ipv6 = true, loopbackNat = true, iptables = "default" } = options;
   switch (options.backend) {
     case "nftables":
-      return firewallOn(await nftables({ netns, ipv6, loopbackNat }), log, staleFlowsIn(netns));
+      return firewallOn(await nftables({ netns, ipv6, loopbackNat }, options.ownTables), {
+        ...options,
+        staleFlows: staleFlowsIn(netns),
+      });
     case "iptables":
       return firewallOn(
         withoutNftables(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns),
-        log,
-        staleFlowsIn(netns),
+        { ...options, staleFlows: staleFlowsIn(netns) },
       );
     case "none":
-      return firewallOn(noBackend, log);
+      return firewallOn(noBackend, options);
   }
 }
 
-async function nftables(options: NftablesOptions): Promise<Backend> {
+async function nftables(options: Omit<NftablesOptions, "owned">, own?: boolean): Promise<Backend> {
   const handle = await openNftables(options.netns);
   try {
     await probeNftables(handle);
+    const owned = own ?? (await canOwnTables(handle));
+    return withoutIptables(nftablesBackend(handle, { ...options, owned }), handle, options.netns);
   } catch (error) {
     await handle.close();
     throw error;
   }
-  return withoutIptables(nftablesBackend(handle, options), handle, options.netns);
 }

@@ -1,20 +1,20 @@
 // The firewall: keeps the ledger, gathers calls into transactions, hands them to its back end.
 
-import { errorMessage } from "../util/errors.ts";
+import { errorMessage, hasCode } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
 import type { Backend } from "./backend.ts";
-import { type Before, Ledger } from "./ledger.ts";
+import { type Before, Ledger, type RuleChange } from "./ledger.ts";
 import type { Firewall, Rule } from "./rules.ts";
 import type { StaleFlows } from "./stale-flows.ts";
 
 /** A firewall that the daemon owns. */
 export interface OwnedFirewall extends Firewall {
   /**
-   * Brings the kernel to what is wanted, from scratch, in one transaction; until then `set` only collects. From then on
-   * what somebody else changes of it is repaired, where the kernel tells (nftables).
+   * Brings the kernel to what is wanted, from whatever an earlier process left, by what differs and in one transaction;
+   * until then `set` only collects. From then on what somebody else changes of it is repaired, where the kernel tells.
    */
   start(): Promise<void>;
-  /** Makes everything anew when it is not what it should be, after somebody's flush; true when it had to. */
+  /** Puts right what is not what it should be, after somebody's flush; true when it had to. */
   resync(): Promise<boolean>;
   /** Removes everything of ours from the kernel and closes. */
   stop(): Promise<void>;
@@ -29,15 +29,24 @@ interface Wish {
   readonly reject: (error: unknown) => void;
 }
 
+/** What a firewall has besides its back end. */
+export interface Surroundings {
+  readonly log?: Log;
+  readonly staleFlows?: StaleFlows;
+  /** Called when somebody else's change was found and undone. */
+  readonly onRepaired?: () => void;
+}
+
 /** A firewall over a back end. */
-export function firewallOn(backend: Backend, log: Log = silentLog, staleFlows?: StaleFlows): OwnedFirewall {
-  return new GroupCommit(backend, log, staleFlows);
+export function firewallOn(backend: Backend, surroundings: Surroundings = {}): OwnedFirewall {
+  return new GroupCommit(backend, surroundings);
 }
 
 class GroupCommit implements OwnedFirewall {
   readonly #backend: Backend;
   readonly #log: Log;
   readonly #staleFlows: StaleFlows | undefined;
+  readonly #onRepaired: () => void;
   readonly #ledger = new Ledger();
   #state: "collecting" | "running" | "closed" = "collecting";
   #wishes: Wish[] = [];
@@ -46,10 +55,11 @@ class GroupCommit implements OwnedFirewall {
   /** The end of the work under way; transactions, start, resync and stop never overlap. */
   #work: Promise<unknown> = Promise.resolve();
 
-  constructor(backend: Backend, log: Log, staleFlows: StaleFlows | undefined) {
+  constructor(backend: Backend, { log = silentLog, staleFlows, onRepaired = () => undefined }: Surroundings) {
     this.#backend = backend;
     this.#log = log;
     this.#staleFlows = staleFlows;
+    this.#onRepaired = onRepaired;
   }
 
   get backend(): Firewall["backend"] {
@@ -67,8 +77,8 @@ class GroupCommit implements OwnedFirewall {
 
   start(): Promise<void> {
     return this.#queue(async () => {
-      this.#watch ??= await this.#backend.watch?.(() => this.#repair());
-      await this.#backend.reset(this.#ledger.rules());
+      this.#watch ??= await this.#backend.watch(() => this.#repair());
+      await this.#backend.restore(this.#ledger.rules());
       this.#state = "running";
     });
   }
@@ -76,12 +86,14 @@ class GroupCommit implements OwnedFirewall {
   resync(): Promise<boolean> {
     return this.#queue(async () => {
       this.#isResyncAsked = false;
-      if (this.#state !== "running" || (await this.#backend.isIntact())) return false;
+      if (this.#state !== "running") return false;
+      const hasChanged = await this.#backend.restore(this.#ledger.rules());
+      if (!hasChanged) return false;
       this.#log.warn(
         { backend: this.backend },
-        "firewall rules were changed by somebody else: making them anew",
+        "firewall rules were changed by somebody else: repaired them",
       );
-      await this.#backend.reset(this.#ledger.rules());
+      this.#onRepaired();
       return true;
     });
   }
@@ -157,10 +169,20 @@ class GroupCommit implements OwnedFirewall {
     const change = this.#ledger.changeSince(before);
     if (change.removed.length + change.added.length === 0) return;
     this.#log.debug({ removed: change.removed.length, added: change.added.length }, "change firewall rules");
-    await this.#backend.apply(change, () => this.#ledger.rules());
+    await this.#change(change);
     // the rules are in force: a connection that stays tracked is no reason to take them back
     await this.#staleFlows?.forget(change).catch((error) => {
       this.#log.warn({ reason: errorMessage(error) }, "cannot forget connections of changed ports");
     });
+  }
+
+  /** A change of something that somebody else has just taken away meets the repair half-way: all of it, then. */
+  async #change(change: RuleChange): Promise<void> {
+    try {
+      await this.#backend.apply(change, () => this.#ledger.rules());
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      await this.#backend.restore(this.#ledger.rules());
+    }
   }
 }

@@ -8,9 +8,9 @@ import { iptablesBackend } from "./iptables/backend.ts";
 import { marker } from "./iptables/tables.ts";
 import { removeNftables } from "./nftables/backend.ts";
 
-/** The nftables back end, with what iptables back ends left removed behind its first reset: never a moment without rules. */
+/** The nftables back end, with what iptables back ends left removed behind its first rules: never a moment without rules. */
 export function withoutIptables(backend: Backend, nftables: Nftables, netns: string | undefined): Backend {
-  return withFirstReset(backend, async () => {
+  return withFirstRestore(backend, async () => {
     const variants: IptablesVariant[] = [];
     if (await hasMarkedChains(nftables)) variants.push("nft");
     if ((await legacyIptablesTables(netns)).length > 0) variants.push("legacy");
@@ -19,24 +19,24 @@ export function withoutIptables(backend: Backend, nftables: Nftables, netns: str
   });
 }
 
-/** The iptables back end, with what an nftables back end left removed behind its first reset. */
+/** The iptables back end, with what an nftables back end left removed behind its first rules. */
 export function withoutNftables(backend: Backend, netns: string | undefined): Backend {
-  return withFirstReset(backend, () => removeNftables(netns));
+  return withFirstRestore(backend, () => removeNftables(netns));
 }
 
-function withFirstReset(backend: Backend, behind: () => Promise<void>): Backend {
+function withFirstRestore(backend: Backend, behind: () => Promise<void>): Backend {
   let isFirst = true;
-  const reset: Backend["reset"] = async (rules) => {
-    await backend.reset(rules);
+  const restore: Backend["restore"] = async (rules) => {
+    const hasChanged = await backend.restore(rules);
     if (isFirst) await behind();
     isFirst = false;
+    return hasChanged;
   };
   return {
     name: backend.name,
-    reset,
+    restore,
     apply: (change, all) => backend.apply(change, all),
-    isIntact: () => backend.isIntact(),
-    ...(backend.watch ? { watch: backend.watch.bind(backend) } : {}),
+    watch: (changed) => backend.watch(changed),
     remove: () => backend.remove(),
     close: () => backend.close(),
   };

@@ -4,9 +4,9 @@ import type { Backend } from "./backend.ts";
 
 export const noBackend: Backend = {
   name: "none",
-  reset: async () => undefined,
+  restore: async () => false,
   apply: async () => undefined,
-  isIntact: async () => true,
+  watch: async () => undefined,
   remove: async () => undefined,
   close: async () => undefined,
 };

@@ -4,10 +4,13 @@
 import {
   type IptablesTarget,
   type IptablesVariant,
+  legacyIptablesTables,
   restoreRules,
   saveRules,
 } from "../../kernel/iptables/index.ts";
+import { type Table, watchNftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
+import { hasCode } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
 import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import type { RuleChange } from "../ledger.ts";
@@ -18,10 +21,9 @@ import {
   changeLines,
   fillLines,
   hooksOf,
-  isAsMade,
   parseSaved,
   removeLines,
-  resetLines,
+  restoreLines,
   type SavedTables,
   tablesOf,
 } from "./tables.ts";
@@ -45,31 +47,31 @@ class IptablesBackend implements Backend {
   readonly #families: readonly Family[];
   /** What the kernel has. */
   readonly #made = new Map<Family, RuleSet>();
+  /** Processes of ours whose changes we may still be told of. */
+  readonly #ours = new Set<number>();
+  /** Nobody tells when iptables-legacy is used: each change of ours looks at everything. */
+  #isUntold = false;
 
   constructor(options: IptablesOptions) {
     this.#options = options;
     this.#families = options.ipv6 ? [4, 6] : [4];
   }
 
-  async reset(rules: readonly Rule[]): Promise<void> {
+  async restore(rules: readonly Rule[]): Promise<boolean> {
     await this.#prepareBridges(rules);
-    await Promise.all(
-      this.#families.map(async (family) => {
-        const wanted = renderRules(rules, family);
-        const saved = await this.#saved(family);
-        for (const [name, table] of tablesOf(wanted)) assertNotForeign(name, saved.get(name), table);
-        const lines = tablesOf(wanted).flatMap(([name, table]) =>
-          resetLines(name, table, this.#hooks(name, family), saved.get(name)),
-        );
-        await this.#restore(family, lines);
-        this.#made.set(family, wanted);
-      }),
-    );
+    const changes = await Promise.all(this.#families.map((family) => this.#restoreFamily(family, rules)));
+    const { variant, netns } = this.#options;
+    this.#isUntold = variant === "legacy" || (variant === "default" && (await hasLegacyTables(netns)));
+    return changes.includes(true);
   }
 
   async apply(change: RuleChange, all: () => readonly Rule[]): Promise<void> {
     await this.#prepareBridges(change.added);
     const rules = all();
+    if (this.#isUntold) {
+      for (const family of this.#families) await this.#restoreFamily(family, rules);
+      return;
+    }
     const done: { family: Family; before: RuleSet }[] = [];
     try {
       for (const family of this.#families) {
@@ -93,15 +95,17 @@ class IptablesBackend implements Backend {
     }
   }
 
-  async isIntact(): Promise<boolean> {
-    for (const [family, made] of this.#made) {
-      const saved = await this.#saved(family);
-      const isWhole = tablesOf(made).every(([name, table]) =>
-        isAsMade(table, this.#hooks(name, family), saved.get(name)),
-      );
-      if (!isWhole) return false;
+  /** iptables-nft is nftables underneath, which tells. */
+  async watch(changed: () => void): Promise<Disposable | undefined> {
+    try {
+      return await watchNftables(this.#options.netns, (event) => {
+        if (event.kind === "lost") return changed();
+        if (event.tables.some(isOfIptables) && !this.#ours.has(event.processId)) changed();
+      });
+    } catch (error) {
+      if (hasCode(error, "EPROTONOSUPPORT", "ENOENT", "EINVAL")) return undefined; // no nftables in this kernel
+      throw error;
     }
-    return true;
   }
 
   async remove(): Promise<void> {
@@ -117,12 +121,31 @@ class IptablesBackend implements Backend {
 
   async close(): Promise<void> {}
 
+  /** By what differs; when it is the first time ours also go before what others have put in front of them. */
+  async #restoreFamily(family: Family, rules: readonly Rule[]): Promise<boolean> {
+    const wanted = renderRules(rules, family);
+    const saved = await this.#saved(family);
+    const isFirst = !this.#made.has(family);
+    const lines = tablesOf(wanted).flatMap(([name, table]) => {
+      if (isFirst) assertNotForeign(name, saved.get(name), table);
+      return restoreLines({ name, rules: table, hooks: this.#hooks(name, family), isFirst }, saved.get(name));
+    });
+    await this.#restore(family, lines);
+    this.#made.set(family, wanted);
+    return lines.length > 0;
+  }
+
   async #saved(family: Family): Promise<SavedTables> {
     return parseSaved(await saveRules(this.#target(family)));
   }
 
   async #restore(family: Family, lines: readonly string[]): Promise<void> {
-    if (lines.length > 0) await restoreRules(this.#target(family), `${lines.join("\n")}\n`);
+    if (lines.length === 0) return;
+    await restoreRules(this.#target(family), `${lines.join("\n")}\n`, (processId) => {
+      this.#ours.add(processId);
+      const [oldest] = this.#ours;
+      if (this.#ours.size > mostRemembered && oldest !== undefined) this.#ours.delete(oldest);
+    });
   }
 
   async #prepareBridges(rules: readonly Rule[]): Promise<void> {
@@ -137,6 +160,17 @@ class IptablesBackend implements Backend {
   #target(family: Family): IptablesTarget {
     return { family, variant: this.#options.variant, netns: this.#options.netns };
   }
+}
+
+// process ids are used again, but not that soon
+const mostRemembered = 16;
+
+function isOfIptables({ family, name }: Table): boolean {
+  return (family === "ip" || family === "ip6") && ["filter", "nat", "raw"].includes(name);
+}
+
+async function hasLegacyTables(netns: string | undefined): Promise<boolean> {
+  return (await legacyIptablesTables(netns)).length > 0;
 }
 
 function differingLines(before: RuleSet, wanted: RuleSet): string[] {

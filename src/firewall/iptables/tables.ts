@@ -2,6 +2,7 @@
 
 import type { Family } from "../../netip/index.ts";
 import { unavailable } from "../../util/errors.ts";
+import { canonicalRule } from "./canonical.ts";
 import type { RuleSet, TableName, TableRules } from "./render.ts";
 
 /** The state of one table: rules of each chain, without the leading `-A chain`. */
@@ -19,6 +20,15 @@ const hookedUserChain = `-m comment --comment "hooked ${userChain}" -j RETURN`;
 interface Hook {
   readonly chain: string;
   readonly rule: string;
+}
+
+/** One table as it is to be. */
+export interface WantedTable {
+  readonly name: TableName;
+  readonly rules: TableRules;
+  readonly hooks: readonly Hook[];
+  /** Ours are to be called before what others have hooked in. Later theirs may go before: that was their will. */
+  readonly isFirst: boolean;
 }
 
 /** From where the kernel's own chains call ours, first to be called first. */
@@ -84,50 +94,96 @@ export function fillLines(name: TableName, rules: TableRules): string[] {
 /** Lines that turn one state of our chains into another; none when they are the same. */
 export function changeLines(name: TableName, before: TableRules, after: TableRules): string[] {
   const lines = Object.entries(after).flatMap(([chain, rules]) =>
-    chainLines(chain, before[chain] ?? [], rules),
+    chainLines(chain, before[chain] ?? [], { rules, compared: rules }),
   );
+  return transactionOf(name, lines);
+}
+
+/** Lines that bring one table of ours to what it is to be, whatever state it is in; none when it is that already. */
+export function restoreLines(wanted: WantedTable, state: TableState = new Map()): string[] {
+  if (!isOurs(state)) return resetLines(wanted, state);
+  const fill = Object.entries(wanted.rules).flatMap(([chain, rules]) => {
+    const is = state.get(chain);
+    if (!is) return wholeChain(chain, rules);
+    return chainLines(chain, is.map(canonicalRule), { rules, compared: rules.map(canonicalRule) });
+  });
+  const hooks = hooksIn(wanted);
+  const needsUserChain = wanted.name === "filter" && !state.has(userChain);
+  return transactionOf(wanted.name, [
+    ...(needsUserChain ? [`:${userChain} - [0:0]`] : []),
+    ...fill,
+    ...(areHooked(hooks, state, wanted.isFirst) ? [] : rehookLines(hooks, state)),
+  ]);
+}
+
+function transactionOf(name: TableName, lines: readonly string[]): string[] {
   return lines.length > 0 ? [`*${name}`, ...lines, "COMMIT"] : [];
+}
+
+function wholeChain(chain: string, rules: readonly string[]): string[] {
+  return [`:${chain} - [0:0]`, ...rules.map((rule) => `-A ${chain} ${rule}`)];
 }
 
 // Beyond that many changes of a chain iptables-restore is quicker with the whole chain.
 const mostSingleChanges = 200;
 
 /** Few changes are made by position, behind what the two states have in common. */
-function chainLines(chain: string, before: readonly string[], after: readonly string[]): string[] {
+function chainLines(
+  chain: string,
+  before: readonly string[],
+  { rules, compared: after }: { readonly rules: readonly string[]; readonly compared: readonly string[] },
+): string[] {
   const shorter = Math.min(before.length, after.length);
   let head = 0;
   while (head < shorter && before[head] === after[head]) head++;
   let tail = 0;
   while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
   const gone = before.length - head - tail;
-  const come = after.slice(head, after.length - tail);
-  if (gone + come.length > mostSingleChanges)
-    return [`:${chain} - [0:0]`, ...after.map((rule) => `-A ${chain} ${rule}`)];
+  const come = rules.slice(head, rules.length - tail);
+  if (gone + come.length > mostSingleChanges) return wholeChain(chain, rules);
   return [
     ...Array.from({ length: gone }, () => `-D ${chain} ${head + 1}`),
     ...come.map((rule, at) => (tail > 0 ? `-I ${chain} ${head + 1 + at} ${rule}` : `-A ${chain} ${rule}`)),
   ];
 }
 
-/** Lines that make one table of ours from whatever state it is in. */
-export function resetLines(
-  name: TableName,
-  rules: TableRules,
-  hooks: readonly Hook[],
-  state: TableState = new Map(),
-): string[] {
+/** Lines that make one table of ours from nothing. */
+export function resetLines(wanted: WantedTable, state: TableState = new Map()): string[] {
+  const { name, rules } = wanted;
   const notes = name === "filter" ? userNotes(state) : [];
-  const all = name === "filter" ? [{ chain: "FORWARD", rule: `-j ${userChain}` }, ...hooks] : hooks;
   const fill = fillLines(name, { ...rules, [marker]: notes });
   const newUserChain = name === "filter" && !state.has(userChain) ? [`:${userChain} - [0:0]`] : [];
   return [
     ...fill.slice(0, 1),
     ...newUserChain,
     ...fill.slice(1, -1),
-    ...all.flatMap((hook) => unhookLines(hook, state)),
-    ...all.toReversed().map(({ chain, rule }) => `-I ${chain} 1 ${rule}`),
+    ...rehookLines(hooksIn(wanted), state),
     "COMMIT",
   ];
+}
+
+/** From where our chains are called, and the user's before them. */
+function hooksIn({ name, hooks }: WantedTable): readonly Hook[] {
+  return name === "filter" ? [{ chain: "FORWARD", rule: `-j ${userChain}` }, ...hooks] : hooks;
+}
+
+function rehookLines(hooks: readonly Hook[], state: TableState): string[] {
+  return [
+    ...hooks.flatMap((hook) => unhookLines(hook, state)),
+    ...hooks.toReversed().map(({ chain, rule }) => `-I ${chain} 1 ${rule}`),
+  ];
+}
+
+/** Each once, in order, and at the beginning where they are to be `first`. */
+function areHooked(hooks: readonly Hook[], state: TableState, first: boolean): boolean {
+  const byChain = Map.groupBy(hooks, ({ chain }) => chain);
+  return [...byChain].every(([chain, group]) => {
+    const wanted = group.map(({ rule }) => canonicalRule(rule));
+    const is = (state.get(chain) ?? []).map(canonicalRule);
+    const found = first ? is.slice(0, wanted.length) : is.filter((rule) => wanted.includes(rule));
+    const count = is.filter((rule) => wanted.includes(rule)).length;
+    return count === wanted.length && found.join("\n") === wanted.join("\n");
+  });
 }
 
 /** Lines that take everything of ours out of a table; none when nothing of it is there. */
@@ -153,21 +209,15 @@ export function removeLines(
   ];
 }
 
-/** Whether a table is as `resetLines` and `fillLines` left it: chains, number of rules, hooks. */
-export function isAsMade(rules: TableRules, hooks: readonly Hook[], state: TableState | undefined): boolean {
-  if (!state || !isOurs(state)) return false;
-  const filled = Object.entries(rules).every(([chain, lines]) => state.get(chain)?.length === lines.length);
-  return filled && hooks.every(({ chain, rule }) => state.get(chain)?.includes(rule));
-}
-
 /** All rules of ours, by table, in the order in which they are applied: what keeps out before what lets in. */
 export function tablesOf(rules: RuleSet): readonly (readonly [TableName, TableRules])[] {
   return (["raw", "filter", "nat"] as const).map((name) => [name, rules[name]] as const);
 }
 
 function unhookLines({ chain, rule }: Hook, state: TableState): string[] {
-  const there = state.get(chain)?.filter((line) => line === rule) ?? [];
-  return there.map(() => `-D ${chain} ${rule}`);
+  const wanted = canonicalRule(rule);
+  const there = state.get(chain)?.filter((line) => canonicalRule(line) === wanted) ?? [];
+  return there.map((line) => `-D ${chain} ${line}`);
 }
 
 /** What we are going to do, or an earlier start has done, about the user's chain. */

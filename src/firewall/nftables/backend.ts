@@ -3,24 +3,27 @@
 import type { Request } from "../../kernel/index.ts";
 import {
   addElements,
+  addTable,
   deleteElements,
   deleteTable,
+  type Element,
   type Nftables,
   openNftables,
   type Table,
+  tableFlag,
   watchNftables,
 } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
-import { conflict, hasCode } from "../../util/errors.ts";
+import { conflict, hasCode, unavailable } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
 import { ruleKey } from "../key.ts";
 import type { RuleChange } from "../ledger.ts";
 import type { Rule } from "../rules.ts";
 import { type Bridging, prepareBridging } from "./bridging.ts";
-import { isAsMade } from "./drift.ts";
+import { differenceFrom, type WantedTable } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
 import { bridgeLayout, mainLayout } from "./layout.ts";
-import { bridgeTable, mainTable } from "./sets.ts";
+import { bridgeSets, bridgeTable, mainSets, mainTable } from "./sets.ts";
 
 export interface NftablesOptions {
   /** Path of the netns; undefined = the process's own. */
@@ -29,6 +32,8 @@ export interface NftablesOptions {
   readonly ipv6: boolean;
   /** Translate connections of the host to 127.0.0.1 (needs route_localnet on the bridges). */
   readonly loopbackNat: boolean;
+  /** The tables are this process's alone: nobody else can change, flush or delete them. See `canOwnTables`. */
+  readonly owned: boolean;
 }
 
 const tables: Readonly<Record<Entry["table"], Table>> = { main: mainTable, bridge: bridgeTable };
@@ -47,6 +52,8 @@ class NftablesBackend implements Backend {
   #entries = new Map<string, Entry>();
   #bridging: Bridging | undefined;
   #hasBridgeTable = false;
+  /** Our tables were made or claimed through this handle. */
+  #isOwner = false;
 
   constructor(nftables: Nftables, options: NftablesOptions) {
     this.#nftables = nftables;
@@ -54,19 +61,13 @@ class NftablesBackend implements Backend {
     this.#options = options;
   }
 
-  async reset(rules: readonly Rule[]): Promise<void> {
+  async restore(rules: readonly Rule[]): Promise<boolean> {
     const entries = new Map<string, Entry>();
     for (const rule of rules) this.#enter(rule, entries);
     const wanted = await this.#within(entries.values());
-    const needsBridge = wanted.some(isBridging);
-    await this.#nftables.commit([
-      ...(await removals(this.#nftables)),
-      ...mainLayout({ loopbackNat: this.#options.loopbackNat }),
-      ...(needsBridge ? bridgeLayout() : []),
-      ...elementRequests(wanted, addElements),
-    ]);
+    const hasChanged = await this.#bringTo(wanted);
     this.#entries = entries;
-    this.#hasBridgeTable = needsBridge;
+    return hasChanged;
   }
 
   async apply(change: RuleChange): Promise<void> {
@@ -83,17 +84,9 @@ class NftablesBackend implements Backend {
     await this.#commit(gone.values(), next.values());
   }
 
-  isIntact(): Promise<boolean> {
-    const entries = [...this.#entries.values()];
-    return isAsMade(this.#nftables, {
-      entries: this.#bridging === "table" ? entries : entries.filter((entry) => !isBridging(entry)),
-      hasBridgeTable: this.#hasBridgeTable,
-      loopbackNat: this.#options.loopbackNat,
-    });
-  }
-
-  watch(changed: () => void): Promise<Disposable> {
-    return watchNftables(this.#options.netns, (event) => {
+  async watch(changed: () => void): Promise<Disposable | undefined> {
+    if (this.#options.owned) return undefined;
+    return await watchNftables(this.#options.netns, (event) => {
       const isOurs = event.kind === "lost" || event.tables.some(isOurTable);
       if (isOurs && !(event.kind === "changed" && event.byUs)) changed();
     });
@@ -109,6 +102,77 @@ class NftablesBackend implements Backend {
     return this.#nftables.close();
   }
 
+  /** Compares and changes in one go: when somebody else's transaction comes in between it looks again. */
+  async #bringTo(wanted: readonly Entry[]): Promise<boolean> {
+    let isWholesale = false;
+    for (let attempt = 1; ; attempt++) {
+      const generation = await this.#nftables.generation();
+      const { changes, needsBridge, claims } = await this.#difference(wanted, isWholesale);
+      try {
+        await this.#nftables.commit([...claims, ...changes], { generation });
+        this.#hasBridgeTable = needsBridge;
+        this.#isOwner = true;
+        return changes.length > 0;
+      } catch (error) {
+        if (hasCode(error, "EPERM") && this.#options.owned)
+          throw unavailable(
+            "set up nftables: table inet tsdocker belongs to a process that is running",
+            error,
+          );
+        if (attempt === mostAttempts || (isWholesale && !hasCode(error, "ERESTART"))) throw error;
+        // intervals that others have put in the way of ours may not be told apart from them
+        isWholesale ||= !hasCode(error, "ERESTART");
+      }
+    }
+  }
+
+  async #difference(wanted: readonly Entry[], isWholesale: boolean) {
+    const there = await this.#nftables.tables();
+    const stateOf = (table: Table) =>
+      there.find(({ family, name }) => family === table.family && name === table.name);
+    const main = await this.#tableChanges(stateOf(mainTable)?.flags, isWholesale ? undefined : mainSets, {
+      table: mainTable,
+      layout: mainLayout(this.#options),
+      elements: elementsBySet(wanted.filter((entry) => !isBridging(entry))),
+    });
+    const bridgeState = stateOf(bridgeTable);
+    const needsBridge = bridgeState !== undefined || wanted.some(isBridging);
+    const bridge = needsBridge
+      ? await this.#tableChanges(bridgeState?.flags, isWholesale ? undefined : bridgeSets, {
+          table: bridgeTable,
+          layout: bridgeLayout(),
+          elements: elementsBySet(wanted.filter(isBridging)),
+        })
+      : nothing;
+    return {
+      needsBridge,
+      claims: [...main.claims, ...bridge.claims],
+      changes: [...main.changes, ...bridge.changes],
+    };
+  }
+
+  /**
+   * `claims` make a table ours that an earlier process made: they change nothing in it. Without `sets` the table is
+   * replaced whatever it holds.
+   */
+  async #tableChanges(
+    flags: number | undefined,
+    sets: readonly { readonly name: string }[] | undefined,
+    wanted: WantedTable,
+  ): Promise<{ readonly claims: readonly Request[]; readonly changes: readonly Request[] }> {
+    const { table } = wanted;
+    if (flags === undefined) return { claims: [], changes: contents(wanted, this.#options) };
+    const { owned } = this.#options;
+    const isOfOurKind = ((flags & tableFlag.persist) !== 0) === owned && (flags & tableFlag.dormant) === 0;
+    const names = sets?.map(({ name }) => name);
+    const difference =
+      isOfOurKind && names ? await differenceFrom(this.#nftables, wanted, names) : "everything";
+    const claims = owned && isOfOurKind && !this.#isOwner ? [addTable(table, { owned })] : [];
+    const changes =
+      difference === "everything" ? [deleteTable(table), ...contents(wanted, this.#options)] : difference;
+    return { claims, changes };
+  }
+
   async #commit(going: Iterable<Entry>, coming: Iterable<Entry>): Promise<void> {
     const gone = [...going];
     const come = [...coming];
@@ -116,7 +180,7 @@ class NftablesBackend implements Backend {
     const kernelCome = await this.#within(come);
     const needsBridge = !this.#hasBridgeTable && kernelCome.some(isBridging);
     await this.#nftables.commit([
-      ...(needsBridge ? bridgeLayout() : []),
+      ...(needsBridge ? layoutOf(bridgeTable, bridgeLayout(), this.#options) : []),
       ...elementRequests(kernelGone, deleteElements),
       ...elementRequests(kernelCome, addElements),
     ]);
@@ -142,6 +206,28 @@ class NftablesBackend implements Backend {
       into.set(entry.id, entry);
     }
   }
+}
+
+// each lost to a foreign transaction that came between the comparison and the change
+const mostAttempts = 20;
+
+const nothing = { claims: [], changes: [] };
+
+/** The layout begins with its table, which is made here in its place. */
+function layoutOf(table: Table, layout: readonly Request[], { owned }: NftablesOptions): Request[] {
+  return [addTable(table, { owned }), ...layout.slice(1)];
+}
+
+function contents({ table, layout, elements }: WantedTable, options: NftablesOptions): Request[] {
+  return [
+    ...layoutOf(table, layout, options),
+    ...[...elements].flatMap(([set, each]) => addElements(table, set, each)),
+  ];
+}
+
+function elementsBySet(entries: readonly Entry[]): Map<string, Element[]> {
+  const groups = Map.groupBy(entries, ({ set }) => set);
+  return new Map([...groups].map(([set, group]) => [set, group.flatMap(({ elements }) => elements)]));
 }
 
 /** Removes our tables from a namespace, if the kernel has nftables at all. */

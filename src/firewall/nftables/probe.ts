@@ -15,7 +15,7 @@ import {
   type Nftables,
   type Table,
 } from "../../kernel/nftables/index.ts";
-import { notImplemented } from "../../util/errors.ts";
+import { hasCode, notImplemented } from "../../util/errors.ts";
 import { isIpv4 } from "./matches.ts";
 
 const table: Table = { family: "inet", name: "tsdocker-probe" };
@@ -44,6 +44,17 @@ export async function probeNftables(nftables: Nftables): Promise<void> {
   } catch (error) {
     if (error instanceof NetlinkError && error.code !== "EPERM")
       throw notImplemented(`use the nftables back end: this kernel refuses: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Whether this kernel has tables that belong to one process and outlive it (see `addTable`; Linux 6.9). */
+export async function canOwnTables(nftables: Nftables): Promise<boolean> {
+  try {
+    await nftables.commit([addTable(table, { owned: true }), deleteTable(table)]);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EOPNOTSUPP", "EINVAL")) return false;
     throw error;
   }
 }

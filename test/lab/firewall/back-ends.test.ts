@@ -13,8 +13,10 @@ beforeEach(async () => {
 });
 afterEach(() => lab[Symbol.asyncDispose]());
 
-type Choice = Pick<FirewallOptions, "backend" | "iptables">;
+type Choice = Pick<FirewallOptions, "backend" | "iptables" | "ownTables">;
 const nft: Choice = { backend: "nftables" };
+/** As kernels before Linux 6.9 have it: anybody may change our tables. */
+const sharedNft: Choice = { backend: "nftables", ownTables: false };
 const iptablesNft: Choice = { backend: "iptables", iptables: "nft" };
 const iptablesLegacy: Choice = { backend: "iptables", iptables: "legacy" };
 
@@ -34,7 +36,7 @@ async function everything(): Promise<string> {
   return text.replaceAll(/^#.*\n/gm, "").replaceAll(/\[\d+:\d+\]/g, "");
 }
 
-describe.each([nft, iptablesNft, iptablesLegacy])("$backend $iptables", (choice) => {
+describe.each([nft, sharedNft, iptablesNft, iptablesLegacy])("$backend $iptables $ownTables", (choice) => {
   test("stop leaves the kernel as it was found", async () => {
     await host.run(
       "nft add table inet theirs; nft add chain inet theirs c; nft add rule inet theirs c accept",
@@ -49,8 +51,8 @@ describe.each([nft, iptablesNft, iptablesLegacy])("$backend $iptables", (choice)
 
   test("a start takes over what a killed process left and makes it right", async () => {
     const killed = await start(choice, ...usual(publish("8080", "172.20.1.2", "80")));
-    await killed.close();
     const left = await everything();
+    await killed.close();
     const second = await start(choice, bridge("br1"));
     expect(await everything()).not.toBe(left);
     await second.set("test", usual(publish("8080", "172.20.1.2", "80")));
@@ -67,7 +69,7 @@ describe.each([nft, iptablesNft, iptablesLegacy])("$backend $iptables", (choice)
     await firewall.stop();
   });
 
-  test("resync brings back what somebody flushed", async () => {
+  test.skipIf(choice === nft)("resync brings back what somebody flushed", async () => {
     const firewall = await start(choice, ...usual(publish("8080", "172.20.1.2", "80")));
     const before = await everything();
     await host.run(
@@ -131,7 +133,7 @@ test("what a user puts into DOCKER-USER comes first and outlives us", async () =
 });
 
 test("whatever others do to our tables is repaired without being asked", async () => {
-  const firewall = await start(nft, ...usual(publish("8080", "172.20.1.2", "80")));
+  const firewall = await start(sharedNft, ...usual(publish("8080", "172.20.1.2", "80")));
   const before = await everything();
   for (const damage of [
     "nft flush ruleset",

@@ -80,7 +80,12 @@ test.for(scenarios)("docs/firewall/$file.md tells what is in the kernel", async 
 });
 
 async function documentOf(scenario: Scenario, host: Host): Promise<string> {
-  const nftables = await during(host, scenario, { backend: "nftables" }, "nft list table inet tsdocker");
+  const nftables = await during(
+    host,
+    scenario,
+    { backend: "nftables", ownTables: false },
+    "nft list table inet tsdocker",
+  );
   const iptables = await during(
     host,
     scenario,
@@ -108,7 +113,7 @@ async function documentOf(scenario: Scenario, host: Host): Promise<string> {
 async function during(
   host: Host,
   { rules }: Scenario,
-  choice: Pick<FirewallOptions, "backend" | "iptables">,
+  choice: Pick<FirewallOptions, "backend" | "iptables" | "ownTables">,
   show: string,
 ): Promise<string> {
   const firewall = await createFirewall({ ...choice, netns: host.netns });

@@ -13,9 +13,10 @@ function fakeBackend() {
   let gate: Promise<void> = Promise.resolve();
   const fake = {
     told,
-    isIntact: true,
+    isIntact: false,
     changed: () => undefined as unknown,
     refuse: (_: RuleChange) => false,
+    refusal: new Error("no such device"),
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = promise;
@@ -24,13 +25,16 @@ function fakeBackend() {
   };
   const backend: Backend = {
     name: "nftables",
-    reset: async (rules) => void told.push(`reset ${names(rules)}`),
+    restore: async (rules) => {
+      if (fake.isIntact) return false;
+      told.push(`restore ${names(rules)}`);
+      return true;
+    },
     apply: async (change) => {
       await gate;
       told.push(`-${names(change.removed)} +${names(change.added)}`);
-      if (fake.refuse(change)) throw new Error("no such device");
+      if (fake.refuse(change)) throw fake.refusal;
     },
-    isIntact: async () => fake.isIntact,
     watch: async (changed) => {
       fake.changed = changed;
       return { [Symbol.dispose]: () => void told.push("unwatch") };
@@ -46,10 +50,12 @@ const names = (rules: readonly Rule[]) =>
 
 async function started() {
   const { fake, backend } = fakeBackend();
-  const firewall = firewallOn(backend);
+  let repairs = 0;
+  const firewall = firewallOn(backend, { onRepaired: () => repairs++ });
   await firewall.start();
+  fake.isIntact = true;
   fake.told.length = 0;
-  return { fake, firewall };
+  return { fake, firewall, repairs: () => repairs };
 }
 
 test("wishes before the start are collected and written in one go", async () => {
@@ -59,7 +65,7 @@ test("wishes before the start are collected and written in one go", async () => 
   await firewall.set("b", [bridge("br2")]);
   expect(fake.told).toEqual([]);
   await firewall.start();
-  expect(fake.told).toEqual(["reset br1,br2"]);
+  expect(fake.told).toEqual(["restore br1,br2"]);
 });
 
 test("calls that arrive while a transaction runs are merged into the next", async () => {
@@ -92,7 +98,7 @@ test("when the kernel refuses a merged transaction only the bad wish fails", asy
   await firewall.resync();
   fake.isIntact = false;
   expect(await firewall.resync()).toBe(true);
-  expect(fake.told.at(-1)).toBe("reset br1,br2");
+  expect(fake.told.at(-1)).toBe("restore br1,br2");
 });
 
 test("an owner whose wish was refused by the kernel keeps what it had", async () => {
@@ -115,14 +121,24 @@ test("a conflict fails its own wish and none of those it was merged with", async
   expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
 });
 
-test("rules that somebody else changed are made anew, once for many changes", async () => {
-  const { fake, firewall } = await started();
+test("rules that somebody else changed are repaired and told of, once for many changes", async () => {
+  const { fake, firewall, repairs } = await started();
   await firewall.set("a", [bridge("br1")]);
   fake.told.length = 0;
   fake.isIntact = false;
   for (let change = 0; change < 5; change++) fake.changed();
   await firewall.set("a", [bridge("br1")]); // waits behind the repair
-  expect(fake.told).toEqual(["reset br1"]);
+  expect(fake.told).toEqual(["restore br1"]);
+  expect(repairs()).toBe(1);
+});
+
+test("a change of what somebody has just taken away makes all of it, and is no failure", async () => {
+  const { fake, firewall } = await started();
+  fake.isIntact = false;
+  fake.refuse = () => true;
+  fake.refusal = Object.assign(new Error("no such table"), { code: "ENOENT" });
+  await firewall.set("a", [bridge("br1")]);
+  expect(fake.told).toEqual(["- +br1", "restore br1"]);
 });
 
 test("intact rules are left alone", async () => {

@@ -2,18 +2,21 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { canonicalRule } from "../../../src/firewall/iptables/canonical.ts";
 import {
   assertNotForeign,
   changeLines,
   hooksOf,
-  isAsMade,
   parseSaved,
   removeLines,
   resetLines,
+  restoreLines,
 } from "../../../src/firewall/iptables/tables.ts";
 
 const hooks = hooksOf("filter", 4, true);
 const rules = { DOCKER: ["-o br1 -j DROP"], "DOCKER-FORWARD": ["-j DOCKER"] };
+
+const wanted = { name: "filter", rules, hooks, isFirst: true } as const;
 
 const saved = (lines: string) => parseSaved(lines).get("filter");
 
@@ -31,7 +34,7 @@ test("what iptables-save writes is read by chain", () => {
 });
 
 test("on a fresh host the user's chain is made and called first", () => {
-  expect(resetLines("filter", rules, hooks)).toEqual([
+  expect(resetLines(wanted)).toEqual([
     "*filter",
     ":DOCKER-USER - [0:0]",
     ":DOCKER - [0:0]",
@@ -51,7 +54,7 @@ test("a user's chain that is there is never flushed, and its hook moves to the t
   const state = saved(
     "*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 192.0.2.9 -j DROP\nCOMMIT",
   );
-  const lines = resetLines("filter", rules, hooks, state);
+  const lines = resetLines(wanted, state);
   expect(lines).not.toContain(":DOCKER-USER - [0:0]");
   expect(lines.filter((line) => /^-[DI] FORWARD/.test(line))).toEqual([
     "-D FORWARD -j DOCKER-USER",
@@ -89,13 +92,67 @@ test("the user's chain goes with us only if we made it and it is empty", () => {
   expect(dropsIn("")).toEqual([]);
 });
 
-test("a chain that lost a rule, its hook or itself is not as it was made", () => {
-  const whole =
-    "*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER - [0:0]\n:DOCKER-FORWARD - [0:0]\n:TSDOCKER - [0:0]\n-A FORWARD -j DOCKER-FORWARD\n-A DOCKER -o br1 -j DROP\n-A DOCKER-FORWARD -j DOCKER\nCOMMIT";
-  expect(isAsMade(rules, hooks, saved(whole))).toBe(true);
-  for (const lost of ["-A FORWARD -j DOCKER-FORWARD\n", "-A DOCKER -o br1 -j DROP\n", ":TSDOCKER - [0:0]\n"])
-    expect(isAsMade(rules, hooks, saved(whole.replace(lost, "")))).toBe(false);
-  expect(isAsMade(rules, hooks, undefined)).toBe(false);
+const whole = `*filter
+:FORWARD ACCEPT [0:0]
+:DOCKER - [0:0]
+:DOCKER-FORWARD - [0:0]
+:DOCKER-USER - [0:0]
+:TSDOCKER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER -o br1 -j DROP
+-A DOCKER-FORWARD -j DOCKER
+COMMIT`;
+
+/** The lines that bring what is left of a whole table back, without those that begin and end it. */
+function repairs(damaged: string, isFirst = false): string[] {
+  return restoreLines({ ...wanted, isFirst }, saved(damaged)).slice(1, -1);
+}
+
+test("a table that is as it should be needs nothing", () => {
+  expect(restoreLines(wanted, saved(whole))).toEqual([]);
+});
+
+test("what is lost comes back, and nothing else is touched", () => {
+  const hookLines = [
+    "-D FORWARD -j DOCKER-USER",
+    "-I FORWARD 1 -j DOCKER-FORWARD",
+    "-I FORWARD 1 -j DOCKER-USER",
+  ];
+  expect(repairs(whole.replace("-A DOCKER -o br1 -j DROP\n", ""))).toEqual(["-A DOCKER -o br1 -j DROP"]);
+  expect(repairs(whole.replace("-A FORWARD -j DOCKER-FORWARD\n", ""))).toEqual(hookLines);
+  expect(repairs(whole.replace(/.*DOCKER-USER.*\n/g, ""))).toEqual([
+    ":DOCKER-USER - [0:0]",
+    "-D FORWARD -j DOCKER-FORWARD",
+    ...hookLines.slice(1),
+  ]);
+  expect(repairs(whole.replace("-o br1 -j DROP", "-o br2 -j DROP"))).toEqual([
+    "-D DOCKER 1",
+    "-A DOCKER -o br1 -j DROP",
+  ]);
+  expect(repairs(whole.replace(":TSDOCKER - [0:0]\n", ""))).toContain(":TSDOCKER - [0:0]");
+});
+
+test("a rule that others have put before ours is moved behind at the start and left alone later", () => {
+  const behind = whole.replace("-A FORWARD", "-A FORWARD -s 192.0.2.9 -j ACCEPT\n-A FORWARD");
+  expect(repairs(behind)).toEqual([]);
+  expect(repairs(behind, true)).toContain("-I FORWARD 1 -j DOCKER-USER");
+});
+
+test("rules that mean the same are the same, in whichever way they are written", () => {
+  for (const [written, shown] of [
+    ["-p tcp --dport 80 -j ACCEPT", "-p tcp -m tcp --dport 80 -j ACCEPT"],
+    ["! -i br1 -d 192.0.2.1 -j DROP", "-d 192.0.2.1/32 ! -i br1 -j DROP"],
+    ["-s fd00::1 -j DROP", "-s fd00::1/128 -j DROP"],
+    ['-m comment --comment "a b" -j RETURN', '-m comment --comment "a b" -j RETURN'],
+  ] as const)
+    expect(canonicalRule(written)).toBe(canonicalRule(shown));
+  for (const [one, other] of [
+    ["-i br1 -j DROP", "! -i br1 -j DROP"],
+    ["-i br1 -o br2 -j DROP", "-i br2 -o br1 -j DROP"],
+    ["-s 192.0.2.0/24 -j DROP", "-s 192.0.2.0/25 -j DROP"],
+  ] as const)
+    expect(canonicalRule(one)).not.toBe(canonicalRule(other));
 });
 
 /** What iptables-restore would make of a chain. */
