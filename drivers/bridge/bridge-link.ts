@@ -1,7 +1,7 @@
 // The bridge device of a network: made or adopted, given its addresses and sysctls.
 
 import type { Host } from "../../src/driverapi/index.ts";
-import { type Prefix, randomMac } from "../../src/netip/index.ts";
+import { type Mac, type Prefix, randomMac } from "../../src/netip/index.ts";
 import { conflict, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { isAdopted, noteAdoption } from "./adopted.ts";
@@ -16,6 +16,7 @@ export interface BridgeLink {
   readonly isOurs: boolean;
   /** When it was made or taken. */
   readonly mtu: number;
+  readonly mac: Mac | undefined;
 }
 
 const mark = "tsdocker:";
@@ -80,14 +81,15 @@ async function createLink(host: Host, config: BridgeConfig, undo: Undo): Promise
 async function findLink(host: Host, { link: name }: BridgeConfig): Promise<BridgeLink> {
   const link = await host.netlink.link(name);
   if (!link) throw conflict(`the device ${name} was removed by somebody else`);
-  return { name, index: link.index, isOurs: true, mtu: link.mtu };
+  return { name, index: link.index, isOurs: true, mtu: link.mtu, mac: link.mac };
 }
 
 async function adoptLink(host: Host, { link: name, networkId }: BridgeConfig): Promise<BridgeLink> {
   const link = await host.netlink.link(name);
   if (!link) throw conflict(`the device ${name}, which was there before the network, is gone: make it again`);
   if (link.kind !== "bridge") throw conflict(`the device ${name} is there already and is not a bridge`);
-  return { name, index: link.index, isOurs: markedId(link.alias) === networkId, mtu: link.mtu };
+  const { index, alias, mtu, mac } = link;
+  return { name, index, isOurs: markedId(alias) === networkId, mtu, mac };
 }
 
 function addressRequests(host: Host, addresses: readonly Prefix[], { index }: BridgeLink) {
@@ -107,8 +109,13 @@ function upRequest(host: Host, config: BridgeConfig, { index, isOurs, mtu }: Bri
   });
 }
 
+/** By what the firewall tells a bridge's ports from all other links: the link group that they wear ("td", and the index). */
+export function portGroup({ index }: Pick<BridgeLink, "index">): number {
+  return 0x7464_0000 + index;
+}
+
 /** The gateway of each subnet, unless the host is to stay off the network. */
-function addressesOf({ ipv4, ipv6, inhibitIpv4, modeIpv4, modeIpv6 }: BridgeConfig): Prefix[] {
+export function addressesOf({ ipv4, ipv6, inhibitIpv4, modeIpv4, modeIpv6 }: BridgeConfig): Prefix[] {
   const own4 = inhibitIpv4 || modeIpv4 === "isolated" ? [] : ipv4;
   const own6 = modeIpv6 === "isolated" ? [] : ipv6;
   return [...own4, ...own6].flatMap(({ gateway }) => gateway ?? []);

@@ -4,7 +4,7 @@ import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
 import { conflict, invalid, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
-import { type BridgeLink, markOf } from "./bridge-link.ts";
+import { type BridgeLink, markOf, portGroup } from "./bridge-link.ts";
 import { portMtu } from "./mtu.ts";
 import { type BridgeConfig, checkLinkName, endpointOptionNames } from "./options.ts";
 
@@ -47,6 +47,7 @@ export async function makePort(host: Host, request: JoinRequest, spec: PortSpec)
         ...mtu,
         master: bridge.index,
         up: true,
+        group: portGroup(bridge),
         alias: markOf(request.endpointId),
         peer: { name, ...(mac && { mac }), ...mtu, netns: request.sandboxKey },
       }),

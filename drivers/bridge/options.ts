@@ -1,6 +1,12 @@
 // What a user can say of a bridge network, read once from `-o key=value` into a value.
 
-import type { CreateNetworkRequest, GatewayMode, PoolData } from "../../src/driverapi/index.ts";
+import type {
+  Antispoof,
+  CreateNetworkRequest,
+  GatewayMode,
+  HostAccess,
+  PoolData,
+} from "../../src/driverapi/index.ts";
 import {
   type Address,
   formatAddress,
@@ -34,6 +40,10 @@ export interface BridgeConfig {
   /** Source address of packets that leave, instead of the outgoing link's. */
   readonly sourceIpv4: Address | undefined;
   readonly sourceIpv6: Address | undefined;
+  /** What containers may claim to be. */
+  readonly antispoof: Antispoof;
+  /** What they may reach of the host itself. */
+  readonly hostAccess: HostAccess;
   /** Subnets in the order of the request; empty for a family that is off. */
   readonly ipv4: readonly PoolData[];
   readonly ipv6: readonly PoolData[];
@@ -53,6 +63,8 @@ export const optionNames = {
   interfacePrefix: "com.docker.network.container_iface_prefix",
   sourceIpv4: "com.docker.network.host_ipv4",
   sourceIpv6: "com.docker.network.host_ipv6",
+  antispoof: "tsdocker.antispoof",
+  hostAccess: "tsdocker.host_access",
 } as const;
 
 /** Docker's names for per-endpoint options. */
@@ -63,7 +75,8 @@ export const endpointOptionNames = {
   hostInterfaceName: "tsdocker.host_interface_name",
 } as const;
 
-const known: ReadonlySet<string> = new Set(Object.values(optionNames));
+/** All that a network of this driver understands. */
+export const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
 const knownOfEndpoints: ReadonlySet<string> = new Set(Object.values(endpointOptionNames));
 
 type Generic = Readonly<Record<string, string>>;
@@ -91,6 +104,8 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
     trustedLinks: readLinkNames(generic, optionNames.trustedLinks),
     sourceIpv4: readAddress(generic, optionNames.sourceIpv4, 4),
     sourceIpv6: readAddress(generic, optionNames.sourceIpv6, 6),
+    antispoof: readWord(generic, optionNames.antispoof, ["owned", "off", "strict"]),
+    hostAccess: readWord(generic, optionNames.hostAccess, ["all", "ports", "none"]),
     ipv4: options.enableIpv4 ? ipv4Data : [],
     ipv6: options.enableIpv6 ? ipv6Data : [],
   };
@@ -148,7 +163,7 @@ export function checkLinkName(option: string, name: string): string {
 
 function checkKnown(generic: Generic): void {
   for (const key of Object.keys(generic)) {
-    if (key.startsWith("com.docker.network.bridge.") && !known.has(key))
+    if (key.startsWith("com.docker.network.bridge.") && !knownOptions.has(key))
       throw invalid(`unknown option ${key} for driver bridge`);
   }
 }
@@ -196,6 +211,19 @@ function readMtu(generic: Generic): number | undefined {
   if (mtu !== 0 && (mtu < 68 || mtu > largestMtu))
     throw invalid(`invalid value for ${optionNames.mtu}: ${JSON.stringify(text)} is not an MTU (68-65535)`);
   return mtu === 0 ? undefined : mtu;
+}
+
+/** One of some words; the first is the default. */
+function readWord<Word extends string>(
+  generic: Generic,
+  option: string,
+  words: readonly [Word, ...Word[]],
+): Word {
+  const text = generic[option];
+  if (text === undefined || text === "") return words[0];
+  const word = words.find((each) => each === text);
+  if (!word) throw invalid(`invalid value for ${option}: ${JSON.stringify(text)} is not ${words.join(", ")}`);
+  return word;
 }
 
 function readMode(generic: Generic, option: string): GatewayMode {

@@ -1,6 +1,13 @@
 // What a bridge network and its published ports mean to the firewall. Pure functions from values to rules.
 
-import type { AllowRule, BridgeRule, PublishedPort, PublishRule } from "../../src/driverapi/index.ts";
+import type {
+  AllowRule,
+  BridgeRule,
+  EndpointInterface,
+  GuardRule,
+  PublishedPort,
+  PublishRule,
+} from "../../src/driverapi/index.ts";
 import {
   type Address,
   formatAddress,
@@ -8,6 +15,7 @@ import {
   type Protocol,
   subnetOf,
 } from "../../src/netip/index.ts";
+import { addressesOf, type BridgeLink, portGroup } from "./bridge-link.ts";
 import type { BridgeConfig } from "./options.ts";
 
 /** A published port and the container's address that it leads to. */
@@ -16,7 +24,7 @@ export interface Mapping extends PublishedPort {
 }
 
 /** Isolation, masquerade and gateway modes of one network. */
-export function bridgeRule(config: BridgeConfig): BridgeRule {
+export function bridgeRule(config: BridgeConfig, bridge: Pick<BridgeLink, "index" | "mac">): BridgeRule {
   const pools = [...config.ipv4, ...config.ipv6];
   const source = (mode: BridgeConfig["modeIpv4"], address: Address | undefined) => {
     if (!config.masquerade || config.internal || mode === "routed" || mode === "isolated") return "keep";
@@ -31,6 +39,30 @@ export function bridgeRule(config: BridgeConfig): BridgeRule {
     source: { 4: source(config.modeIpv4, config.sourceIpv4), 6: source(config.modeIpv6, config.sourceIpv6) },
     gatewayMode: { 4: config.modeIpv4, 6: config.modeIpv6 },
     trustedLinks: config.trustedLinks,
+    hostAccess: config.hostAccess,
+    portGroup: portGroup(bridge),
+    ...(bridge.mac && {
+      self: { mac: bridge.mac, addresses: addressesOf(config).map(({ address }) => address) },
+    }),
+  };
+}
+
+/** What the container behind a port is; undefined before it has a MAC. */
+export function guardRule(
+  config: BridgeConfig,
+  bridge: Pick<BridgeLink, "index">,
+  own: { readonly port: string; readonly interface: EndpointInterface },
+): GuardRule | undefined {
+  const { macAddress: mac, address, addressIpv6 } = own.interface;
+  if (!mac) return undefined;
+  return {
+    kind: "guard",
+    link: config.link,
+    port: own.port,
+    portGroup: portGroup(bridge),
+    mac,
+    addresses: [address, addressIpv6].flatMap((prefix) => prefix?.address ?? []),
+    antispoof: config.antispoof,
   };
 }
 

@@ -125,6 +125,8 @@ describe("a network", () => {
         source: { 4: address("192.0.2.9"), 6: "keep" },
         gatewayMode: { 4: "nat", 6: "routed" },
         trustedLinks: ["eth1", "wg0"],
+        hostAccess: "all",
+        portGroup: 0x7464_0000 + 10,
       },
     ]);
   });
@@ -389,7 +391,7 @@ describe("an endpoint", () => {
     const { host, created, join } = await endpointOn({ generic: option("driver.mtu", "1400") });
     const response = await join();
     expect(host.steps.transcript).toEqual([
-      `ip link add vethba987654321 mtu 1400 up master if10 type veth peer name eth0 address ${created.macAddress} mtu 1400 netns /run/netns/c1`,
+      `ip link add vethba987654321 mtu 1400 up master if10 group 1952710666 type veth peer name eth0 address ${created.macAddress} mtu 1400 netns /run/netns/c1`,
       `ip link set vethba987654321 alias tsdocker:${endpointId}`,
     ]);
     expect(response).toEqual({
