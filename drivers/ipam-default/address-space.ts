@@ -173,7 +173,8 @@ export class AddressSpace {
       !this.#spans[family].overlapping(spanOf(base)) &&
       !busy.overlapping(spanOf(base)) &&
       !this.#sources.some((source) => prefixesOverlap(source.base, base));
-    return spareSources(family, this.#hostId).find(isFree);
+    for (const source of spareSources(family, this.#hostId)) if (isFree(source)) return source;
+    return undefined;
   }
 }
 

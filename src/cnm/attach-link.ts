@@ -6,6 +6,7 @@ import { attachRequests, linkSysctls, type SandboxLink } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Netns } from "./netns.ts";
+import { endpointRoutes } from "./network-options.ts";
 
 interface Attachment {
   readonly netns: Netns;
@@ -37,7 +38,7 @@ export async function attachLink(
       ...attachRequests(inside, {
         interface: interface_,
         linkLocal: spec.linkLocal,
-        routes: response.staticRoutes,
+        routes: [...response.staticRoutes, ...endpointRoutes(endpoint.network.record, endpoint.record)],
       }),
     );
   } catch (error) {

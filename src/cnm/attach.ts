@@ -90,9 +90,11 @@ function orderedRoutes(routes: readonly StaticRoute[]): StaticRoute[] {
     .toSorted((a, b) => Number(a.nextHop !== undefined) - Number(b.nextHop !== undefined));
 }
 
-function routeRequest({ destination, nextHop }: StaticRoute, link: number): Request {
+function routeRequest({ destination, nextHop, type, metric }: StaticRoute, link: number): Request {
   const { family } = destination.address;
+  const rest = { family, destination, ...(metric !== undefined && { metric }) };
+  if (type) return addRoute({ ...rest, type });
   return nextHop
-    ? addRoute({ family, destination, gateway: nextHop })
-    : addRoute({ family, destination, link, ...(family === 4 && { scope: "link" as const }) });
+    ? addRoute({ ...rest, gateway: nextHop })
+    : addRoute({ ...rest, link, ...(family === 4 && { scope: "link" as const }) });
 }

@@ -1,11 +1,12 @@
 // What the pieces of the controller share. Built once by `createController`, handed down, never imported as state.
 
 import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
-import type { Prefix } from "../netip/index.ts";
 import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
 import type { HostFiles } from "./etc-files.ts";
+import type { HostPrefixes } from "./host-prefixes.ts";
+import type { HostRoutes } from "./host-routes.ts";
 import type { Memory } from "./memory.ts";
 import type { Netns, NetnsMaker } from "./netns.ts";
 import type { NetnsPool } from "./netns-pool.ts";
@@ -33,7 +34,10 @@ export interface ControllerParts {
     link: { readonly index: number; readonly name: string },
   ) => Promise<void>;
   /** What a chosen pool must not overlap: the host's routes and resolvers. */
-  readonly hostPrefixes: () => Promise<readonly Prefix[]>;
+  readonly hostPrefixes: () => Promise<HostPrefixes>;
+  readonly hostRoutes: HostRoutes;
+  /** By driver: options of networks that say nothing themselves (`default-network-opts`). */
+  readonly defaultNetworkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Read anew for each container, as its network may have changed. */
   readonly hostFiles: () => Promise<HostFiles>;
   readonly hostHasIpv6: boolean;

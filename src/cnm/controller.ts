@@ -14,6 +14,7 @@ import { deleteNetwork } from "./delete-network.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
+import { type HostRoutes, plainHostRoutes } from "./host-routes.ts";
 import { Memory } from "./memory.ts";
 import type { NetnsMaker } from "./netns.ts";
 import { NetnsPool } from "./netns-pool.ts";
@@ -42,6 +43,10 @@ export interface ControllerOptions {
   readonly hostHasIpv6: boolean;
   /** Texts of the host's files, or how to read them (again for each container). */
   readonly hostFiles: HostFiles | (() => Promise<HostFiles>);
+  /** Absent: the host's routes are read whenever a subnet is to be chosen. */
+  readonly hostRoutes?: HostRoutes;
+  /** By driver: options of networks that say nothing themselves (`default-network-opts`). */
+  readonly defaultNetworkOptions?: ControllerParts["defaultNetworkOptions"];
   /** Absent: no default bridge (`--bridge none`). */
   readonly defaultBridge?: DefaultBridgeConfig;
   /** Containers that run already: their sandboxes are served again, all others are removed. */
@@ -77,16 +82,19 @@ export interface Controller {
   /** The container is no more: nothing of it is remembered for a next start. */
   forgetContainer(containerId: string): Promise<void>;
 
+  /** The uplink's MTU may have changed: networks that follow it do, and so do the links of their containers. */
+  followUplink(): Promise<void>;
+
   /** A sandbox's resolver listens on other ports than before. */
   redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void>;
 
   /** Resolves when deletions that follow their answer are done. */
   settle(): Promise<void>;
   /**
-   * Ends the controller. Without live sandboxes everything in the kernel goes too, and only records stay; with some,
-   * everything stays as it is and is served again after the next start.
+   * Ends the controller. When it `keeps` everything stays as it is and is served again after the next start; else
+   * everything in the kernel goes too, and only records stay. It keeps when a sandbox lives, unless it is told.
    */
-  close(): Promise<void>;
+  close(options?: { readonly keeps: boolean }): Promise<void>;
 }
 
 /** Restores what is on record, sweeps what a crash left, makes the default networks. */
@@ -150,6 +158,18 @@ class NetworkController implements Controller {
     await records.store.commit((transaction) => memory.forgetAll(transaction, { containerId }));
   }
 
+  async followUplink(): Promise<void> {
+    const drivers = [...this.#parts.drivers.values()];
+    const changed = (await Promise.all(drivers.map((driver) => driver.followUplink?.() ?? []))).flat();
+    if (changed.length === 0) return;
+    this.#parts.log.info(
+      { networks: changed.length, mtu: changed[0]?.mtu },
+      "networks follow the uplink's MTU",
+    );
+    const mtus = new Map(changed.map(({ networkId, mtu }) => [networkId, mtu]));
+    await Promise.all(this.#sandboxes.all().map((sandbox) => sandbox.followMtus(mtus)));
+  }
+
   async redirectDns(sandboxId: string, ports: ResolverPorts): Promise<void> {
     const sandbox = this.#sandboxes.all().find(({ id }) => id === sandboxId);
     await sandbox?.redirectDns(ports);
@@ -163,14 +183,12 @@ class NetworkController implements Controller {
     await drivers();
   }
 
-  async close(): Promise<void> {
+  async close(options?: { readonly keeps: boolean }): Promise<void> {
     const sandboxes = this.#sandboxes.all();
     await this.#parts.netnsPool.close();
     await this.settle();
-    if (sandboxes.length > 0) {
-      await Promise.all(sandboxes.map((sandbox) => sandbox.release()));
-      return;
-    }
+    await Promise.all(sandboxes.map((sandbox) => sandbox.release()));
+    if (options?.keeps ?? sandboxes.length > 0) return;
     // records stay: the next start makes the same again
     const real = this.networks().filter(({ record }) => !record.configOnly);
     await Promise.all(
@@ -186,6 +204,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
   const hostFiles = typeof files === "function" ? files : async () => files;
   const background = new Background(log);
   const records = openRecords(options.store);
+  const hostRoutes = options.hostRoutes ?? plainHostRoutes(hostNetlink);
   return {
     records,
     memory: new Memory(records),
@@ -209,7 +228,9 @@ function partsOf(options: ControllerOptions): ControllerParts {
         setLink(index, { name }),
         setLink(index, { netns: hostNetns }),
       ),
-    hostPrefixes: async () => hostPrefixes(hostNetlink, await hostFiles()),
+    hostPrefixes: async () => hostPrefixes(hostRoutes, await hostFiles()),
+    hostRoutes,
+    defaultNetworkOptions: options.defaultNetworkOptions ?? {},
     hostFiles,
     hostHasIpv6: options.hostHasIpv6,
     background,

@@ -1,7 +1,15 @@
 // How a network comes to be: checks, configuration, pools, driver, record; all of it on one undo stack.
 
 import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
-import type { Family } from "../netip/index.ts";
+import {
+  type Family,
+  formatPrefix,
+  isUnspecified,
+  type Prefix,
+  prefixContains,
+  prefixesOverlap,
+  sameAddress,
+} from "../netip/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { forbidden, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -10,11 +18,15 @@ import type { ControllerParts } from "./controller-parts.ts";
 import { checkIpam } from "./ipam-check.ts";
 import { leasePools, releasePools } from "./leases.ts";
 import { createRequest, driverOptions, Network } from "./network.ts";
+import { checkNetworkOptions, networkOptionNames } from "./network-options.ts";
 import type { NetworkRecord } from "./records.ts";
 import { pack } from "./stored.ts";
-import type { NetworkSpec } from "./types.ts";
+import type { NetworkSpec, PoolSpec } from "./types.ts";
 
 const predefinedNames = ["bridge", "host", "none", "default"];
+
+/** Options that every driver's networks may have. */
+const controllerOptions: ReadonlySet<string> = new Set(Object.values(networkOptionNames));
 
 /** Docker's rule for names of things (`RestrictedNamePattern`), which URLs and DNS can live with. */
 const networkName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -24,7 +36,9 @@ export async function createNetwork(parts: ControllerParts, wish: NetworkSpec): 
   checkName(wish.name);
   parts.networks.reserveName(wish.name);
   try {
-    return await makeNetwork(parts, withConfiguration(parts, wish), { predefined: false });
+    return await makeNetwork(parts, withDefaults(parts, withConfiguration(parts, wish)), {
+      predefined: false,
+    });
   } finally {
     parts.networks.freeName(wish.name);
   }
@@ -40,9 +54,11 @@ export async function makeNetwork(
   const ipam = findIpam(parts, spec);
   const draft = draftRecord(spec, driver, options);
   checkIpam(spec.ipam.pools, draft);
+  checkKnownOptions(draft, driver);
   await using undo = new Undo(parts.log);
   const record = draft.configOnly ? draft : await withPools(parts, { draft, driver, ipam }, undo);
-  const network = new Network(record, driver, ipam);
+  checkNetworkOptions(record);
+  const network = new Network(record, driver, ipam, await warningsOf(parts, draft));
   // a crash in between leaves links that carry the network's mark, or a record: a start clears either
   undo.defer("forget network", () => parts.records.networks.delete(record.id));
   undo.defer("delete network", () => driver.deleteNetwork({ networkId: record.id }));
@@ -112,6 +128,66 @@ function draftRecord(
   };
 }
 
+/** The operator's words for all networks of a driver, where the user has none of his own. */
+function withDefaults(parts: ControllerParts, spec: NetworkSpec): NetworkSpec {
+  const defaults = parts.defaultNetworkOptions[spec.driver || "bridge"];
+  return spec.configFrom || !defaults ? spec : { ...spec, options: { ...defaults, ...spec.options } };
+}
+
+/** @throws invalid for an option of ours that neither the controller nor the driver knows */
+function checkKnownOptions(
+  { options, configOnly, driver: name }: NetworkRecord,
+  driver: NetworkDriver,
+): void {
+  // whose options a configuration holds is known when somebody uses it
+  const { networkOptions } = driver;
+  if (configOnly || !networkOptions) return;
+  const isKnown = (key: string) => controllerOptions.has(key) || networkOptions.has(key);
+  const unknown = Object.keys(options).find((key) => key.startsWith("tsdocker.") && !isKnown(key));
+  if (unknown !== undefined) throw invalid(`unknown option ${unknown} for driver ${name}`);
+}
+
+/**
+ * What the host has on the network's device already: the first address of a subnet is its gateway unless the user names
+ * one, and nobody gets the others.
+ */
+function withPresent({ ipam, options }: NetworkRecord, present: readonly Prefix[]): readonly PoolSpec[] {
+  const device = options["com.docker.network.bridge.name"] ?? "host";
+  return ipam.pools.map((pool) => {
+    const { subnet } = pool;
+    const inside = present.map(({ address }) => address).filter((it) => subnet && prefixContains(subnet, it));
+    const gateway = pool.gateway ?? inside[0];
+    const named = [gateway, ...Object.values(pool.auxiliaryAddresses)];
+    const others = inside.filter((address) => !named.some((other) => sameAddress(address, other)));
+    const reserved = others.map((address, at) => [`${device}-${at + 1}`, address] as const);
+    return {
+      ...pool,
+      ...(gateway && { gateway }),
+      auxiliaryAddresses: { ...pool.auxiliaryAddresses, ...Object.fromEntries(reserved) },
+    };
+  });
+}
+
+/** A subnet that the user names is the user's to answer for; what the host reaches there is lost to it all the same. */
+async function warningsOf(
+  parts: ControllerParts,
+  { driver, ipam, options }: NetworkRecord,
+): Promise<string[]> {
+  const subnets = ipam.pools.flatMap(({ subnet }) =>
+    subnet && !isUnspecified(subnet.address) ? [subnet] : [],
+  );
+  // links on a parent are on the parent's subnet by design, and so is the bridge that was there before
+  if (driver !== "bridge" || subnets.length === 0 || options["com.docker.network.bridge.name"]) return [];
+  const routes = await parts.hostRoutes.routes();
+  return subnets.flatMap((subnet) => {
+    const route = routes.find(({ destination }) => prefixesOverlap(destination, subnet));
+    const text = route && formatPrefix(route.destination);
+    return text
+      ? [`subnet ${formatPrefix(subnet)} overlaps ${text}, which this host reaches by another interface`]
+      : [];
+  });
+}
+
 function flag({ options }: NetworkSpec, key: string): boolean | undefined {
   const text = options[key];
   if (text === undefined) return undefined;
@@ -139,14 +215,16 @@ async function withPools(
     ipam,
     scope: draft.scope,
     families,
-    pools: draft.ipam.pools,
+    pools: withPresent(draft, skip?.present ?? []),
     options: draft.ipam.options ?? {},
+    networkName: draft.name,
     exclude: parts.hostPrefixes,
+    warn: (message) => parts.log.warn({ network: draft.name }, message),
     skipGateway: [...(skip?.skipIpv4 ? [4 as const] : []), ...(skip?.skipIpv6 ? [6 as const] : [])],
   });
   leased.undo.forget();
   undo.defer("release pools", () => releasePools(ipam, leased.pools));
-  return { ...draft, pools: leased.pools };
+  return { ...draft, internal: draft.internal || skip?.internal === true, pools: leased.pools };
 }
 
 /** Fills in what a configuration-only network says. @throws forbidden when both say something */
@@ -156,21 +234,33 @@ function withConfiguration(parts: ControllerParts, spec: NetworkSpec): NetworkSp
     return spec;
   }
   if (!spec.configFrom) return spec;
-  const source = parts.networks.find(spec.configFrom);
-  if (!source.record.configOnly) throw forbidden(`network ${spec.configFrom} is not a configuration network`);
+  const source = parts.networks.all().find(({ record, name, id }) => {
+    return record.configOnly && (name === spec.configFrom || id === spec.configFrom);
+  });
+  if (!source) throw notFound(`configuration network "${spec.configFrom}" does not exist`);
+  checkSaysNothing(spec);
+  const { options, labels, ipam, enableIpv4, enableIpv6 } = source.record;
+  return { ...spec, configFrom: source.name, options, labels, ipam, enableIpv4, enableIpv6 };
+}
+
+/** @throws forbidden when a network says itself what its configuration is there to say */
+function checkSaysNothing({ labels, ipam, enableIpv4, enableIpv6, options }: NetworkSpec): void {
   const saysSomething =
-    Object.keys(spec.options).length > 0 ||
-    Object.keys(spec.labels).length > 0 ||
-    spec.ipam.pools.length > 0 ||
-    Object.keys(spec.ipam.options ?? {}).length > 0 ||
-    spec.enableIpv6 === true;
+    Object.keys(labels).length > 0 ||
+    (ipam.driver !== "" && ipam.driver !== "default") ||
+    ipam.pools.length > 0 ||
+    Object.keys(ipam.options ?? {}).length > 0 ||
+    enableIpv4 === false ||
+    enableIpv6 === true;
   if (saysSomething) {
     throw forbidden(
       "user specified configurations are not supported if the network depends on a configuration network",
     );
   }
-  const { options, labels, ipam, enableIpv4, enableIpv6 } = source.record;
-  return { ...spec, configFrom: source.name, options, labels, ipam, enableIpv4, enableIpv6 };
+  if (Object.keys(options).length > 0)
+    throw forbidden(
+      "network driver options are not supported if the network depends on a configuration network",
+    );
 }
 
 function checkConfiguration(spec: NetworkSpec): void {

@@ -33,12 +33,19 @@ export class EtcFiles {
   /** The lines of own addresses that hosts has now. */
   #ownLines: readonly string[] | undefined;
   #resolvConfMode: string | undefined;
+  /** They were written by an earlier daemon, for a container that runs. */
+  #isAdopted = false;
   #upstreams: readonly NameServer[] = [];
 
   constructor(spec: SandboxSpec, readHost: () => Promise<HostFiles>, ipv6: boolean) {
     this.#spec = spec;
     this.#readHost = readHost;
     this.#ipv6 = ipv6;
+  }
+
+  /** Before anything else: the files of a container that runs already are changed only where they are wrong. */
+  adopt(): void {
+    this.#isAdopted = true;
   }
 
   /** Writes hosts, or changes the lines of the own addresses in it and leaves the others, which a user may have edited. */
@@ -56,18 +63,21 @@ export class EtcFiles {
     if (before)
       return await editInPlace(path, (text) => addHostsLines(removeHostsLines(text, before), lines));
     const text = buildHosts({ ...names, addresses: [], extraHosts, ipv6: this.#ipv6 });
-    await editInPlace(path, () => addHostsLines(text, lines));
+    await editInPlace(path, (present) =>
+      addHostsLines(this.#isAdopted && present !== "" ? present : text, lines),
+    );
   }
 
   /** The host's own files, for a container in the host's netns. */
   async copyHostFiles(): Promise<void> {
+    if (this.#isAdopted) return;
     await Promise.all([this.#copyHosts(), this.#copyResolvConf()]);
   }
 
   /** `internal`: asks the sandbox's resolver; `legacy`: asks the host's name servers. Answers whom the resolver asks. */
   async setResolvConf(mode: "internal" | "legacy"): Promise<readonly NameServer[]> {
     if (this.#resolvConfMode === mode) return this.#upstreams;
-    const isFirst = this.#resolvConfMode === undefined;
+    const isFirst = this.#resolvConfMode === undefined && !this.#isAdopted;
     const built = buildResolvConf({
       host: await this.#hostResolvConf(mode),
       overrides: this.#overrides(),

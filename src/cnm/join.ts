@@ -1,7 +1,7 @@
 // How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
 
 import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
-import { deleteLink, setLink, unless } from "../kernel/index.ts";
+import { deleteLink, deleteRoute, setLink, unless } from "../kernel/index.ts";
 import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -14,6 +14,7 @@ import { leaseAddress } from "./leases.ts";
 import { endpointNames } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import { driverOptions, type Network } from "./network.ts";
+import { endpointRoutes } from "./network-options.ts";
 import type { EndpointRecord, RememberedPlace } from "./records.ts";
 import type { EndpointSpec, SandboxSpec } from "./types.ts";
 
@@ -75,11 +76,22 @@ export async function leaveNetwork(
 ): Promise<void> {
   await endpoint.network.driver.leave(refOf(endpoint));
   const { link } = endpoint.record;
+  if (netns && !sandboxEnds) await deleteEndpointRoutes(endpoint, netns);
   if (netns && link?.deletedOnLeave) {
     const request = sandboxEnds ? setLink(link.index, { up: false }) : deleteLink(link.index);
     await unless(["ENODEV"], netns.netlink.send(request));
   }
   if (netns && link?.movedFrom) await parts.returnLink(netns, { index: link.index, name: link.movedFrom });
+}
+
+/** Routes over a link go with it; those that lead nowhere do not. */
+async function deleteEndpointRoutes({ network, record }: Endpoint, netns: Netns): Promise<void> {
+  const stray = endpointRoutes(network.record, record).filter(({ type }) => type !== undefined);
+  for (const { destination, type, metric } of stray) {
+    const { family } = destination.address;
+    const route = { family, destination, ...(type && { type }), ...(metric !== undefined && { metric }) };
+    await unless(["ESRCH"], netns.netlink.send(deleteRoute(route)));
+  }
 }
 
 /** Tells the driver that an endpoint, which has left, is no more: its link goes. */

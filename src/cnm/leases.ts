@@ -1,10 +1,11 @@
 // Leases: the pools and addresses a network and its endpoints hold from an IPAM driver.
 
-import type { IpamDriver } from "../driverapi/index.ts";
+import type { IpamDriver, PoolLease } from "../driverapi/index.ts";
 import {
   type Address,
   type Family,
   formatAddress,
+  formatPrefix,
   isUnspecified,
   type Mac,
   type Prefix,
@@ -12,6 +13,7 @@ import {
 } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, invalid, unavailable } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
+import type { HostPrefixes } from "./host-prefixes.ts";
 import { familyOf } from "./ipam-check.ts";
 import type { PoolRecord } from "./records.ts";
 import type { PoolSpec } from "./types.ts";
@@ -23,8 +25,12 @@ export interface PoolsRequest {
   readonly families: readonly Family[];
   readonly pools: readonly PoolSpec[];
   readonly options: Readonly<Record<string, string>>;
-  /** Prefixes that a chosen pool must not overlap; asked for only when one is to be chosen. */
-  readonly exclude: () => Promise<readonly Prefix[]>;
+  /** For messages. */
+  readonly networkName: string;
+  /** What a chosen pool must not overlap; asked for only when one is to be chosen. */
+  readonly exclude: () => Promise<HostPrefixes>;
+  /** What the network will work with all the same. */
+  readonly warn: (message: string) => void;
   /** Families whose gateway is not wanted unless the user names one. */
   readonly skipGateway: readonly Family[];
 }
@@ -43,7 +49,11 @@ export async function leasePools(request: PoolsRequest): Promise<{ pools: PoolRe
 }
 
 /** Leases a pool again that is on record, for IPAM drivers that forget; the record with today's pool id. */
-export async function leaseAgain(ipam: IpamDriver, record: PoolRecord): Promise<PoolRecord> {
+export async function leaseAgain(
+  ipam: IpamDriver,
+  record: PoolRecord,
+  networkName = "",
+): Promise<PoolRecord> {
   if (!ipam.capabilities.requiresRequestReplay) return record;
   const { addressSpace, family, subnet, range, gateway } = record;
   const lease = await ipam.requestPool({
@@ -52,12 +62,13 @@ export async function leaseAgain(ipam: IpamDriver, record: PoolRecord): Promise<
     pool: subnet,
     ...(range && { subPool: range }),
     options: {},
+    networkName,
     exclude: [],
   });
   if (gateway && !record.gatewayWithPool)
     await ipam.requestAddress({ poolId: lease.poolId, address: gateway, purpose: "gateway" });
   for (const address of Object.values(record.auxiliaryAddresses))
-    await leaseAuxiliary(ipam, lease.poolId, address);
+    await leaseAuxiliary(ipam, lease.poolId, { address });
   return { ...record, poolId: lease.poolId };
 }
 
@@ -181,20 +192,12 @@ async function leasePool(
   const { ipam } = request;
   const spaces = await ipam.defaultAddressSpaces();
   const addressSpace = request.scope === "local" ? spaces.local : spaces.global;
-  const isChosen = !spec.subnet || isUnspecified(spec.subnet.address);
-  const lease = await ipam.requestPool({
-    addressSpace,
-    family,
-    ...(spec.subnet && { pool: spec.subnet }),
-    ...(spec.range && { subPool: spec.range }),
-    options: request.options,
-    exclude: isChosen && request.scope === "local" ? await request.exclude() : [],
-  });
+  const lease = await requestPool(request, { addressSpace, family, spec });
   undo.defer("release pool", () => ipam.releasePool(lease.poolId));
   const gateway =
     lease.gateway?.address ?? (await leaseGateway(request, lease.poolId, { family, spec }, undo));
-  for (const address of Object.values(spec.auxiliaryAddresses)) {
-    await leaseAuxiliary(ipam, lease.poolId, address);
+  for (const [name, address] of Object.entries(spec.auxiliaryAddresses)) {
+    await leaseAuxiliary(ipam, lease.poolId, { name, address });
     undo.defer("release auxiliary address", () => ipam.releaseAddress(lease.poolId, address));
   }
   return {
@@ -207,6 +210,41 @@ async function leasePool(
     ...(lease.gateway && { gatewayWithPool: true }),
     auxiliaryAddresses: spec.auxiliaryAddresses,
   };
+}
+
+/** A subnet that nobody reaches by other ways; one that only gateways know when there is no other. */
+async function requestPool(
+  request: PoolsRequest,
+  {
+    addressSpace,
+    family,
+    spec,
+  }: { readonly addressSpace: string; readonly family: Family; readonly spec: PoolSpec },
+): Promise<PoolLease> {
+  const { ipam, networkName, options } = request;
+  const ask = (exclude: readonly Prefix[]) =>
+    ipam.requestPool({
+      addressSpace,
+      family,
+      ...(spec.subnet && { pool: spec.subnet }),
+      ...(spec.range && { subPool: spec.range }),
+      options,
+      networkName,
+      exclude,
+    });
+  const isChosen = !spec.subnet || isUnspecified(spec.subnet.address);
+  if (!isChosen || request.scope !== "local") return await ask([]);
+  const { near, far } = await request.exclude();
+  try {
+    return await ask([...near, ...far]);
+  } catch (error) {
+    if (far.length === 0 || errorKind(error) !== "invalid") throw error;
+    const lease = await ask(near);
+    request.warn(
+      `every subnet of the address pools is routed elsewhere by this host, also ${formatPrefix(lease.pool)}`,
+    );
+    return lease;
+  }
 }
 
 async function leaseGateway(
@@ -230,12 +268,24 @@ async function leaseGateway(
   return leased.address;
 }
 
-/** An auxiliary address that the pool cannot hand out needs no lease: it is only a word to the driver. */
-async function leaseAuxiliary(ipam: IpamDriver, poolId: string, address: Address): Promise<void> {
+/**
+ * Nobody else gets an auxiliary address. One that the pool gives to nobody is refused where a user names it, and no
+ * trouble where it is on record already.
+ */
+async function leaseAuxiliary(
+  ipam: IpamDriver,
+  poolId: string,
+  { name, address }: { readonly name?: string; readonly address: Address },
+): Promise<void> {
   try {
     await ipam.requestAddress({ poolId, address, purpose: "auxiliary" });
   } catch (error) {
-    if (errorKind(error) !== "invalid") throw error;
+    if (name === undefined && errorKind(error) === "invalid") return;
+    throw new EngineError(
+      errorKind(error),
+      `failed to allocate secondary ip address (${name}:${formatAddress(address)}): ${errorMessage(error)}`,
+      { cause: error },
+    );
   }
 }
 

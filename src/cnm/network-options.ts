@@ -18,7 +18,7 @@ import {
   subnetOf,
 } from "../netip/index.ts";
 import { invalid } from "../util/errors.ts";
-import type { NetworkRecord } from "./records.ts";
+import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
 export const networkOptionNames = {
   routes: "tsdocker.routes",
@@ -26,6 +26,9 @@ export const networkOptionNames = {
   advertiseCount: "com.docker.network.advertise_addr_nmsgs",
   advertiseInterval: "com.docker.network.advertise_addr_ms",
 } as const;
+
+/** Behind what the kernel makes by itself (0). */
+const leastMetric = 100;
 
 type WithOptions = Pick<NetworkRecord, "options">;
 type Checked = Pick<NetworkRecord, "options" | "pools" | "enableIpv4" | "enableIpv6">;
@@ -50,6 +53,21 @@ export function networkDns({ options }: WithOptions): readonly Address[] {
 /** The routes that every sandbox on the network gets, in the order given. */
 export function networkRoutes({ options }: WithOptions): readonly StaticRoute[] {
   return items(options[networkOptionNames.routes]).map(readRoute);
+}
+
+/**
+ * The network's routes as one endpoint's sandbox gets them: of the families that it has, and with a metric of their own,
+ * so that two networks of one container may say the same; the one that was connected first wins.
+ */
+export function endpointRoutes(
+  network: WithOptions,
+  { interface: own, link }: Pick<EndpointRecord, "interface" | "link">,
+): readonly StaticRoute[] {
+  if (!link) return [];
+  const has = { 4: own.address !== undefined, 6: own.addressIpv6 !== undefined };
+  return networkRoutes(network)
+    .filter(({ destination }) => has[prefixFamily(destination)])
+    .map((route) => ({ metric: leastMetric + link.index, ...route }));
 }
 
 /** How the network's endpoints are announced; Docker's defaults where it says nothing. */

@@ -50,6 +50,11 @@ export class SandboxDiscovery {
     ]);
   }
 
+  /** Its files are there already, and whatever a user made of them: after a start. */
+  adopt(): void {
+    this.#files.adopt();
+  }
+
   /** After their names changed. */
   async announceAgain(endpoints: readonly Endpoint[]): Promise<void> {
     await allDone(endpoints.map((endpoint) => announce(this.#resolvers, endpoint)));
@@ -74,7 +79,7 @@ export class SandboxDiscovery {
       networks: named.map(({ network }) => network.id),
       privateNames: privateNames(endpoints),
       upstreams,
-      forwards: endpoints.some(({ hasGateway }) => hasGateway[4] || hasGateway[6]),
+      forwards: endpoints.some(({ isExternal }) => isExternal),
     });
   }
 }

@@ -1,6 +1,7 @@
 // A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
 // lock: no two changes of one sandbox run at once.
 
+import { setLink, unless } from "../kernel/index.ts";
 import type { ResolverPorts } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
@@ -163,17 +164,34 @@ export class Sandbox {
     await this.#netns?.close();
   }
 
-  /** Takes over endpoints that are there already, after a start, and brings what serves them up to date. */
+  /**
+   * Takes over endpoints that are there already, after a start, and brings what serves them up to date. What a user
+   * changed inside meanwhile stays.
+   */
   async adopt(endpoints: readonly Endpoint[]): Promise<void> {
     this.#endpoints = [...endpoints];
     const indexes = endpoints.map(({ record }) => record.link?.index ?? 0);
     this.#nextIndex = Math.max(2, ...indexes.map((index) => index + 1));
+    this.#discovery.adopt();
+    await this.#wayOut.adopt(this.#endpoints);
     await this.#settle();
   }
 
   /** Its resolver listens on other ports now: queries are led there. */
   async redirectDns(ports: ResolverPorts): Promise<void> {
     if (!this.#deleted) await this.#netns?.setDnsRedirect(ports);
+  }
+
+  /** Networks have other MTUs than before, by id: so have its links on them. */
+  async followMtus(mtus: ReadonlyMap<string, number>): Promise<void> {
+    const requests = this.#endpoints.flatMap(({ network, record }) => {
+      const mtu = mtus.get(network.id);
+      return mtu === undefined || !record.link ? [] : [setLink(record.link.index, { mtu })];
+    });
+    const netlink = this.#netns?.netlink;
+    if (!netlink || requests.length === 0 || this.#deleted) return;
+    // a link that went meanwhile needs nothing
+    await this.#tolerate("set MTU", () => unless(["ENODEV"], netlink.send(...requests)));
   }
 
   /** Whether it has an endpoint on one of these networks. */
@@ -234,7 +252,9 @@ export class Sandbox {
   async #drop(endpoint: Endpoint): Promise<void> {
     await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
     await this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint));
-    await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+    await this.#tolerate("leave", () =>
+      leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: false }),
+    );
     this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
     await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
@@ -259,7 +279,9 @@ export class Sandbox {
       this.#tolerate("end resolver", () => this.#discovery.end()),
     ]);
     for (const endpoint of endpoints)
-      await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+      await this.#tolerate("leave", () =>
+        leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: true }),
+      );
     await this.#tolerate("remove netns", async () => await this.#netns?.remove());
     await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
     this.#endpoints = [];

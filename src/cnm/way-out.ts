@@ -34,6 +34,18 @@ export class WayOut {
     await changePorts(endpoints, spec);
   }
 
+  /** Takes over routes that are there already, after a start: only a default route that is gone is made again. */
+  async adopt(endpoints: readonly Endpoint[]): Promise<void> {
+    this.#gateways = chooseGateways(endpoints);
+    const routes = (await this.#netns?.netlink.routes()) ?? [];
+    const hasDefault = (family: Family) =>
+      routes.some((route) => route.family === family && route.destination === undefined);
+    for (const family of [4, 6] as const) {
+      const gateway = this.#gateways[family];
+      if (gateway && !hasDefault(family)) await this.#setDefaultRoute(family, gateway);
+    }
+  }
+
   async #setDefaultRoute(family: Family, endpoint: Endpoint | undefined): Promise<void> {
     const link = endpoint?.record.link?.index;
     const gateway = family === 4 ? endpoint?.record.gatewayIpv4 : endpoint?.record.gatewayIpv6;

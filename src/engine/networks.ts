@@ -42,7 +42,7 @@ async function createNetwork(
     context.controller.createNetwork(spec),
   );
   publish(context, "create", network);
-  return { id: network.id, warning: "" };
+  return { id: network.id, warning: network.warnings.join("; ") };
 }
 
 async function removeNetwork(context: EngineContext, ref: string): Promise<void> {

@@ -295,7 +295,7 @@ describe("configuration-only networks", () => {
     );
     await controller.createNetwork(networkSpec("real"));
     expect(await failure(controller.createNetwork(networkSpec("x", { configFrom: "real" })))).toBe(
-      "forbidden: network real is not a configuration network",
+      'not-found: configuration network "real" does not exist',
     );
   });
 });
