@@ -2,9 +2,10 @@
 
 import { basename, join } from "node:path";
 import { Undo } from "../util/undo.ts";
+import { type Adoption, adopt, openAgain } from "./adopt.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
-import { createInDriver, forgetEndpoint, leaseAddressesAgain, reasonOf } from "./join.ts";
+import { forgetEndpoint, reasonOf } from "./join.ts";
 import { leaseAgain, releasePools } from "./leases.ts";
 import { createRequest, Network } from "./network.ts";
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from "./records.ts";
@@ -14,31 +15,65 @@ import { pack, unpack } from "./stored.ts";
 /** Containers that run although the daemon did not. */
 export type LiveContainers = ReadonlySet<string>;
 
+/** Networks or sandboxes that are brought back at a time; the kernel takes their changes one by one anyway. */
+const width = 16;
+
 /** Networks first, then the sandboxes of live containers, then the sweep of all that belongs to nobody. */
 export async function restore(
   parts: ControllerParts,
   sandboxes: Sandboxes,
   live: LiveContainers,
 ): Promise<void> {
-  const { networks, endpoints } = parts.records;
+  const networks = [...parts.records.networks.values()].map(unpack);
+  const endpoints = [...parts.records.endpoints.values()].map(unpack);
   const records = [...parts.records.sandboxes.values()].map(unpack);
-  const stored = [...networks.values()].map(unpack);
-  // pools one after the other: the leases decide who overlaps whom; devices side by side
-  for (const record of stored) await restoreNetwork(parts, record);
-  for (const record of records) {
-    if (live.has(record.spec.containerId)) await restoreSandbox(parts, sandboxes, record);
+  await restoreNetworks(parts, networks);
+  const living = records.filter(({ spec }) => live.has(spec.containerId));
+  const adoptions: Adoption[] = [];
+  for (const record of living) {
+    const mine = endpoints.filter(({ sandboxId }) => sandboxId === record.id);
+    const adoption = await openAgain(parts, sandboxes, { record, endpoints: mine });
+    if (adoption) adoptions.push(adoption);
   }
+  // when all are listed: a container's links name endpoints of others
+  await sideBySide(adoptions, (adoption) => adopt(parts, adoption));
   const alive = new Set(sandboxes.all().map(({ id }) => id));
-  const orphans = [...endpoints.values()].map(unpack).filter(({ sandboxId }) => !alive.has(sandboxId));
+  const isAlive = ({ sandboxId }: EndpointRecord) => alive.has(sandboxId);
   await forgetRecords(
     parts,
-    orphans,
+    endpoints.filter((record) => !isAlive(record)),
     records.filter(({ id }) => !alive.has(id)),
   );
-  await sweep(parts, sandboxes);
+  // by record: what could not be restored may serve somebody all the same
+  await sweep(parts, sandboxes, {
+    networkIds: new Set(networks.map(({ id }) => id)),
+    endpointIds: new Set(endpoints.filter(isAlive).map(({ id }) => id)),
+  });
 }
 
-async function restoreNetwork(parts: ControllerParts, record: NetworkRecord): Promise<void> {
+/** Pools one after the other, since the leases decide who overlaps whom; devices side by side. */
+async function restoreNetworks(parts: ControllerParts, records: readonly NetworkRecord[]): Promise<void> {
+  const leased: { readonly network: Network; readonly undo: Undo; isMade: boolean }[] = [];
+  for (const record of records) {
+    const undo = new Undo(parts.log);
+    const network = await leaseNetwork(parts, record, undo);
+    if (network) leased.push({ network, undo, isMade: false });
+    else await undo.dispose();
+  }
+  await sideBySide(leased, async (one) => {
+    one.isMade = await makeAgain(parts, one.network);
+    if (one.isMade) one.undo.forget();
+    else await one.undo.dispose();
+  });
+  // in the order of old, whichever was ready first
+  for (const { network, isMade } of leased) if (isMade) parts.networks.add(network);
+}
+
+async function leaseNetwork(
+  parts: ControllerParts,
+  record: NetworkRecord,
+  undo: Undo,
+): Promise<Network | undefined> {
   const driver = parts.drivers.get(record.driver);
   const ipam = parts.ipamDrivers.get(record.ipam.driver);
   if (!driver || !ipam) {
@@ -46,60 +81,28 @@ async function restoreNetwork(parts: ControllerParts, record: NetworkRecord): Pr
       { network: record.name, driver: record.driver },
       "cannot restore network: its driver is missing",
     );
-    return;
+    return undefined;
   }
-  await using undo = new Undo(parts.log);
   try {
     const pools: PoolRecord[] = [];
-    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool));
     undo.defer("release pools", () => releasePools(ipam, pools));
-    const network = new Network({ ...record, pools }, driver, ipam);
-    if (driver.capabilities.replay && !record.configOnly)
-      await driver.createNetwork(createRequest(network.record));
-    undo.forget();
-    parts.networks.add(network);
+    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool));
+    return new Network({ ...record, pools }, driver, ipam);
   } catch (error) {
     parts.log.error({ network: record.name, ...reasonOf(error) }, "cannot restore network");
+    return undefined;
   }
 }
 
-/** Serves a container again that went on without us; when its netns is gone there is nothing to serve. */
-async function restoreSandbox(
-  parts: ControllerParts,
-  sandboxes: Sandboxes,
-  record: SandboxRecord,
-): Promise<void> {
+/** False: the driver refuses. */
+async function makeAgain(parts: ControllerParts, { driver, record }: Network): Promise<boolean> {
   try {
-    const netns = record.spec.netns === "own" ? await parts.netns.open(record.netnsPath) : undefined;
-    const sandbox = sandboxes.open(netns ? record : { ...record, netnsPath: parts.hostNetns }, netns);
-    const mine = [...parts.records.endpoints.values()]
-      .map(unpack)
-      .filter(({ sandboxId }) => sandboxId === record.id);
-    const endpoints: Endpoint[] = [];
-    for (const endpoint of mine) {
-      const restored = await restoreEndpoint(parts, endpoint, record);
-      if (restored) endpoints.push(restored);
-    }
-    await sandbox.adopt(endpoints);
+    if (driver.capabilities.replay && !record.configOnly) await driver.createNetwork(createRequest(record));
+    return true;
   } catch (error) {
-    parts.log.error({ container: record.spec.containerId, ...reasonOf(error) }, "cannot restore sandbox");
+    parts.log.error({ network: record.name, ...reasonOf(error) }, "cannot restore network");
+    return false;
   }
-}
-
-async function restoreEndpoint(
-  parts: ControllerParts,
-  record: EndpointRecord,
-  sandbox: SandboxRecord,
-): Promise<Endpoint | undefined> {
-  const network = parts.networks.get(record.networkId);
-  if (!network) return undefined;
-  await using undo = new Undo(parts.log);
-  const endpoint = new Endpoint(network, record);
-  await leaseAddressesAgain(endpoint, undo);
-  if (network.driver.capabilities.replay) await createInDriver(endpoint, sandbox, undo);
-  network.endpoints.set(endpoint.id, endpoint);
-  undo.forget();
-  return endpoint;
 }
 
 /** Drivers that keep endpoints by themselves are told; for the others the sweep is enough. */
@@ -125,12 +128,22 @@ async function forgetRecords(
 }
 
 /** Removes pins of namespaces and links that carry our mark and belong to nobody. */
-async function sweep(parts: ControllerParts, sandboxes: Sandboxes): Promise<void> {
-  const known = new Set(sandboxes.all().map(({ netnsPath }) => basename(netnsPath)));
-  const pins = (await parts.netns.list(parts.netnsFolder)).filter((name) => !known.has(name));
+async function sweep(
+  parts: ControllerParts,
+  sandboxes: Sandboxes,
+  known: { readonly networkIds: ReadonlySet<string>; readonly endpointIds: ReadonlySet<string> },
+): Promise<void> {
+  const inUse = new Set(sandboxes.all().map(({ netnsPath }) => basename(netnsPath)));
+  const pins = (await parts.netns.list(parts.netnsFolder)).filter((name) => !inUse.has(name));
   for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
   await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));
-  const networkIds = new Set(parts.networks.all().map(({ id }) => id));
-  const endpointIds = new Set(parts.networks.all().flatMap(({ endpoints }) => [...endpoints.keys()]));
-  await Promise.all([...parts.drivers.values()].map((driver) => driver.sweep?.({ networkIds, endpointIds })));
+  await Promise.all([...parts.drivers.values()].map((driver) => driver.sweep?.(known)));
+}
+
+async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const worker = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
 }

@@ -23,6 +23,9 @@ export interface EngineSurroundings {
   readonly store: Store;
   readonly network: NetworkSide;
   readonly containerd: Containerd;
+  readonly runtime: Runtime;
+  /** Ids of containers that run already. */
+  readonly live: ReadonlySet<string>;
   readonly daemonId: string;
   readonly log: Log;
 }
@@ -30,7 +33,7 @@ export interface EngineSurroundings {
 /** Reads images and containers; nothing is started before `startRestored`. */
 export async function buildEngine(
   config: Config,
-  { store, network, containerd, daemonId, log }: EngineSurroundings,
+  { store, network, containerd, runtime, live, daemonId, log }: EngineSurroundings,
 ): Promise<LiveEngine> {
   const events = new Events();
   // images tell of their users, whom only the engine knows: it is filled in below
@@ -45,7 +48,8 @@ export async function buildEngine(
     store,
     controller: network.controller,
     containerd,
-    runtime: runtimeOn(containerd, config),
+    runtime,
+    live,
     images,
     volumes: new Volumes(store, config.dataRoot),
     rootfs: rootfsAccess(config.execRoot),
@@ -77,7 +81,7 @@ function openImageStore(
   });
 }
 
-function runtimeOn(containerd: Containerd, { execRoot }: Config): Runtime {
+export function runtimeOn(containerd: Containerd, { execRoot }: Config): Runtime {
   return createRuntime(containerd, {
     runcRoot: join(execRoot, "runtime-runc"),
     streamsRoot: join(execRoot, "streams"),
@@ -99,6 +103,7 @@ function engineSettings(
     labels: config.labels,
     debug: config.debug,
     shutdownTimeoutS: config.shutdownTimeoutS,
+    liveRestore: config.liveRestore,
     shmSizeBytes: containers.shmSize,
     log: { driver: containers.logDriver, options: containers.logOptions },
     seccompProfile: containers.seccompProfile,

@@ -41,6 +41,8 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error" | "fatal";
   readonly labels: readonly string[];
   readonly shutdownTimeoutS: number;
+  /** Containers go on while there is no daemon. */
+  readonly liveRestore: boolean;
   readonly network: NetworkConfig;
   readonly images: ImageConfig;
   readonly containers: ContainerConfig;
@@ -103,6 +105,7 @@ export function loadConfig(flags: GivenFlags): Config {
     logLevel: parseLogLevel(settings),
     labels: settings.list("label").map(checkLabel),
     shutdownTimeoutS: settings.number("shutdown-timeout"),
+    liveRestore: settings.flag("live-restore"),
     network: parseNetwork(settings),
     images: {
       insecureRegistries: settings.list("insecure-registry"),

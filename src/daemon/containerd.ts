@@ -19,7 +19,8 @@ export interface ContainerdHold {
   readonly containerd: Containerd;
   /** Present when it is our own. */
   readonly supervised: Supervised | undefined;
-  close(): Promise<void>;
+  /** Lets go of it; our own ends, unless it is to stay. */
+  close(options: { readonly stays: boolean }): Promise<void>;
 }
 
 export async function holdContainerd(config: Config, log: Log): Promise<ContainerdHold> {
@@ -31,9 +32,10 @@ export async function holdContainerd(config: Config, log: Log): Promise<Containe
   return {
     containerd,
     supervised,
-    async close() {
+    async close({ stays }) {
       containerd.close();
-      await supervised?.stop();
+      if (stays) supervised?.release();
+      else await supervised?.stop();
     },
   };
 }

@@ -6,20 +6,25 @@ import { join } from "node:path";
 import { addon } from "../../native/index.ts";
 import { createApi } from "../api/index.ts";
 import type { LiveEngine } from "../engine/index.ts";
+import type { Containerd, Runtime } from "../runtime/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
-import { buildEngine } from "./build-engine.ts";
+import { buildEngine, runtimeOn } from "./build-engine.ts";
 import type { Config } from "./config.ts";
 import { holdContainerd } from "./containerd.ts";
-import { openFailpoints } from "./failpoints.ts";
+import { type Failpoints, openFailpoints } from "./failpoints.ts";
 import { guardContainerd, guardStore } from "./guarded.ts";
+import { createLeaving, endContainers, findLive, type Leaving } from "./leaving.ts";
 import { buildNetwork } from "./network.ts";
 import { claimPidFile } from "./pid-file.ts";
 import { version } from "./version.ts";
 
 export interface Daemon {
-  /** Stops containers in order and leaves the kernel as it was found. */
+  /**
+   * Stops containers in order and leaves the kernel as it was found. With `live-restore`, while a container runs, both
+   * stay as they are.
+   */
   stop(): Promise<void>;
 }
 
@@ -36,27 +41,52 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   const store = guardStore(failpoints, openStore(join(config.dataRoot, "state.mdb")));
   undo.defer("close store", () => store.close());
   const hostId = await readDaemonId(config.dataRoot);
-  const [hold, network] = await both(
-    holdContainerd(config, log).then((made) => {
-      undo.defer("let go of containerd", () => made.close());
-      return made;
-    }),
-    buildNetwork(config, { store, hostId, failpoints, log, undo }),
+  const { liveRestore } = config;
+  const leaving = createLeaving(liveRestore);
+  const holding = holdRuntime(config, { failpoints, leaving, log, undo });
+  const live = holding.then(({ live }) => live);
+  live.catch(() => undefined); // whoever waits for both hears of it
+  const [{ containerd, runtime }, network] = await both(
+    holding,
+    buildNetwork(config, { store, hostId, failpoints, live, leaving, log, undo }),
   );
   const engine = await buildEngine(config, {
     store,
     network,
-    containerd: guardContainerd(failpoints, hold.containerd),
+    containerd,
+    runtime,
+    live: await live,
     daemonId: hostId,
     log,
   });
-  undo.defer("stop containers", () => engine.shutdown());
+  undo.defer("end containers", () => endContainers(engine, { liveRestore, leaving }));
 
   await serveApi(config, { engine, log, undo });
   await engine.startRestored();
   log.info({ version }, "daemon has completed initialization");
   const owned = undo.move();
   return { stop: () => owned.dispose() };
+}
+
+/** containerd with what runs in it already; without `live-restore` nothing counts as running. */
+async function holdRuntime(
+  config: Config,
+  { failpoints, leaving, log, undo }: Holding,
+): Promise<{ containerd: Containerd; runtime: Runtime; live: ReadonlySet<string> }> {
+  const hold = await holdContainerd(config, log);
+  undo.defer("let go of containerd", () => hold.close({ stays: leaving.keeps }));
+  const containerd = guardContainerd(failpoints, hold.containerd);
+  const runtime = runtimeOn(containerd, config);
+  const live = config.liveRestore ? await findLive(runtime) : new Set<string>();
+  leaving.keeps = live.size > 0;
+  return { containerd, runtime, live };
+}
+
+interface Holding {
+  readonly failpoints: Failpoints;
+  readonly leaving: Leaving;
+  readonly log: Log;
+  readonly undo: Undo;
 }
 
 async function serveApi(

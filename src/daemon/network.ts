@@ -34,6 +34,7 @@ import type { Config, NetworkConfig } from "./config.ts";
 import type { Failpoints } from "./failpoints.ts";
 import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
+import type { Leaving } from "./leaving.ts";
 import { findProgram } from "./programs.ts";
 
 const ownNetns = "/proc/self/ns/net";
@@ -47,14 +48,17 @@ export interface NetworkSurroundings {
   readonly store: Store;
   readonly hostId: string;
   readonly failpoints: Failpoints;
+  /** Ids of containers that run already. */
+  readonly live: Promise<ReadonlySet<string>>;
+  readonly leaving: Leaving;
   readonly log: Log;
   readonly undo: Undo;
 }
 
-/** Everything that is built goes onto `undo`, so that unwinding leaves the kernel as it was found. */
+/** Everything that is built goes onto `undo`, so that unwinding leaves the kernel as it was found, or as it is. */
 export async function buildNetwork(
   config: Config,
-  { store, hostId, failpoints, log, undo }: NetworkSurroundings,
+  { store, hostId, failpoints, live, leaving, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
   const built: { controller?: Controller } = {};
@@ -66,11 +70,17 @@ export async function buildNetwork(
   const openings = [
     owned(undo, "restore sysctls", {
       opening: openHostSysctl(join(config.execRoot, "sysctls.json")),
-      close: (it) => it.restore(),
+      close: (it) => !leaving.keeps && it.restore(),
     }),
     owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
-    owned(undo, "remove firewall", { opening: openFirewall(network, log), close: (it) => it.stop() }),
-    owned(undo, "end proxy", { opening: openProxy(config, { log, portsMoved }), close: (it) => it.stop() }),
+    owned(undo, "end firewall", {
+      opening: openFirewall(network, log),
+      close: (it) => (leaving.keeps ? it.close() : it.stop()),
+    }),
+    owned(undo, "end proxy", {
+      opening: openProxy(config, { log, portsMoved }),
+      close: (it) => (leaving.keeps ? it.detach() : it.stop()),
+    }),
   ] as const;
   // all of them, also when one fails: what was opened is on the undo stack then
   await Promise.allSettled(openings);
@@ -89,7 +99,7 @@ export async function buildNetwork(
   });
   const ports = createPorts({});
   const netnsFolder = join(config.execRoot, "netns");
-  undo.defer("remove netns folder", () => kernel.deleteNetnsFolder(netnsFolder));
+  undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
     drivers: [createBridge(host("bridge")), createHost(host("host")), createNone(host("null"))],
@@ -105,11 +115,11 @@ export async function buildNetwork(
     hostHasIpv6: settings.ipv6,
     hostFiles: readHostFiles,
     ...defaultBridge(network, settings),
-    live: new Set(),
+    live: await live,
     log: log.child({ part: "cnm" }),
   });
   built.controller = controller;
-  undo.defer("close controller", () => controller.close());
+  undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
   await proxy.sweep();

@@ -61,6 +61,7 @@ export const optionRows: readonly OptionRow[] = [
   row("ip6tables", "boolean", true, "Add firewall rules for IPv6"),
   row("iptables", "boolean", true, "Add firewall rules, whatever the back end"),
   row("label", "list", [], "key=value labels of the daemon", { key: "labels" }),
+  row("live-restore", "boolean", false, "Keep containers running while there is no daemon"),
   row("log-driver", "string", "json-file", "Default log driver of containers: json-file or none"),
   row("log-level", "string", "info", "Logging level: debug, info, warn, error, fatal", { short: "l" }),
   row("log-opt", "map", {}, "Default log options of containers", { key: "log-opts" }),

@@ -15,7 +15,7 @@ export function endOnSignals(log: Log): Ending {
       count++;
       log.info(
         { signal },
-        count === 1 ? "ending: stopping containers" : "still ending; a third signal ends at once",
+        count === 1 ? "ending" : "still ending; a third signal ends at once",
       );
       if (count >= 3) process.exit(128 + (signal === "SIGTERM" ? 15 : 2));
       resolve();

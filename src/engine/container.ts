@@ -25,6 +25,10 @@ export interface ContainerRecord {
   readonly restartCount: number;
   /** Somebody stopped it: `unless-stopped` does not start it again with the daemon. */
   readonly stoppedByHand: boolean;
+  /** It has ended, and its policy is about to start it again. */
+  readonly willRestart?: boolean;
+  /** As it was when its status last changed, while it runs. */
+  readonly health?: Health | undefined;
 }
 
 export interface RecordedState {

@@ -5,7 +5,7 @@ import { startFailureExitCode } from "../runtime/index.ts";
 import { conflict, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
-import type { Execution } from "./execution.ts";
+import type { ExecRecord, Execution } from "./execution.ts";
 import type { EngineContext } from "./parts.ts";
 import { execProcess } from "./spec.ts";
 import { Streams } from "./streams.ts";
@@ -33,6 +33,32 @@ export function createExec(context: EngineContext, container: Container, spec: E
   });
   publish(context, container, `exec_create: ${spec.command.join(" ")}`, id);
   return id;
+}
+
+/** Takes over the execs of a container that ran while there was no daemon. */
+export async function adoptExecs(context: EngineContext, container: Container): Promise<void> {
+  const records = [...context.execRecords.values()].filter(({ containerId }) => containerId === container.id);
+  await Promise.all(records.map((record) => adoptExec(context, container, record)));
+}
+
+async function adoptExec(context: EngineContext, container: Container, record: ExecRecord): Promise<void> {
+  const { id, spec } = record;
+  const loaded = await context.runtime.loadExec(container.id, id);
+  const hasRun = loaded?.state === "running" || loaded?.state === "paused" || loaded?.state === "stopped";
+  if (!loaded || !hasRun) {
+    await loaded?.process.delete().catch(() => undefined);
+    await loaded?.process.stdio.close();
+    return await context.execRecords.delete(id);
+  }
+  const begun = Promise.withResolvers<void>();
+  begun.resolve();
+  const streams = new Streams(spec.tty);
+  const { process } = loaded;
+  const execution: Execution = { id, spec, streams, process, state: "running", exitCode: undefined, begun };
+  container.executions.set(id, execution);
+  // read even though nobody listens: a full pipe would stop it
+  streams.connect(process.stdio);
+  void followExecExit(context, container, execution);
 }
 
 function checkRunning(container: Container): void {
@@ -132,6 +158,8 @@ async function run(
     if (!container.running) throw conflict(`container ${container.id} is not running`);
     const options = { terminal: spec.tty, stdin: spec.attachStdin };
     const description = await execProcess(context, container, { exec: spec, size });
+    if (context.settings.liveRestore)
+      await context.execRecords.put(id, { id, containerId: container.id, spec });
     execution.process = await container.running.task.exec(id, description, options);
     streams.connect(execution.process.stdio);
     await execution.process.start();
@@ -142,6 +170,7 @@ async function run(
     streams.end();
     await execution.process?.delete().catch(() => undefined);
     await execution.process?.stdio.close();
+    await forget(context, id);
     throw error;
   }
   execution.state = "running";
@@ -164,6 +193,7 @@ async function followExecExit(
     () => 255,
   );
   await process.stdio.drained(drainGraceMs);
+  if (context.hasLetGo()) return;
   execution.exitCode = code;
   execution.state = "exited";
   streams.end();
@@ -171,6 +201,11 @@ async function followExecExit(
   context.events.publish("container", "exec_die", container.id, attributes);
   await process.delete().catch(() => undefined);
   await process.stdio.close();
+  await forget(context, id);
+}
+
+async function forget({ execRecords }: EngineContext, id: string): Promise<void> {
+  if (execRecords.has(id)) await execRecords.delete(id);
 }
 
 function publish(context: EngineContext, container: Container, action: string, execId: string): void {

@@ -21,6 +21,7 @@ export function followExit(
   running.task.wait().then(
     (status) => settle(context, container, { running, startAgain, code: status.code, at: status.at }),
     (error) => {
+      if (context.hasLetGo()) return;
       context.log.error(
         { container: container.id, reason: errorMessage(error) },
         "lost sight of a container",
@@ -38,6 +39,7 @@ interface Exit {
 }
 
 async function settle(context: EngineContext, container: Container, exit: Exit): Promise<void> {
+  if (context.hasLetGo()) return;
   try {
     const [oomKilled] = await Promise.all([
       ranOutOfMemory(container, exit),
@@ -65,17 +67,20 @@ async function settleLocked(
   container: Container,
   exit: Exit & { readonly oomKilled: boolean },
 ): Promise<void> {
-  if (container.running !== exit.running) return;
+  if (container.running !== exit.running || context.hasLetGo()) return;
   const { running, code, oomKilled } = exit;
   const networkIds = networkIdsOf(container);
   container.health?.stop();
   container.health = undefined;
   container.paused = false;
-  const again = shouldRestart(container, code, context.isShuttingDown());
+  const willRestart = shouldRestart(container, code);
+  const again = willRestart && !context.isShuttingDown();
   // whoever waits is answered now; whatever they do next waits for the lock
   container.running = undefined;
   const written = context.registry.change(container, {
-    restartCount: container.record.restartCount + (again ? 1 : 0),
+    restartCount: container.record.restartCount + (willRestart ? 1 : 0),
+    willRestart,
+    health: undefined,
     state: {
       ...container.record.state,
       phase: "exited",

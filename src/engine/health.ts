@@ -16,23 +16,32 @@ const defaults = {
 const rememberedProbes = 5;
 const longestOutputBytes = 4096;
 
+/** The life that is watched. */
+export interface CheckedLife {
+  readonly since: Date;
+  /** What was known of it already. */
+  readonly last?: Health | undefined;
+}
+
 /** Probes one container until it is stopped. */
 export class HealthMonitor {
   readonly #context: EngineContext;
   readonly #container: Container;
   readonly #command: readonly string[];
   readonly #check: Required<Omit<Healthcheck, "test">>;
-  readonly #startedAt = Date.now();
+  readonly #startedAt: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(context: EngineContext, container: Container, check: Healthcheck) {
+  constructor(context: EngineContext, container: Container, life: CheckedLife & { check: Healthcheck }) {
+    const { check, since, last } = life;
     this.#context = context;
+    this.#startedAt = since.getTime();
     this.#container = container;
     this.#command =
       check.test[0] === "CMD-SHELL" ? ["/bin/sh", "-c", check.test[1] ?? ""] : check.test.slice(1);
     this.#check = { ...defaults, ...check };
-    container.lastHealth = { status: "starting", failingStreak: 0, log: [] };
+    container.lastHealth = last ?? { status: "starting", failingStreak: 0, log: [] };
     this.#plan();
   }
 
@@ -104,14 +113,15 @@ export class HealthMonitor {
     this.#container.lastHealth = { status, failingStreak, log };
     if (status === before?.status) return;
     const { id, attributes } = this.#container;
+    void this.#context.registry.change(this.#container, { health: this.#container.lastHealth });
     this.#context.events.publish("container", `health_status: ${status}`, id, attributes);
   }
 }
 
-/** Begins to probe a container that was just started, if it has a check. */
-export function startHealth(context: EngineContext, container: Container): void {
+/** Begins to probe a container that runs, if it has a check. */
+export function startHealth(context: EngineContext, container: Container, life: CheckedLife): void {
   const check = container.record.spec.healthcheck;
   container.lastHealth = undefined;
   if (!check || check.test.length === 0 || check.test[0] === "NONE") return;
-  container.health = new HealthMonitor(context, container, check);
+  container.health = new HealthMonitor(context, container, { ...life, check });
 }

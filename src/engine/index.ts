@@ -6,10 +6,12 @@ import { KeyedLock } from "../util/keyed-lock.ts";
 import type { ContainerRecord } from "./container.ts";
 import { containerOperations } from "./containers.ts";
 import type { Events } from "./events.ts";
+import type { ExecRecord } from "./execution.ts";
 import { execOperations } from "./execs.ts";
 import { imageOperations } from "./images.ts";
 import { networkOperations } from "./networks.ts";
 import type { EngineContext, EngineParts } from "./parts.ts";
+import { letGoOfAll } from "./let-go.ts";
 import { Registry } from "./registry.ts";
 import { restoreContainers, startRestored, stopAll } from "./restore.ts";
 import { systemOperations } from "./system.ts";
@@ -26,16 +28,26 @@ export interface LiveEngine extends Engine {
   imageUsers(imageId: string): ImageUser[];
   /** Starts what restart policies ask for. */
   startRestored(): Promise<void>;
+  /** Whether a container runs now. */
+  isAnyRunning(): boolean;
   /** Stops all containers; nothing is started afterwards. */
   shutdown(): Promise<void>;
+  /** Leaves the containers that run to the next daemon; nothing is started or seen afterwards. */
+  letGo(): Promise<void>;
 }
 
 /** Reads the records and settles what the last daemon left. */
 export async function createEngine(
-  parts: EngineParts & { readonly runcVersion: string; readonly events: Events },
+  parts: EngineParts & {
+    readonly runcVersion: string;
+    readonly events: Events;
+    /** Ids of containers that went on while there was no daemon. */
+    readonly live: ReadonlySet<string>;
+  },
 ): Promise<LiveEngine> {
   const { events } = parts;
   let isShuttingDown = false;
+  let hasLetGo = false;
   const context: EngineContext = {
     ...parts,
     registry: new Registry(parts.store.collection<ContainerRecord>("containers")),
@@ -44,9 +56,11 @@ export async function createEngine(
     hostFacts: await readHostFacts(),
     leftExits: new Map(),
     seccomp: new Map(),
+    execRecords: parts.store.collection<ExecRecord>("execs"),
     isShuttingDown: () => isShuttingDown,
+    hasLetGo: () => hasLetGo,
   };
-  const toStart = await restoreContainers(context);
+  const toStart = await restoreContainers(context, parts.live);
   return {
     system: systemOperations(context),
     containers: containerOperations(context),
@@ -64,6 +78,13 @@ export async function createEngine(
     async shutdown() {
       isShuttingDown = true;
       await stopAll(context);
+    },
+    isAnyRunning: () => context.registry.all().some(({ isRunning }) => isRunning),
+    async letGo() {
+      isShuttingDown = true;
+      await letGoOfAll(context, () => {
+        hasLetGo = true;
+      });
     },
   };
 }

@@ -12,11 +12,12 @@ import type {
   Supervised,
   Task,
 } from "../runtime/index.ts";
-import type { Store } from "../store/index.ts";
+import type { Collection, Store } from "../store/index.ts";
 import type { KeyedLock } from "../util/keyed-lock.ts";
 import type { Log } from "../util/log.ts";
 import type { Volumes } from "../volume/index.ts";
 import type { Events } from "./events.ts";
+import type { ExecRecord } from "./execution.ts";
 import type { Registry } from "./registry.ts";
 
 export type LiveTask = Task;
@@ -31,6 +32,8 @@ export interface EngineSettings {
   readonly labels: readonly string[];
   readonly debug: boolean;
   readonly shutdownTimeoutS: number;
+  /** Containers go on while there is no daemon. */
+  readonly liveRestore: boolean;
   readonly shmSizeBytes: number;
   readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
   /** `unconfined`, a file, or undefined for the packaged profile. */
@@ -76,6 +79,8 @@ export interface EngineParts {
 /** The parts with what the engine itself adds; every use case is a function of these. */
 export interface EngineContext extends EngineParts {
   readonly registry: Registry;
+  /** Execs that run; kept only where another daemon may have to take them over. */
+  readonly execRecords: Collection<ExecRecord>;
   readonly events: Events;
   /** Held by container id, then by network name: always in that order. */
   readonly locks: KeyedLock;
@@ -86,4 +91,6 @@ export interface EngineContext extends EngineParts {
   /** Seccomp filters that were made before, by profile and capabilities. */
   readonly seccomp: Map<string, Promise<OciSeccomp>>;
   isShuttingDown(): boolean;
+  /** Containers have been let go of: what becomes of them is another daemon's business. */
+  hasLetGo(): boolean;
 }

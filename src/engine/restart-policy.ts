@@ -8,8 +8,8 @@ const longestDelayMs = 60_000;
 const goodLifeMs = 10_000;
 
 /** Whether the policy starts the container again after it ended with `exitCode`. */
-export function shouldRestart(container: Container, exitCode: number, isShuttingDown: boolean): boolean {
-  if (isShuttingDown || container.stopRequested || container.removing) return false;
+export function shouldRestart(container: Container, exitCode: number): boolean {
+  if (container.stopRequested || container.removing) return false;
   const { restartPolicy } = container.record.spec;
   switch (restartPolicy.name) {
     case "always":
@@ -34,6 +34,8 @@ export function restartDelay(lastDelayMs: number, livedMs: number): number {
 
 /** Whether a container is started when the daemon starts. */
 export function startsWithDaemon({ record }: Container, wasRunning: boolean): boolean {
+  // the last daemon ended before it got to it
+  if (record.willRestart) return true;
   switch (record.spec.restartPolicy.name) {
     case "always":
       return record.state.phase !== "created";

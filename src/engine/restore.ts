@@ -1,8 +1,9 @@
 // The daemon's start and end, as containers see them: records become containers again, what was running is accounted
 // for, restart policies are honoured; at the end everybody is stopped in order.
 
-import { sweepCgroups } from "../runtime/index.ts";
+import { type LoadedTask, sweepCgroups } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
+import { adoptContainer } from "./adopt.ts";
 import type { Container } from "./container.ts";
 import { makeContainer } from "./create.ts";
 import type { EngineContext } from "./parts.ts";
@@ -10,27 +11,74 @@ import { startsWithDaemon } from "./restart-policy.ts";
 import { startContainer } from "./start.ts";
 import { defaultStopTimeoutS, stopContainer } from "./stop.ts";
 
-/** Brings the containers of the store back, none of them running; returns those that a policy starts. */
-export async function restoreContainers(context: EngineContext): Promise<Container[]> {
+/**
+ * Brings the containers of the store back: the `live` ones as they run, all others at rest. Returns those that a policy
+ * starts.
+ */
+export async function restoreContainers(
+  context: EngineContext,
+  live: ReadonlySet<string>,
+): Promise<Container[]> {
   const toStart: Container[] = [];
-  await clearLeftTasks(context);
-  for (const record of context.registry.stored()) {
-    const container = makeContainer(context, record);
+  const going = await loadTasks(context, live);
+  await clearLeftTasks(context, going);
+  const containers = context.registry.stored().map((record) => makeContainer(context, record));
+  for (const container of containers) {
     context.registry.restore(container);
-    const wasRunning = record.state.phase === "running";
+    if (going.has(container.id)) continue;
+    const wasRunning = container.record.state.phase === "running";
     if (wasRunning) await noteLostRun(context, container);
     if (startsWithDaemon(container, wasRunning)) toStart.push(container);
   }
   const orphans = await sweepSnapshots(context);
-  await sweepCgroups((id) => orphans.has(id) || context.registry.get(id) !== undefined);
+  await sweepCgroups((id) => orphans.has(id) || (context.registry.get(id) !== undefined && !going.has(id)));
+  // last: what has ended meanwhile may be started again at once
+  for (const container of containers) {
+    const loaded = going.get(container.id);
+    if (loaded) await adoptContainer(context, container, loaded);
+  }
+  await forgetLostExecs(context);
   return toStart;
 }
 
+/** The tasks that go on under this daemon, or have ended since the last one and are accounted for. */
+async function loadTasks(
+  context: EngineContext,
+  live: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, LoadedTask>> {
+  const ran = context.settings.liveRestore
+    ? context.registry.stored().filter(({ id, state }) => live.has(id) || state.phase === "running")
+    : [];
+  const loaded = await Promise.all(
+    ran.map(async ({ id }) => {
+      try {
+        const task = await context.runtime.load(id);
+        const isWhole = task?.status.state !== "created" && task?.status.state !== "unknown";
+        return task && isWhole ? ([id, task] as const) : undefined;
+      } catch (error) {
+        context.log.warn({ container: id, reason: errorMessage(error) }, "cannot take a container over");
+        return undefined;
+      }
+    }),
+  );
+  return new Map(loaded.filter((entry) => entry !== undefined));
+}
+
+/** Of containers that are gone or at rest. */
+async function forgetLostExecs({ execRecords, registry }: EngineContext): Promise<void> {
+  const lost = [...execRecords.values()].filter(({ containerId }) => !registry.get(containerId)?.running);
+  await Promise.all(lost.map(({ id }) => execRecords.delete(id)));
+}
+
 /** Tasks that a daemon which was killed left behind: ended and deleted, with the exit code they had if they had one. */
-async function clearLeftTasks(context: EngineContext): Promise<void> {
+async function clearLeftTasks(
+  context: EngineContext,
+  going: ReadonlyMap<string, LoadedTask>,
+): Promise<void> {
   const { runtime, log } = context;
   const known = new Set(context.registry.stored().map(({ id }) => id));
   for (const { id } of await runtime.list()) {
+    if (going.has(id)) continue;
     try {
       const loaded = await runtime.load(id);
       if (loaded) {
@@ -100,12 +148,12 @@ export async function stopAll(context: EngineContext): Promise<void> {
 }
 
 async function stopForShutdown(context: EngineContext, container: Container): Promise<void> {
-  const { stoppedByHand } = container.record;
+  const { stoppedByHand, willRestart = false } = container.record;
   await stopContainer(context, container, {}).catch((error) => {
     context.log.warn({ container: container.id, reason: errorMessage(error) }, "cannot stop a container");
   });
   // the daemon stopped it, not a person: its policy starts it again
-  await context.registry.change(container, { stoppedByHand });
+  await context.registry.change(container, { stoppedByHand, willRestart });
 }
 
 /** As dockerd: the longest stop timeout and 5 s more, at least `leastS`; no end when one container may take for ever. */

@@ -23,7 +23,7 @@ import { specOf } from "./spec.ts";
 const sigkill = 9;
 
 /** Whether a task needs a signal before it can be deleted. */
-interface TaskLife {
+export interface TaskLife {
   ended: boolean;
 }
 
@@ -54,7 +54,7 @@ export async function startLocked(context: EngineContext, container: Container):
   }
   publishMembership(context, container, { action: "connect", networkIds: networkIdsOf(container) });
   context.events.publish("container", "start", container.id, container.attributes);
-  startHealth(context, container);
+  startHealth(context, container, { since: new Date() });
 }
 
 async function bringUp(context: EngineContext, container: Container): Promise<void> {
@@ -73,18 +73,15 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   ]);
   container.streams.connect(task.stdio);
   await task.start();
-  void task.wait().then(
-    () => {
-      life.ended = true;
-    },
-    () => undefined,
-  );
+  watchLife(task, life);
   const startedAt = new Date();
   container.running = { task, sandbox, undo: undo.move(), startedAt };
   container.isRestarting = false;
   followExit(context, container, { running: container.running, startAgain: startLocked });
   await context.registry.change(container, {
     stoppedByHand: false,
+    willRestart: false,
+    health: undefined,
     // when it ended the last time stays to be seen
     state: {
       ...container.record.state,
@@ -96,6 +93,15 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
       startedAt,
     },
   });
+}
+
+export function watchLife(task: LiveTask, life: TaskLife): void {
+  void task.wait().then(
+    () => {
+      life.ended = true;
+    },
+    () => undefined,
+  );
 }
 
 /** Waits for all even when one fails, so that undoing meets nothing half-made. */
@@ -148,11 +154,20 @@ async function makeTask(
     if (errorKind(error) !== "invalid") await runtime.abandonTask(id);
     throw error;
   });
+  deferTaskEnd(context, task, { life, undo });
+  return task;
+}
+
+/** Puts the end of a task onto the stack. */
+export function deferTaskEnd(
+  { runtime }: EngineContext,
+  task: LiveTask,
+  { life, undo }: { readonly life: TaskLife; readonly undo: Undo },
+): void {
   undo.defer("delete task", () =>
     // containerd that went away meanwhile may have lost the task, or be back
-    deleteTask(task, life).catch(() => runtime.abandonTask(id)),
+    deleteTask(task, life).catch(() => runtime.abandonTask(task.containerId)),
   );
-  return task;
 }
 
 async function deleteTask(task: LiveTask, life: TaskLife): Promise<void> {
@@ -166,6 +181,7 @@ async function noteFailure(context: EngineContext, container: Container, error: 
   const exitCode = startFailureExitCode(errorMessage(error));
   const { state } = container.record;
   await context.registry.change(container, {
+    willRestart: false,
     state: {
       ...state,
       phase: state.phase === "running" ? "exited" : state.phase,

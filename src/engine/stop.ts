@@ -23,7 +23,7 @@ export async function stopContainer(
   const signal = parseSignal(options.signal ?? container.record.spec.stopSignal ?? "SIGTERM");
   container.stopRequested = true;
   const wasWaiting = cancelRestart(container);
-  await context.registry.change(container, { stoppedByHand: true });
+  await context.registry.change(container, { stoppedByHand: true, willRestart: false });
   await startEnded(context, container);
   const { running } = container;
   if (!running) {
@@ -111,6 +111,7 @@ export async function killContainer(
     if (container.isRestarting && signal === sigkill) {
       container.stopRequested = true;
       cancelRestart(container);
+      await context.registry.change(container, { willRestart: false });
       return;
     }
     throw conflict(`cannot kill container: ${container.name}: container ${container.id} is not running`);

@@ -96,6 +96,17 @@ export class Streams {
     this.#sink?.end();
   }
 
+  /** Lets go of the process's pipes, which somebody else will read on: what was taken out of them is delivered first. */
+  release(): void {
+    const { stdout, stderr } = this.#pipes;
+    for (const source of [stdout, stderr]) {
+      source?.pause();
+      // reading delivers by the listener for data
+      while (source && source.read() !== null);
+    }
+    this.#pipes = {};
+  }
+
   #read(stream: "stdout" | "stderr", source: Readable | undefined): void {
     if (!source) return;
     source.on("data", (data: Uint8Array) => this.#deliver({ stream, data }));

@@ -93,7 +93,7 @@ async function infoFacts(context: EngineContext): Promise<InfoFacts> {
     registryMirrors: settings.registryMirrors,
     defaultAddressPools: settings.addressPools,
     firewall: { driver: settings.firewallDriver, info: [] },
-    liveRestore: false,
+    liveRestore: settings.liveRestore,
     httpProxy: process.env.HTTP_PROXY ?? "",
     httpsProxy: process.env.HTTPS_PROXY ?? "",
     noProxy: process.env.NO_PROXY ?? "",

@@ -35,6 +35,7 @@ export {
   type ContainerRecord,
   type ContainerSpec,
   createRuntime,
+  type LoadedExec,
   type LoadedTask,
   type Runtime,
   type RuntimeOptions,

@@ -2,6 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { errorMessage } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
 import { anyMessage, anySpec } from "./any.ts";
 import type { Containerd } from "./containerd.ts";
@@ -22,7 +23,7 @@ import {
   type StreamsPlace,
   stdioPaths,
 } from "./stdio.ts";
-import { type StreamOptions, Task } from "./task.ts";
+import { ExecProcess, type StreamOptions, Task } from "./task.ts";
 import { type Labels, type Mount, toDate, toWireMount } from "./values.ts";
 
 export interface RuntimeOptions {
@@ -73,6 +74,11 @@ export interface LoadedTask {
   readonly status: TaskStatus;
 }
 
+export interface LoadedExec {
+  readonly process: ExecProcess;
+  readonly state: TaskState;
+}
+
 export interface Runtime {
   /** Writes the container's record; throws conflict when the id is taken. Starts nothing. */
   create(container: ContainerSpec): Promise<void>;
@@ -86,6 +92,8 @@ export interface Runtime {
   createTask(id: string, options: StreamOptions & { readonly rootfs: readonly Mount[] }): Promise<Task>;
   /** The task of a container that has one, its streams opened again: for a daemon that restarted. */
   load(id: string): Promise<LoadedTask | undefined>;
+  /** A further process of a container that went on without us, its streams opened again. */
+  loadExec(id: string, execId: string): Promise<LoadedExec | undefined>;
   tasks(): Promise<readonly TaskStatus[]>;
   /** Ends what is left of a task whose making was cut off, whether containerd knows it or not. */
   abandonTask(id: string): Promise<void>;
@@ -157,11 +165,22 @@ class ContainerdRuntime implements Runtime {
     const response = await orAbsent(this.#services.tasks.get({ containerId: id }));
     if (!response?.process) return undefined;
     const status = toTaskStatus(response.process);
-    const { pid, stdin, stdout, stderr } = response.process;
-    const stdio = status.state === "stopped" ? undefined : await this.#open(id, { stdin, stdout, stderr });
+    const { pid } = response.process;
+    const stdio = await this.#openAgain({ containerId: id, execId: "" }, response.process);
     const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid, stdio });
-    if (status.state !== "created") void task.connectStdin();
+    if (status.state === "running" || status.state === "paused") void task.connectStdin();
     return { task, status };
+  }
+
+  async loadExec(id: string, execId: string): Promise<LoadedExec | undefined> {
+    const name = { containerId: id, execId };
+    const response = await orAbsent(this.#services.tasks.get(name));
+    if (!response?.process) return undefined;
+    const { state } = toTaskStatus(response.process);
+    const stdio = await this.#openAgain(name, response.process);
+    const process = new ExecProcess(this.#containerd, { ...name, pid: response.process.pid, stdio });
+    if (state === "running" || state === "paused") void process.connectStdin();
+    return { process, state };
   }
 
   async tasks(): Promise<readonly TaskStatus[]> {
@@ -212,6 +231,24 @@ class ContainerdRuntime implements Runtime {
     return await openStdio(paths, async () => {
       await this.#services.tasks.closeIO({ containerId: id, stdin: true });
     });
+  }
+
+  /** Of a process that ran without us, or has ended since: then what it wrote last may still be there. */
+  async #openAgain(
+    name: { readonly containerId: string; readonly execId: string },
+    { stdin, stdout, stderr, status }: Process,
+  ): Promise<OpenStdio | undefined> {
+    if (stdout === "") return undefined;
+    const hasEnded = states[status] === "stopped";
+    const closeInput = async () => void (await this.#services.tasks.closeIO({ ...name, stdin: true }));
+    try {
+      return await openStdio({ stdin: hasEnded ? "" : stdin, stdout, stderr }, closeInput);
+    } catch (error) {
+      // the process is worth more than its streams
+      const log = hasEnded ? "debug" : "warn";
+      this.#containerd.log[log]({ ...name, reason: errorMessage(error) }, "cannot open standard streams again");
+      return undefined;
+    }
   }
 
   async #createProcess(

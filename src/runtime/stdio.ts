@@ -44,6 +44,8 @@ export interface Stdio {
   drained(timeoutMs: number): Promise<boolean>;
   /** Closes our ends and removes the FIFOs; may be called twice. */
   close(): Promise<void>;
+  /** Closes our ends and leaves the FIFOs to the next daemon; what was read already has been handed on. */
+  release(): void;
 }
 
 export const noStdioPaths: StdioPaths = { stdin: "", stdout: "", stderr: "" };
@@ -106,9 +108,13 @@ export class OpenStdio implements Stdio {
     return await promise.finally(() => clearTimeout(timer));
   }
 
-  async close(): Promise<void> {
+  release(): void {
     for (const output of this.#outputs) output.destroy();
     this.stdin?.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.release();
     await Promise.all(present(this.#paths).map(unlinkIfThere));
   }
 }
@@ -117,6 +123,7 @@ export class OpenStdio implements Stdio {
 export const noStdio: Stdio = {
   drained: () => Promise.resolve(true),
   close: () => Promise.resolve(),
+  release: () => undefined,
 };
 
 const openFile = promisify(openCallback);

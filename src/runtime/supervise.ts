@@ -2,7 +2,7 @@
 // outlast every death of containerd; one that a killed daemon left behind is taken over rather than started again.
 
 import { spawn } from "node:child_process";
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage, invalid, unavailable } from "../util/errors.ts";
@@ -37,6 +37,8 @@ export interface Supervised {
   readonly pid: number;
   /** Ends containerd: SIGTERM, then SIGKILL. Containers go on in their shims. May be called twice. */
   stop(): Promise<void>;
+  /** Leaves it running for the next daemon and watches it no more. */
+  release(): void;
   /** Calls back at every death that was not asked for, before the restart. Returns how to stop listening. */
   onExit(listener: (exit: ProcessExit) => void): () => void;
 }
@@ -80,8 +82,8 @@ class Supervisor implements Supervised {
       mkdir(root, { recursive: true, mode: 0o711 }),
       mkdir(state, { recursive: true, mode: 0o711 }),
     ]);
-    await this.#writeConfig();
-    this.#process = await this.#takeOver();
+    const isReconfigured = await this.#writeConfig();
+    this.#process = await this.#takeOver(isReconfigured);
     this.#process ??= await this.#start();
     this.#watch = this.#keepAlive(this.#process);
   }
@@ -99,6 +101,10 @@ class Supervisor implements Supervised {
     await rm(this.#pidFile, { force: true });
   }
 
+  release(): void {
+    this.#stopping.abort();
+  }
+
   get #pidFile(): string {
     return join(this.#options.state, "containerd.pid");
   }
@@ -107,16 +113,25 @@ class Supervisor implements Supervised {
     return join(this.#options.state, "containerd.toml");
   }
 
-  async #writeConfig(): Promise<void> {
+  /** True when there is another configuration now. */
+  async #writeConfig(): Promise<boolean> {
     const { root, state } = this.#options;
-    await writeFile(`${this.#configFile}.new`, configToml({ root, state, address: this.address }));
+    const text = configToml({ root, state, address: this.address });
+    const before = await readFile(this.#configFile, "utf8").catch(() => text);
+    await writeFile(`${this.#configFile}.new`, text);
     await rename(`${this.#configFile}.new`, this.#configFile);
+    return before !== text;
   }
 
-  async #takeOver(): Promise<WatchedProcess | undefined> {
+  async #takeOver(isReconfigured: boolean): Promise<WatchedProcess | undefined> {
     const pid = await findLeftOver(this.#pidFile, this.#configFile);
     if (pid === undefined) return undefined;
     const found = foreignProcess(pid, this.#stopping.signal);
+    if (isReconfigured || (await isReplaced(pid))) {
+      this.#log.info({ pid }, "containerd was upgraded: starting the new one in place of the one that runs");
+      await endProcess(found, stopTimeoutMs);
+      return undefined;
+    }
     try {
       await probeContainerd(this.address, 3000);
       this.#log.info({ pid }, "taking over the containerd that is running");
@@ -185,6 +200,12 @@ class Supervisor implements Supervised {
     this.#log.error({ ...exit }, "containerd ended, starting it again; containers go on");
     for (const listener of this.#listeners) listener(exit);
   }
+}
+
+/** Whether the file that a process was started from has another in its place now. */
+async function isReplaced(pid: number): Promise<boolean> {
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => "");
+  return program.endsWith(" (deleted)");
 }
 
 // The kernel's sun_path has 108 bytes, the last of them a zero; containerd's own message would not say so.

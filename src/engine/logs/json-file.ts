@@ -188,7 +188,16 @@ export class JsonFileLog implements OutputSink {
     if (this.#file) return this.#file;
     this.#file = await open(this.path, "a", 0o640);
     this.#bytes = (await this.#file.stat()).size;
+    // a daemon that was killed in the middle of a line: the next one must not hang on to it
+    if (this.#bytes > 0 && !(await this.#endsWithNewline(this.#bytes)))
+      this.#bytes += (await this.#file.write("\n")).bytesWritten;
     return this.#file;
+  }
+
+  async #endsWithNewline(size: number): Promise<boolean> {
+    await using file = await open(this.path, "r");
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer[0] === 10;
   }
 
   async #turnOver(): Promise<void> {
