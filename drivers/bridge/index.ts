@@ -18,7 +18,7 @@ import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { releaseAdopted } from "./adopted.ts";
-import { type BridgeLink, makeBridge, markedId } from "./bridge-link.ts";
+import { type BridgeLink, makeBridge, markedId, portGroup } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { chosenName, chosenSysctls, isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
 import { createForwarding } from "./forwarding.ts";
@@ -29,12 +29,13 @@ import {
   type BridgeConfig,
   checkEndpointOptions,
   linkName,
+  optionNames,
   readBridgeConfig,
   skippedGateways,
 } from "./options.ts";
 import { publishPorts } from "./publish.ts";
 import { repairPort } from "./rejoin.ts";
-import { bridgeRule } from "./rules.ts";
+import { bridgeRule, guardRule } from "./rules.ts";
 
 interface BridgeNetwork {
   readonly config: BridgeConfig;
@@ -58,9 +59,15 @@ const createBridgeDriver: NetworkDriverFactory = (host) => new BridgeDriver(host
 
 export default createBridgeDriver;
 
+/** Whose rule an endpoint's guard is: its ports' rules come and go without it. */
+function guardOwner(endpointId: string): string {
+  return `guard ${endpointId}`;
+}
+
 class BridgeDriver implements NetworkDriver {
   readonly name = "bridge";
   readonly capabilities = { scope: "local", connectivityScope: "local", replay: true } as const;
+  readonly networkOptions: ReadonlySet<string> = new Set([optionNames.antispoof, optionNames.hostAccess]);
   readonly #host: Host;
   readonly #networks = new Map<string, BridgeNetwork>();
   readonly #claims = new Claims();
@@ -93,7 +100,6 @@ class BridgeDriver implements NetworkDriver {
     await this.#removal.freed(config.link);
     await allDone([
       this.#makeLink(network),
-      this.#host.firewall.set(config.networkId, [bridgeRule(config)]),
       config.ipv4.length > 0 && !config.internal ? this.#enableForwarding(4) : undefined,
       config.ipv6.length > 0 && !config.internal ? this.#enableForwarding(6) : undefined,
     ]);
@@ -112,7 +118,8 @@ class BridgeDriver implements NetworkDriver {
   }
 
   async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
-    const { endpoints } = this.#network(request.networkId);
+    const network = this.#network(request.networkId);
+    const { endpoints } = network;
     const known = endpoints.get(request.endpointId);
     if (known) return known.interface;
     const { driverOpts, macAddress } = request.options;
@@ -124,7 +131,10 @@ class BridgeDriver implements NetworkDriver {
       ...request.interface,
       macAddress: request.interface.macAddress ?? macAddress ?? this.#macFor(request),
     };
-    endpoints.set(request.endpointId, { interface: interface_, driverOpts, port });
+    const endpoint = { interface: interface_, driverOpts, port };
+    // before there is a port: no frame of the container goes unseen
+    await this.#guard(network, request.endpointId, endpoint);
+    endpoints.set(request.endpointId, endpoint);
     return interface_;
   }
 
@@ -139,9 +149,14 @@ class BridgeDriver implements NetworkDriver {
     this.#networks.get(networkId)?.endpoints.delete(endpointId);
     await endpoint?.ports?.dispose();
     const port = endpoint?.port ?? portName(endpointId);
+    const unguard = () => this.#host.firewall.set(guardOwner(endpointId), []);
     // a name that the user chose may be another's link
-    if (port !== portName(endpointId) && !(await isPortOf(this.#host, { endpointId, port }))) return;
-    await this.#removal.remove(port, { lazy: sandboxIsGone === true });
+    if (port !== portName(endpointId) && !(await isPortOf(this.#host, { endpointId, port })))
+      return await unguard();
+    const gone = this.#removal.remove(port, { lazy: sandboxIsGone === true });
+    // who is still there to send must not be able to before the port is gone
+    if (sandboxIsGone) await allDone([gone, unguard()]);
+    else await gone.then(unguard);
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -229,6 +244,16 @@ class BridgeDriver implements NetworkDriver {
 
   async #makeLink(network: BridgeNetwork): Promise<void> {
     network.link = await makeBridge(this.#host, network.config);
+    await this.#host.firewall.set(network.config.networkId, [bridgeRule(network.config, network.link)]);
+  }
+
+  async #guard(
+    { config, link }: BridgeNetwork,
+    endpointId: string,
+    endpoint: Pick<BridgeEndpoint, "port" | "interface">,
+  ): Promise<void> {
+    const rule = link && guardRule(config, link, endpoint);
+    if (rule) await this.#host.firewall.set(guardOwner(endpointId), [rule]);
   }
 
   /** Somebody may have deleted our bridge: it is made again, with the ports that it had. */
@@ -252,12 +277,16 @@ class BridgeDriver implements NetworkDriver {
     }
   }
 
-  async #reattach({ link, endpoints }: BridgeNetwork): Promise<void> {
+  async #reattach(network: BridgeNetwork): Promise<void> {
+    const { link, endpoints } = network;
     const { setLink, unless } = this.#host.link;
+    if (!link) return;
     const joined = [...endpoints.values()].filter((endpoint) => endpoint.joined);
-    const requests = joined.map(({ port }) => setLink(port, { master: link?.index ?? null, up: true }));
+    const change = { master: link.index, group: portGroup(link), up: true };
+    const requests = joined.map(({ port }) => setLink(port, change));
     // the port of a container that ends at this moment
     if (requests.length > 0) await unless(["ENODEV"], this.#host.netlink.send(...requests));
+    await allDone([...endpoints].map(([id, endpoint]) => this.#guard(network, id, endpoint)));
   }
 
   /** What the host has on a bridge that somebody else made. */

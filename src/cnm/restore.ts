@@ -7,7 +7,7 @@ import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
 import { forgetEndpoint, reasonOf } from "./join.ts";
 import { leaseAgain, releasePools } from "./leases.ts";
-import { createRequest, Network } from "./network.ts";
+import { Network } from "./network.ts";
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from "./records.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { pack, unpack } from "./stored.ts";
@@ -53,20 +53,17 @@ export async function restore(
 
 /** Pools one after the other, since the leases decide who overlaps whom; devices side by side. */
 async function restoreNetworks(parts: ControllerParts, records: readonly NetworkRecord[]): Promise<void> {
-  const leased: { readonly network: Network; readonly undo: Undo; isMade: boolean }[] = [];
+  const leased: Network[] = [];
   for (const record of records) {
     const undo = new Undo(parts.log);
     const network = await leaseNetwork(parts, record, undo);
-    if (network) leased.push({ network, undo, isMade: false });
+    if (network) undo.forget();
     else await undo.dispose();
+    if (network) leased.push(network);
   }
-  await sideBySide(leased, async (one) => {
-    one.isMade = await makeAgain(parts, one.network);
-    if (one.isMade) one.undo.forget();
-    else await one.undo.dispose();
-  });
+  await sideBySide(leased, (network) => makeAgain(parts, network));
   // in the order of old, whichever was ready first
-  for (const { network, isMade } of leased) if (isMade) parts.networks.add(network);
+  for (const network of leased) parts.networks.add(network);
 }
 
 async function leaseNetwork(
@@ -86,7 +83,7 @@ async function leaseNetwork(
   try {
     const pools: PoolRecord[] = [];
     undo.defer("release pools", () => releasePools(ipam, pools));
-    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool));
+    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool, record.name));
     return new Network({ ...record, pools }, driver, ipam);
   } catch (error) {
     parts.log.error({ network: record.name, ...reasonOf(error) }, "cannot restore network");
@@ -94,14 +91,14 @@ async function leaseNetwork(
   }
 }
 
-/** False: the driver refuses. */
-async function makeAgain(parts: ControllerParts, { driver, record }: Network): Promise<boolean> {
+/** One that its driver refuses (its parent is not there, say) is listed all the same: to be removed, or tried again. */
+async function makeAgain(parts: ControllerParts, network: Network): Promise<void> {
+  const { driver, record } = network;
+  network.isMissing = driver.capabilities.replay && !record.configOnly;
   try {
-    if (driver.capabilities.replay && !record.configOnly) await driver.createNetwork(createRequest(record));
-    return true;
+    await network.makeAgain();
   } catch (error) {
     parts.log.error({ network: record.name, ...reasonOf(error) }, "cannot restore network");
-    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 // A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
 // lock: no two changes of one sandbox run at once.
 
+import { setLink, unless } from "../kernel/index.ts";
 import type { ResolverPorts } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
@@ -181,6 +182,18 @@ export class Sandbox {
     if (!this.#deleted) await this.#netns?.setDnsRedirect(ports);
   }
 
+  /** Networks have other MTUs than before, by id: so have its links on them. */
+  async followMtus(mtus: ReadonlyMap<string, number>): Promise<void> {
+    const requests = this.#endpoints.flatMap(({ network, record }) => {
+      const mtu = mtus.get(network.id);
+      return mtu === undefined || !record.link ? [] : [setLink(record.link.index, { mtu })];
+    });
+    const netlink = this.#netns?.netlink;
+    if (!netlink || requests.length === 0 || this.#deleted) return;
+    // a link that went meanwhile needs nothing
+    await this.#tolerate("set MTU", () => unless(["ENODEV"], netlink.send(...requests)));
+  }
+
   /** Whether it has an endpoint on one of these networks. */
   isOn(networks: ReadonlySet<Network>): boolean {
     return this.#endpoints.some(({ network }) => networks.has(network));
@@ -239,7 +252,9 @@ export class Sandbox {
   async #drop(endpoint: Endpoint): Promise<void> {
     await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
     await this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint));
-    await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+    await this.#tolerate("leave", () =>
+      leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: false }),
+    );
     this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
     await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
@@ -264,7 +279,9 @@ export class Sandbox {
       this.#tolerate("end resolver", () => this.#discovery.end()),
     ]);
     for (const endpoint of endpoints)
-      await this.#tolerate("leave", () => leaveNetwork(this.#parts, endpoint, this.#netns));
+      await this.#tolerate("leave", () =>
+        leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: true }),
+      );
     await this.#tolerate("remove netns", async () => await this.#netns?.remove());
     await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
     this.#endpoints = [];

@@ -7,6 +7,8 @@ import createBridge from "../../drivers/bridge/index.ts";
 import createHost from "../../drivers/host/index.ts";
 import createDefaultIpam from "../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../drivers/ipam-null/index.ts";
+import createIpvlan from "../../drivers/ipvlan/index.ts";
+import createMacvlan from "../../drivers/macvlan/index.ts";
 import createNone from "../../drivers/none/index.ts";
 import {
   type Controller,
@@ -18,6 +20,7 @@ import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
+import { createParents } from "../parents/index.ts";
 import { createPorts } from "../ports/index.ts";
 import {
   type ProxyHandle,
@@ -86,6 +89,12 @@ export async function buildNetwork(
   await Promise.allSettled(openings);
   const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
   const settings = await readSettings(network, { netlink, sysctl: hostSysctl.sysctl });
+  const parents = createParents({
+    netlink: failpoints.guard("netlink", netlink, ["send"]),
+    sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["writeAll"]),
+    hostHasIpv6: settings.ipv6,
+    log: log.child({ part: "parents" }),
+  });
   const host = (part: string): Host => ({
     netlink: failpoints.guard("netlink", netlink, ["send"]),
     link: kernel,
@@ -93,6 +102,7 @@ export async function buildNetwork(
     firewall: failpoints.guard<Host["firewall"]>("firewall", firewall, ["set"]),
     ports: failpoints.guard("ports", ports, ["reserve"]),
     forwarder: failpoints.guard<Host["forwarder"]>("proxy", proxy, ["setForwards"]),
+    parents,
     records: store.collection(`driver ${part}`),
     settings,
     log: log.child({ driver: part }),
@@ -102,7 +112,13 @@ export async function buildNetwork(
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
-    drivers: [createBridge(host("bridge")), createHost(host("host")), createNone(host("null"))],
+    drivers: [
+      createBridge(host("bridge")),
+      createHost(host("host")),
+      createIpvlan(host("ipvlan")),
+      createMacvlan(host("macvlan")),
+      createNone(host("null")),
+    ],
     ipamDrivers: [
       createDefaultIpam({ defaultPools: network.addressPools, hostId }),
       createNullIpam({ defaultPools: [] }),
