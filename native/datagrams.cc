@@ -100,13 +100,13 @@ Napi::Value datagramsSend(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), static_cast<double>(sent));
 }
 
-// socketConnect(fd, address, port): void; of a stream socket it only begins (EINPROGRESS)
+// socketConnect(fd, address, port, scope): void; of a stream socket it only begins (EINPROGRESS)
 Napi::Value socketConnect(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   auto bytes = bytesOf(info[1]);
   const auto port = htons(info[2].As<Napi::Number>().Uint32Value());
   sockaddr_in in{AF_INET, port, {}, {}};
-  sockaddr_in6 in6{AF_INET6, port, 0, {}, 0};
+  sockaddr_in6 in6{AF_INET6, port, 0, {}, info[3].As<Napi::Number>().Uint32Value()};
   const bool six = bytes.size() == 16;
   memcpy(six ? static_cast<void *>(&in6.sin6_addr) : &in.sin_addr, bytes.data(), six ? 16 : std::min<size_t>(4, bytes.size()));
   now(info.Env(), [&] {

@@ -50,8 +50,8 @@ export interface SpliceAddon {
     peers: Uint8Array | undefined,
     count: number,
   ): number;
-  /** Of a stream socket it only begins. */
-  socketConnect(fd: number, address: Uint8Array, port: number): void;
+  /** Of a stream socket it only begins. `scope` is a link's index, for link-local IPv6 addresses; else 0. */
+  socketConnect(fd: number, address: Uint8Array, port: number, scope: number): void;
 }
 
 /** Bytes per peer in the batches. */

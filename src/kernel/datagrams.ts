@@ -13,10 +13,10 @@ export interface DatagramBatch {
   readonly peers: Buffer;
 }
 
-const slots = 64;
+const mostSlots = 64;
 
-/** A batch of 64 datagrams of at most `slotSize` bytes. */
-export function datagramBatch(slotSize: number): DatagramBatch {
+/** A batch of at most 64 datagrams of at most `slotSize` bytes. */
+export function datagramBatch(slotSize: number, slots = mostSlots): DatagramBatch {
   const slab = Buffer.alloc(slots * slotSize);
   return { slotSize, slab, sizes: new Int32Array(slots), peers: Buffer.alloc(slots * peerSize) };
 }
@@ -30,6 +30,11 @@ export function peerOf(batch: DatagramBatch, slot: number): Buffer {
 export function datagramIn(batch: DatagramBatch, slot: number): Buffer | undefined {
   const size = batch.sizes[slot] ?? -1;
   return size < 0 ? undefined : batch.slab.subarray(slot * batch.slotSize, slot * batch.slotSize + size);
+}
+
+/** Says whom a slot goes to, in the bytes of `peerOf`. */
+export function putPeer(batch: DatagramBatch, slot: number, peer: Uint8Array): void {
+  batch.peers.set(peer, slot * peerSize);
 }
 
 /** Puts bytes into a slot; none (or too many) make it one that is not sent. */
@@ -46,9 +51,9 @@ export function receiveDatagrams(fd: number, batch: DatagramBatch, connected = f
   );
 }
 
-/** Sends the first `count` slots to their peers. What the kernel has no room for is lost. */
-export function sendDatagrams(fd: number, batch: DatagramBatch, count: number): void {
-  spliceAddon().datagramsSend(fd, batch.slab, batch.sizes, batch.peers, count);
+/** Sends the first `count` slots to their peers, or through a connected socket. What there is no room for is lost. */
+export function sendDatagrams(fd: number, batch: DatagramBatch, count: number, connected = false): void {
+  spliceAddon().datagramsSend(fd, batch.slab, batch.sizes, connected ? undefined : batch.peers, count);
 }
 
 /** Sends one datagram: to `peer`, or through a connected socket. */
@@ -56,9 +61,12 @@ export function sendDatagram(fd: number, bytes: Uint8Array, peer?: Uint8Array): 
   spliceAddon().datagramsSend(fd, bytes, Int32Array.of(bytes.length), peer, 1);
 }
 
-/** connect(2); of a stream socket it only begins. Throws KernelError: ENETUNREACH, … */
-export function connectSocket(fd: number, address: Address, port: number): void {
-  sayingNow("connect", () => spliceAddon().socketConnect(fd, addressBytes(address), port));
+/**
+ * connect(2); of a stream socket it only begins. `link` is the index of the one that a link-local IPv6 address is on.
+ * Throws KernelError: ENETUNREACH, …
+ */
+export function connectSocket(fd: number, address: Address, port: number, link = 0): void {
+  sayingNow("connect", () => spliceAddon().socketConnect(fd, addressBytes(address), port, link));
 }
 
 /** Calls `ready` whenever something can be read. Stop it before the fd is closed; that may be done twice. */

@@ -7,15 +7,17 @@ import type { Transport } from "./responder.ts";
 import type { Asked, Upstream } from "./upstream.ts";
 
 export interface Patience {
-  /** How long a server has for itself before the next is asked too, ms. */
+  /** How long a server that is known to live has for itself before the next is asked too, ms. */
   readonly firstMs: number;
+  /** The same for one that has not answered yet, or was silent of late. */
+  readonly suspectMs: number;
   /** The same once all were asked, and when a later one says that nothing is there. */
   readonly againMs: number;
   /** When the question is given up, ms: before the five seconds of resolv.conf(5) are over. */
   readonly wholeMs: number;
 }
 
-export const usualPatience: Patience = { firstMs: 400, againMs: 1000, wholeMs: 4000 };
+export const usualPatience: Patience = { firstMs: 400, suspectMs: 50, againMs: 1000, wholeMs: 4000 };
 
 /** Docker asks as many. */
 const mostServers = 3;
@@ -90,10 +92,16 @@ class Exchange {
       this.#finish(undefined);
       return;
     }
-    const { firstMs, againMs } = this.#patience;
-    const waitMs = this.#asked++ < this.#upstreams.length ? firstMs : againMs;
+    const waitMs = this.#patienceWith(upstream, this.#asked++);
     const attempt = this.#ask(upstream, rank);
     this.#wait(waitMs, () => this.#onSilence(attempt));
+  }
+
+  /** Of the last in the order nothing is gained by suspicion: there is nobody else to ask. */
+  #patienceWith(upstream: Upstream, asked: number): number {
+    const { firstMs, suspectMs, againMs } = this.#patience;
+    if (asked >= this.#upstreams.length) return againMs;
+    return upstream.isProven || asked === this.#upstreams.length - 1 ? firstMs : suspectMs;
   }
 
   #wait(ms: number, then: () => void): void {

@@ -1,6 +1,7 @@
 // The resolver of one sandbox: two sockets in its netns, what it may see, whom it may ask.
 
 import { stat } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import {
   decide,
   encodeReply,
@@ -12,37 +13,34 @@ import {
   type View,
   type Zones,
 } from "../dns/index.ts";
-import type { DatagramBatch } from "../kernel/datagrams.ts";
 import { unless } from "../kernel/errors.ts";
 import { bindSockets, socketAddress } from "../kernel/socket.ts";
 import type { Address } from "../netip/index.ts";
-import type { Log } from "../util/log.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { exchange } from "./exchange.ts";
 import type { Reply, Transport } from "./responder.ts";
 import { TcpResponder } from "./tcp-responder.ts";
 import type { ResolverConfig, ResolverPorts } from "./types.ts";
-import { UdpResponder } from "./udp-responder.ts";
+import { type Batches, UdpResponder } from "./udp-responder.ts";
 import type { UpstreamLease, UpstreamPool } from "./upstream-pool.ts";
 
 /** What all resolvers of a process share. */
-export interface ResolverWorld {
+export interface ResolverWorld extends Batches {
   readonly zones: Zones;
   readonly pool: UpstreamPool;
   /** Netns of the host; undefined = the process's own. */
   readonly hostNetns: string | undefined;
   /** Questions in flight of all resolvers. */
   readonly load: { inFlight: number };
-  /** Memory for questions over UDP and our own replies. */
-  readonly batch: DatagramBatch;
-  readonly log: Log;
 }
 
 export const resolverAddress: Address = { family: 4, value: 0x7f00000bn };
 
-/** Questions of one sandbox that may wait for an answer from outside, and of all. */
-const mostEach = 2048;
-const mostOfAll = 16_384;
+/**
+ * Questions that may wait for an answer from outside. A sandbox may have as many as are left free by all: alone 20,480,
+ * beside another flood a third each, and there is always room for one that begins.
+ */
+const mostInFlight = 40_960;
 
 /** Owns its sockets; answers what it knows and asks others for the rest. */
 export class SandboxResolver {
@@ -95,6 +93,7 @@ export class SandboxResolver {
 
   /** Takes a new configuration in the same netns. */
   update(config: ResolverConfig): void {
+    if (isDeepStrictEqual(config, this.#config)) return;
     const before = this.#leases;
     this.#config = config;
     this.#view = this.#viewOf(config);
@@ -117,8 +116,13 @@ export class SandboxResolver {
   #lease({ netns, upstreams }: ResolverConfig): UpstreamLease[] {
     return upstreams
       .filter(({ address, from }) => from === "host" || address.value !== resolverAddress.value) // that is us
-      .map(({ address, port = 53, from }) =>
-        this.#world.pool.lease({ address, port, netns: from === "host" ? this.#world.hostNetns : netns }),
+      .map(({ address, port = 53, zone, from }) =>
+        this.#world.pool.lease({
+          address,
+          port,
+          netns: from === "host" ? this.#world.hostNetns : netns,
+          ...(zone !== undefined && { zone }),
+        }),
       );
   }
 
@@ -138,7 +142,7 @@ export class SandboxResolver {
 
   #forward(query: Query, transport: Transport): Reply {
     const { load } = this.#world;
-    if (this.#inFlight >= mostEach || load.inFlight >= mostOfAll) return refusal(query);
+    if (this.#inFlight >= mostInFlight - load.inFlight) return refusal(query);
     return this.#askOutside({ ...query, bytes: Buffer.from(query.bytes) }, transport);
   }
 

@@ -27,6 +27,7 @@ export interface Mentioned {
 
 /** The largest question or reply of our own over UDP, in bytes. */
 const ownDatagram = 4096;
+const smallBatchSlots = 8;
 
 /** Owned by the proxy's main program. */
 export class Serving {
@@ -39,12 +40,16 @@ export class Serving {
 
   constructor({ netns, udpIdleMs, log }: ServingOptions) {
     this.#forwards = new ForwardTable({ netns, ...(udpIdleMs === undefined ? {} : { idleMs: udpIdleMs }) });
+    const outgoing = datagramBatch(ownDatagram);
     this.#world = {
       zones: this.#zones,
-      pool: new UpstreamPool(() => performance.now()),
+      pool: new UpstreamPool(outgoing, () => performance.now()),
       hostNetns: netns,
       load: { inFlight: 0 },
       batch: datagramBatch(ownDatagram),
+      smallBatch: datagramBatch(ownDatagram, smallBatchSlots),
+      outgoing,
+      now: () => performance.now(),
       log,
     };
   }
@@ -61,7 +66,7 @@ export class Serving {
 
   counters(): ProxyCounters {
     const records = this.#zones.endpointIds().length;
-    return { ...this.#forwards.counters(), resolvers: this.#resolvers.size, records };
+    return { ...this.#forwards.counters(), resolvers: this.#resolvers.size, records, questions: this.#world.load.inFlight };
   }
 
   setRecord(endpointId: string, record: ZoneRecord | undefined): void {

@@ -6,6 +6,7 @@ import { Socket } from "node:net";
 import { answersQuery, type Query } from "../dns/index.ts";
 import { connectSocket } from "../kernel/datagrams.ts";
 import { bindSocket, closeFd } from "../kernel/socket.ts";
+import { linkOf } from "./server-link.ts";
 import { frame, Unframer } from "./tcp-frames.ts";
 import type { Asked, Asker, ServerAddress } from "./upstream.ts";
 
@@ -67,6 +68,7 @@ export class TcpAsker implements Asker {
 
   async #open(): Promise<AskingConnection> {
     const { netns, address, port } = this.#server;
+    const link = await linkOf(this.#server);
     const any = { family: address.family, value: 0n };
     const fd = await bindSocket({
       protocol: "tcp",
@@ -75,7 +77,7 @@ export class TcpAsker implements Asker {
       ...(netns === undefined ? {} : { netns }),
     });
     try {
-      connectSocket(fd, address, port);
+      connectSocket(fd, address, port, link);
     } catch (error) {
       closeFd(fd);
       throw error;

@@ -30,6 +30,8 @@ export interface Forwarder {
 export interface Upstream {
   readonly address: Address;
   readonly port?: number;
+  /** Name or index of the link that a link-local address is on, in the namespace it is asked from. */
+  readonly zone?: string;
   /** `host`: asked from the host's netns; `sandbox`: from the container's. */
   readonly from: "host" | "sandbox";
 }
@@ -64,4 +66,6 @@ export interface Resolvers {
 export interface ProxyCounters extends ForwarderCounters {
   readonly resolvers: number;
   readonly records: number;
+  /** That wait for an answer from outside. */
+  readonly questions: number;
 }

@@ -13,27 +13,40 @@ import {
 import { closeFd } from "../kernel/socket.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
+import { Outbox } from "./outbox.ts";
 import type { Reply } from "./responder.ts";
+
+/** What all sockets of a process share. */
+export interface Batches {
+  readonly batch: DatagramBatch;
+  /** For a socket whose questions take long: the others come sooner. */
+  readonly smallBatch: DatagramBatch;
+  /** For what is sent later. */
+  readonly outgoing: DatagramBatch;
+  /** A clock in ms. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** How long one socket may keep the others waiting, about, ms. */
+const longTurnMs = 0.25;
 
 /** Owns the socket. */
 export class UdpResponder {
   readonly #fd: number;
   readonly #reply: (question: Buffer) => Reply;
-  readonly #batch: DatagramBatch;
-  readonly #log: Log;
+  readonly #shared: Batches;
+  readonly #outbox: Outbox;
   readonly #stopReading: () => void;
+  #isSlow = false;
   #isOpen = true;
 
-  /** `reply` gets bytes that are valid only until it returns. All sockets may share one `batch`. */
-  constructor(
-    fd: number,
-    reply: (question: Buffer) => Reply,
-    { batch, log }: { readonly batch: DatagramBatch; readonly log: Log },
-  ) {
+  /** `reply` gets bytes that are valid only until it returns. */
+  constructor(fd: number, reply: (question: Buffer) => Reply, shared: Batches) {
     this.#fd = fd;
     this.#reply = reply;
-    this.#batch = batch;
-    this.#log = log;
+    this.#shared = shared;
+    this.#outbox = new Outbox(fd, shared.outgoing);
     this.#stopReading = onReadable(fd, () => this.#receive());
   }
 
@@ -41,18 +54,23 @@ export class UdpResponder {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#stopReading();
+    this.#outbox.flush();
     closeFd(this.#fd);
   }
 
   /** One batch a turn of the event loop: nobody's flood keeps the others waiting for more than that. */
   #receive(): void {
-    const batch = this.#batch;
+    const { batch: large, smallBatch, now, log } = this.#shared;
+    const batch = this.#isSlow ? smallBatch : large;
+    const sinceMs = now();
     try {
       const count = receiveDatagrams(this.#fd, batch);
       for (let slot = 0; slot < count; slot++) this.#answer(batch, slot);
       if (count > 0) sendDatagrams(this.#fd, batch, count);
+      const perSlotMs = (now() - sinceMs) / Math.max(1, count);
+      this.#isSlow = perSlotMs * large.sizes.length > longTurnMs;
     } catch (error) {
-      this.#log.warn({ reason: errorMessage(error) }, "a batch of questions was lost");
+      log.warn({ reason: errorMessage(error) }, "a batch of questions was lost");
     }
   }
 
@@ -72,6 +90,6 @@ export class UdpResponder {
 
   async #answerLater(reply: Promise<Buffer | undefined>, peer: Buffer): Promise<void> {
     const bytes = await reply;
-    if (bytes && this.#isOpen) sendDatagram(this.#fd, bytes, peer);
+    if (bytes && this.#isOpen) this.#outbox.put(bytes, peer);
   }
 }

@@ -9,9 +9,10 @@ import {
   datagramIn,
   onReadable,
   receiveDatagrams,
-  sendDatagram,
 } from "../kernel/datagrams.ts";
 import { bindSocket, bindSocketsNow, closeFd, type SocketSpec } from "../kernel/socket.ts";
+import { Outbox } from "./outbox.ts";
+import { linkOf } from "./server-link.ts";
 import type { Asked, Asker, ServerAddress } from "./upstream.ts";
 
 const socketsEach = 4;
@@ -23,33 +24,28 @@ interface Pending {
   readonly settle: (asked: Asked) => void;
 }
 
+/** Memory that all sockets of a process share. */
+export interface AskingBatches {
+  readonly incoming: DatagramBatch;
+  readonly outgoing: DatagramBatch;
+}
+
 /** The sockets towards one server. */
 export class UdpAsker implements Asker {
   readonly #server: ServerAddress;
-  readonly #batch: DatagramBatch;
-  #sockets = new Map<number, Promise<AskingSocket>>();
+  readonly #batches: AskingBatches;
+  #sockets = new Map<number, AskingSocket | Promise<AskingSocket>>();
   #idle: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  /** `batch` is shared by all sockets of the process. */
-  constructor(server: ServerAddress, batch: DatagramBatch) {
+  constructor(server: ServerAddress, batches: AskingBatches) {
     this.#server = server;
-    this.#batch = batch;
+    this.#batches = batches;
   }
 
   ask(query: Query, settle: (asked: Asked) => void): () => void {
-    let cancel: (() => void) | undefined;
-    let isCancelled = false;
-    this.#socket().then(
-      (socket) => {
-        if (!isCancelled) cancel = socket.ask(query, settle);
-      },
-      (error: unknown) => settle({ kind: "failed", reason: String(error) }),
-    );
-    return () => {
-      isCancelled = true;
-      cancel?.();
-    };
+    const socket = this.#socket();
+    return socket instanceof AskingSocket ? socket.ask(query, settle) : askLater(socket, query, settle);
   }
 
   close(): void {
@@ -62,42 +58,63 @@ export class UdpAsker implements Asker {
     this.#idle = undefined;
     const sockets = this.#sockets;
     this.#sockets = new Map();
-    for (const socket of sockets.values()) void socket.then((open) => open.retire()).catch(() => undefined);
+    for (const socket of sockets.values()) {
+      if (socket instanceof AskingSocket) socket.retire();
+      else void socket.then((open) => open.retire()).catch(() => undefined);
+    }
   }
 
   /** One of a few, at random. */
-  #socket(): Promise<AskingSocket> {
+  #socket(): AskingSocket | Promise<AskingSocket> {
     this.#idle ??= setTimeout(() => this.#drop(), idleMs).unref();
     this.#idle.refresh();
     const at = randomInt(socketsEach);
     const present = this.#sockets.get(at);
     if (present) return present;
-    const opened: Promise<AskingSocket> = this.#open(() => {
-      if (this.#sockets.get(at) === opened) this.#sockets.delete(at);
-    });
+    const opened = this.#open(at);
     this.#sockets.set(at, opened);
     return opened;
   }
 
-  async #open(forget: () => void): Promise<AskingSocket> {
+  async #open(at: number): Promise<AskingSocket> {
     try {
-      const socket = new AskingSocket(await openSocket(this.#server), this.#batch, forget);
+      const socket: AskingSocket = new AskingSocket(await openSocket(this.#server), this.#batches, () => {
+        if (this.#sockets.get(at) === socket) this.#sockets.delete(at);
+      });
       if (this.#isClosed) socket.retire();
+      else this.#sockets.set(at, socket);
       return socket;
     } catch (error) {
-      forget(); // the next query tries again
+      this.#sockets.delete(at); // the next query tries again
       throw error;
     }
   }
 }
 
-async function openSocket({ netns, address, port }: ServerAddress): Promise<number> {
+function askLater(opening: Promise<AskingSocket>, query: Query, settle: (asked: Asked) => void): () => void {
+  let cancel: (() => void) | undefined;
+  let isCancelled = false;
+  opening.then(
+    (socket) => {
+      if (!isCancelled) cancel = socket.ask(query, settle);
+    },
+    (error: unknown) => settle({ kind: "failed", reason: String(error) }),
+  );
+  return () => {
+    isCancelled = true;
+    cancel?.();
+  };
+}
+
+async function openSocket(server: ServerAddress): Promise<number> {
+  const { netns, address, port } = server;
+  const link = await linkOf(server);
   const any = { family: address.family, value: 0n };
   const spec: SocketSpec = { protocol: "udp", address: any, port: 0 };
   const fd = netns === undefined ? bindSocketsNow([spec])[0] : await bindSocket({ ...spec, netns });
   if (fd === undefined) throw new Error("open a socket: no descriptor");
   try {
-    connectSocket(fd, address, port);
+    connectSocket(fd, address, port, link);
     return fd;
   } catch (error) {
     closeFd(fd);
@@ -108,6 +125,7 @@ async function openSocket({ netns, address, port }: ServerAddress): Promise<numb
 class AskingSocket {
   readonly #fd: number;
   readonly #batch: DatagramBatch;
+  readonly #outbox: Outbox;
   readonly #forget: () => void;
   readonly #stopReading: () => void;
   readonly #pending = new Map<number, Pending>();
@@ -115,9 +133,10 @@ class AskingSocket {
   #isRetired = false;
   #isOpen = true;
 
-  constructor(fd: number, batch: DatagramBatch, forget: () => void) {
+  constructor(fd: number, { incoming, outgoing }: AskingBatches, forget: () => void) {
     this.#fd = fd;
-    this.#batch = batch;
+    this.#batch = incoming;
+    this.#outbox = new Outbox(fd, outgoing);
     this.#forget = forget;
     this.#stopReading = onReadable(fd, () => this.#receive());
   }
@@ -127,7 +146,7 @@ class AskingSocket {
     this.#pending.set(id, { query, settle });
     const bytes = Buffer.from(query.bytes);
     bytes.writeUInt16BE(id, 0);
-    if (this.#isOpen) sendDatagram(this.#fd, bytes);
+    if (this.#isOpen) this.#outbox.put(bytes);
     if (++this.#asked === queriesPerSocket) this.retire();
     return () => {
       this.#pending.delete(id);
@@ -175,6 +194,7 @@ class AskingSocket {
     if (!this.#isRetired || this.#pending.size > 0 || !this.#isOpen) return;
     this.#isOpen = false;
     this.#stopReading();
+    this.#outbox.flush();
     closeFd(this.#fd);
   }
 }

@@ -3,7 +3,7 @@
 import { type DatagramBatch, datagramBatch } from "../kernel/datagrams.ts";
 import { formatAddress } from "../netip/index.ts";
 import { TcpAsker } from "./tcp-upstream.ts";
-import { UdpAsker } from "./udp-upstream.ts";
+import { type AskingBatches, UdpAsker } from "./udp-upstream.ts";
 import { type ServerAddress, Upstream } from "./upstream.ts";
 
 interface Shared {
@@ -23,16 +23,18 @@ const largestAnswer = 16_384;
 
 /** Owned by the proxy; sandboxes borrow from it. */
 export class UpstreamPool {
-  readonly #batch: DatagramBatch = datagramBatch(largestAnswer);
+  readonly #batches: AskingBatches;
   readonly #shared = new Map<string, Shared>();
   readonly #now: () => number;
 
-  constructor(now: () => number) {
+  /** `outgoing` is the memory of all outboxes; `now` a clock in ms. */
+  constructor(outgoing: DatagramBatch, now: () => number) {
+    this.#batches = { incoming: datagramBatch(largestAnswer), outgoing };
     this.#now = now;
   }
 
   lease(server: ServerAddress): UpstreamLease {
-    const key = `${server.netns ?? ""} ${formatAddress(server.address)} ${server.port}`;
+    const key = `${server.netns ?? ""} ${formatAddress(server.address)} ${server.zone ?? ""} ${server.port}`;
     const shared = this.#shared.get(key) ?? { upstream: this.#open(server), users: 0 };
     this.#shared.set(key, shared);
     shared.users++;
@@ -48,6 +50,6 @@ export class UpstreamPool {
   }
 
   #open(server: ServerAddress): Upstream {
-    return new Upstream({ udp: new UdpAsker(server, this.#batch), tcp: new TcpAsker(server) }, this.#now);
+    return new Upstream({ udp: new UdpAsker(server, this.#batches), tcp: new TcpAsker(server) }, this.#now);
   }
 }

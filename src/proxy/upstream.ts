@@ -8,6 +8,8 @@ export interface ServerAddress {
   readonly netns: string | undefined;
   readonly address: Address;
   readonly port: number;
+  /** Name or index of the link that a link-local address is on. */
+  readonly zone?: string;
 }
 
 /** What became of asking. Silence is not told: who asks has a clock. */
@@ -45,6 +47,11 @@ export class Upstream {
 
   get isDown(): boolean {
     return this.#strikes >= strikesOut;
+  }
+
+  /** It has answered, and let no question wait since: worth waiting for. */
+  get isProven(): boolean {
+    return this.#strikes === 0 && this.#answeredMs > Number.NEGATIVE_INFINITY;
   }
 
   /** It answered, whatever it said and however late. */

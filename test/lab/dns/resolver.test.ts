@@ -128,7 +128,7 @@ test("an answer that is too large for UDP says so, and comes whole over TCP", as
   await proxy.setRecord("e1", { ...c1, addresses: many.map(ip) });
   const { udp, tcp } = await resolve(proxy, sandbox, { upstreams: [fromHost("192.0.2.2")] });
   for (const name of ["c1", "big.example.com"]) {
-    expect(await ask(sandbox, udp, { name })).toMatchObject({ truncated: true, records: [] });
+    expect(await ask(sandbox, udp, { name })).toMatchObject({ truncated: true });
     const whole = await ask(sandbox, tcp, { name, tcp: true });
     expect(whole.records).toHaveLength(60);
     expect([...whole.records].sort()).toEqual([...many].sort());
