@@ -23,6 +23,8 @@ export interface CommandSpec {
   readonly usage: string;
   readonly flags: readonly FlagSpec[];
   readonly args: ArgCount;
+  /** Whether arguments are right although `args` does not count so many. */
+  readonly accepts?: (args: readonly string[]) => boolean;
   /** All its names, for help. */
   readonly aliases?: readonly string[];
   /** A longer description than the one line of the command lists. */

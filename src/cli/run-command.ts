@@ -38,7 +38,7 @@ export async function runCommand(
 
 function checkCount(spec: CommandSpec, path: string, args: readonly string[]): void {
   const { min, max } = spec.args;
-  if (args.length >= min && args.length <= max) return;
+  if ((args.length >= min && args.length <= max) || spec.accepts?.(args)) return;
   const see = min > 0 && max === Number.POSITIVE_INFINITY ? "See" : "Run";
   const head = `${programName}: '${path}' ${countText(min, max)}`;
   throw new Error(

@@ -7,6 +7,7 @@ import { createContainer } from "./create.ts";
 import { matchesContainer } from "./filters.ts";
 import { checkName } from "./names.ts";
 import type { EngineContext } from "./parts.ts";
+import { changePorts } from "./ports.ts";
 import { pruneContainers, removeContainer } from "./remove.ts";
 import { restartContainer } from "./restart.ts";
 import { startContainer } from "./start.ts";
@@ -31,6 +32,7 @@ export function containerOperations(context: EngineContext): ContainerOperations
     unpause: async (ref) => unpauseContainer(context, find(ref)),
     rename: async (ref, name) => renameContainer(context, find(ref), name),
     update: async (ref, changes) => updateContainer(context, find(ref), changes),
+    changePorts: async (ref, changes) => changePorts(context, find(ref), changes),
     async remove(ref, options) {
       if (options.link)
         throw notImplemented("removing a legacy link is not supported: remove the container instead");

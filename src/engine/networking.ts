@@ -132,13 +132,18 @@ export function sandboxSpec(context: EngineContext, container: Container): Sandb
     extraHosts: spec.extraHosts.flatMap(({ name, address }) =>
       (address === "host-gateway" ? hostGateways(context) : [address]).map((it) => ({ name, address: it })),
     ),
-    exposedPorts: spec.exposedPorts.flatMap(({ protocol, range }) =>
-      Array.from({ length: range.last - range.first + 1 }, (_, at) => ({ protocol, port: range.first + at })),
-    ),
+    exposedPorts: exposedOf(spec),
     portBindings: spec.portBindings,
     publishAll: spec.publishAllPorts,
     endpoints: endpointSpecs(spec),
   };
+}
+
+/** Every exposed port, ranges spelled out. */
+export function exposedOf({ exposedPorts }: ContainerSpec): SandboxSpec["exposedPorts"] {
+  return exposedPorts.flatMap(({ protocol, range }) =>
+    Array.from({ length: range.last - range.first + 1 }, (_, at) => ({ protocol, port: range.first + at })),
+  );
 }
 
 function endpointSpecs(spec: ContainerSpec): readonly EndpointSpec[] {

@@ -119,8 +119,8 @@ function exposedPorts(texts: readonly string[]): readonly ExposedPorts[] {
 
 type HostPortInput = { readonly HostIp?: string; readonly HostPort?: string };
 
-/** One binding, or one a port when a whole range is published on a range of the same size. */
-function readBinding(port: string, { HostIp, HostPort }: HostPortInput): readonly PortBinding[] {
+/** One binding, or one a port when a whole range is published on a range of the same size. Throws invalid. */
+export function readBinding(port: string, { HostIp, HostPort }: HostPortInput): readonly PortBinding[] {
   const { protocol, range } = readPorts(port);
   const hostPorts = readHostPorts(HostPort ?? "");
   const address = HostIp ? { hostAddress: readAddress(HostIp, "host address") } : {};

@@ -24,6 +24,7 @@ import {
 } from "../schemas/index.ts";
 import { defined } from "../text.ts";
 import { inspectWire } from "./inspect.ts";
+import { portRoutes } from "./port-routes.ts";
 import { readResources, readRestartPolicy } from "./resources.ts";
 import { readContainerSpec } from "./spec.ts";
 import { summarize } from "./summary.ts";
@@ -31,6 +32,7 @@ import { summarize } from "./summary.ts";
 export const containerRoutes = (engine: Engine): readonly Route[] => [
   ...containerDocuments(engine),
   ...containerActions(engine),
+  ...portRoutes(engine),
 ];
 
 const containerDocuments = ({ containers }: Engine): readonly Route[] => [

@@ -7,6 +7,7 @@ export * from "./endpoint.ts";
 export * from "./exec.ts";
 export * from "./image.ts";
 export * from "./network.ts";
+export * from "./ports.ts";
 export * from "./stats.ts";
 export * from "./system.ts";
 export * from "./volume.ts";

@@ -1,6 +1,6 @@
 // The PORTS column: runs of ports merged, the others one by one.
 
-import type { Port } from "../wire.ts";
+import type { ContainerInspect, Port } from "../wire.ts";
 
 interface Run {
   readonly key: string;
@@ -49,4 +49,14 @@ function comparePorts(a: Port, b: Port): number {
   if (ipA !== ipB) return ipA < ipB ? -1 : 1;
   if (a.PublicPort !== b.PublicPort) return (a.PublicPort ?? 0) - (b.PublicPort ?? 0);
   return a.Type < b.Type ? -1 : a.Type > b.Type ? 1 : 0;
+}
+
+/** Published ports by container port, as inspect has them. */
+export type Ports = NonNullable<ContainerInspect["NetworkSettings"]["Ports"]>;
+
+/** `80/tcp -> 0.0.0.0:8080`, one for each. */
+export function portLines(ports: Ports): string[] {
+  return Object.entries(ports).flatMap(([from, bindings]) =>
+    (bindings ?? []).map((binding) => `${from} -> ${joinHostPort(binding.HostIp, binding.HostPort)}`),
+  );
 }

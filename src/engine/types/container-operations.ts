@@ -1,6 +1,6 @@
 // What can be done with containers.
 
-import type { ContainerSpec, Resources, RestartPolicy } from "./container.ts";
+import type { ContainerSpec, PortBinding, Resources, RestartPolicy } from "./container.ts";
 import type { ContainerView } from "./container-view.ts";
 import type { StatsSample } from "./stats.ts";
 import type { AttachSession, Filters, JsonObject, LogQuery, LogRecord, TerminalSize } from "./stream.ts";
@@ -26,6 +26,11 @@ export interface ContainerOperations {
   unpause(ref: string): Promise<void>;
   rename(ref: string, name: string): Promise<void>;
   update(ref: string, changes: ContainerChanges): Promise<{ readonly warnings: readonly string[] }>;
+  /**
+   * Publishes and unpublishes ports, at once when it runs; kept over restarts. Errors: conflict on a taken host port,
+   * not-found when a port to remove is not published, invalid in host and container mode; then nothing has changed.
+   */
+  changePorts(ref: string, changes: PortChanges): Promise<void>;
   remove(ref: string, options: RemoveOptions): Promise<void>;
   prune(filters: Filters): Promise<{ readonly deleted: readonly string[]; readonly reclaimedBytes: number }>;
 
@@ -71,6 +76,15 @@ export interface ContainerChanges {
   /** The changed HostConfig fields in Docker's spelling, to lay over `spec.given.hostConfig`. */
   readonly given: JsonObject;
 }
+
+/** What goes first, and what comes then. */
+export interface PortChanges {
+  readonly add: readonly PortBinding[];
+  readonly remove: readonly PortSelection[];
+}
+
+/** Published ports: those of a container port, or fewer, by what was asked for or what was chosen. */
+export type PortSelection = PortBinding;
 
 export interface RemoveOptions {
   readonly force: boolean;

@@ -125,6 +125,50 @@ describe("the verbs on containers", () => {
     );
   });
 
+  it("port add publishes and shows where, port rm unpublishes", async () => {
+    const Ports = {
+      "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }],
+      "9/tcp": [{ HostIp: "::", HostPort: "9" }],
+    };
+    engine.json("POST /containers/web/ports", { Ports });
+    expect(await engine.run("port", "add", "web", "8080:80", "127.0.0.1::53/udp")).toEqual({
+      stdout: "80/tcp -> 0.0.0.0:8080\n",
+      stderr: "",
+      exitCode: 0,
+    });
+    expect((await engine.run("container", "port", "rm", "web", "80", "8081:81")).stdout).toBe("");
+    const bodies = engine.asked
+      .filter(({ path }) => path.endsWith("/ports"))
+      .map(({ body }) => JSON.parse(body));
+    expect(bodies).toEqual([
+      {
+        Add: {
+          "80/tcp": [{ HostIp: "", HostPort: "8080" }],
+          "53/udp": [{ HostIp: "127.0.0.1", HostPort: "" }],
+        },
+      },
+      {
+        Remove: {
+          "80/tcp": [{ HostIp: "", HostPort: "" }],
+          "81/tcp": [{ HostIp: "", HostPort: "8081" }],
+        },
+      },
+    ]);
+    expect((await engine.run("port", "add", "web", "80:x")).stderr).toContain("invalid containerPort: x");
+  });
+
+  it("port of a container called add is still to be had, and too many arguments are refused", async () => {
+    engine.json("GET /containers/add/json", {
+      Id: id,
+      NetworkSettings: { Ports: { "80/tcp": [{ HostIp: "::", HostPort: "1" }] } },
+    });
+    expect((await engine.run("port", "add")).stdout).toBe("80/tcp -> [::]:1\n");
+    expect((await engine.run("port", "add", "80")).stdout).toBe("[::]:1\n");
+    expect((await engine.run("port", "web", "80", "81")).stderr).toContain(
+      "'tsdocker port' requires at least 1 and at most 2 arguments",
+    );
+  });
+
   it("wait prints exit codes", async () => {
     engine.json("POST /containers/web/wait", { StatusCode: 137 });
     expect((await engine.run("wait", "web")).stdout).toBe("137\n");

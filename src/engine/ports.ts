@@ -1,0 +1,81 @@
+// Ports of a container that is there already: published and unpublished while it runs, or noted for its next start.
+
+import { conflict, invalid } from "../util/errors.ts";
+import type { Container } from "./container.ts";
+import { withImageDefaults } from "./image-defaults.ts";
+import { exposedOf } from "./networking.ts";
+import type { EngineContext } from "./parts.ts";
+import { type ContainerPort, exposes, selectionText, withPorts } from "./port-changes.ts";
+import type { ContainerSpec, PortChanges } from "./types.ts";
+
+/** Publishes and unpublishes ports. @throws conflict when a host port is taken; then all is as it was */
+export function changePorts(
+  context: EngineContext,
+  container: Container,
+  changes: PortChanges,
+): Promise<void> {
+  return context.locks.run(container.id, async () => {
+    checkChangeable(container);
+    const { spec } = container.record;
+    const changed = withPorts(spec, changes, {
+      live: publishedPorts(container),
+      isExposedByImage: (port) => imageExposes(context, container, port),
+    });
+    const sandbox = container.running?.sandbox;
+    await sandbox?.setPorts(portsOf(changed));
+    try {
+      await context.registry.change(container, { spec: changed });
+    } catch (error) {
+      container.record = { ...container.record, spec };
+      await sandbox?.setPorts(portsOf(spec));
+      throw error;
+    }
+    publish(context, container, { before: spec, after: changed });
+  });
+}
+
+/** The same ports in the model's words. */
+function portsOf(spec: ContainerSpec) {
+  return {
+    exposedPorts: exposedOf(spec),
+    portBindings: spec.portBindings,
+    publishAll: spec.publishAllPorts,
+  };
+}
+
+function checkChangeable({ removing, record }: Container): void {
+  if (removing) throw conflict(`container ${record.id} is marked for removal and cannot be changed`);
+  const { kind } = record.spec.networkMode;
+  if (kind === "host" || kind === "container")
+    throw invalid(`conflicting options: port publishing and the ${kind} type network mode`);
+}
+
+function publishedPorts(container: Container) {
+  return container.running?.sandbox?.endpoints().flatMap(({ published }) => published) ?? [];
+}
+
+function imageExposes(context: EngineContext, { record }: Container, port: ContainerPort): boolean {
+  const image = context.images.find(record.imageId);
+  if (!image) return false;
+  const { exposedPorts } = withImageDefaults({ ...record.spec, exposedPorts: [] }, image.config);
+  return exposedPorts.some((ports) => exposes(ports, port));
+}
+
+/** Docker tells of a changed container by `update`; what changed is told beside. */
+function publish(
+  { events }: EngineContext,
+  container: Container,
+  { before, after }: { readonly before: ContainerSpec; readonly after: ContainerSpec },
+): void {
+  const texts = (spec: ContainerSpec, other: ContainerSpec) =>
+    spec.portBindings
+      .filter((binding) => !other.portBindings.includes(binding))
+      .map((binding) => selectionText(binding))
+      .join(",");
+  const [published, unpublished] = [texts(after, before), texts(before, after)];
+  events.publish("container", "update", container.id, {
+    ...container.attributes,
+    ...(published && { published }),
+    ...(unpublished && { unpublished }),
+  });
+}
