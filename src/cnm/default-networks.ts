@@ -4,6 +4,7 @@ import type { Netlink } from "../kernel/index.ts";
 import {
   type Address,
   formatAddress,
+  isLinkLocal,
   type Prefix,
   prefixContains,
   prefixCovers,
@@ -90,7 +91,7 @@ async function bridgeSpec(hostNetlink: Netlink, config: DefaultBridgeConfig): Pr
   return {
     ...plainSpec("bridge", "bridge"),
     enableIpv6: config.ipv6,
-    ipam: { driver: "default", pools: [...pool4(config, own), ...(config.ipv6 ? pool6(config) : [])] },
+    ipam: { driver: "default", pools: [...pool4(config, own), ...(config.ipv6 ? pool6(config, own) : [])] },
     options: {
       "com.docker.network.bridge.default_bridge": "true",
       "com.docker.network.bridge.enable_icc": String(config.icc),
@@ -99,12 +100,13 @@ async function bridgeSpec(hostNetlink: Netlink, config: DefaultBridgeConfig): Pr
         ? formatAddress(config.hostBinding)
         : "0.0.0.0",
       "com.docker.network.bridge.name": config.link,
-      "com.docker.network.driver.mtu": String(config.mtu ?? 1500),
+      // absent: the uplink's, also when that changes
+      ...(config.mtu !== undefined && { "com.docker.network.driver.mtu": String(config.mtu) }),
     },
   };
 }
 
-/** IPv4 addresses of a device that somebody else made; of ours the record tells. */
+/** Addresses of a device that somebody else made; of ours the record tells. */
 async function linkPrefixes(
   hostNetlink: Netlink,
   { link, mustExist }: DefaultBridgeConfig,
@@ -113,48 +115,53 @@ async function linkPrefixes(
   if (!found && mustExist)
     throw invalid(`bridge device with non default name ${link} must be created manually`);
   if (!found || found.alias?.startsWith("tsdocker:")) return [];
-  const addresses = await hostNetlink.addresses({ link: found.index, family: 4 });
-  return addresses.map(({ prefix }) => prefix);
+  const addresses = await hostNetlink.addresses({ link: found.index });
+  return addresses.map(({ prefix }) => prefix).filter(({ address }) => !isLinkLocal(address));
 }
 
 /** Docker's order: `bip`, an address that the device has, `fixed-cidr`, any free pool. */
-function pool4(config: DefaultBridgeConfig, own: readonly Prefix[]): PoolSpec[] {
-  const { fixedCidr, defaultGateway } = config;
-  const fits = (prefix: Prefix) => !fixedCidr || prefixCovers(subnetOf(prefix), fixedCidr);
-  const address = config.bip ?? own.find(fits);
-  const subnet = address ? subnetOf(address) : fixedCidr && subnetOf(fixedCidr);
-  const auxiliaryAddresses: Record<string, Address> = defaultGateway
-    ? { DefaultGatewayIPv4: defaultGateway }
-    : {};
-  if (!subnet) return defaultGateway ? [{ auxiliaryAddresses }] : [];
-  return [pool({ subnet, address, range: fixedCidr, auxiliaryAddresses, option: "default-gateway" })];
+function pool4({ bip, fixedCidr, defaultGateway }: DefaultBridgeConfig, own: readonly Prefix[]): PoolSpec[] {
+  const gateway: Record<string, Address> = defaultGateway ? { DefaultGatewayIPv4: defaultGateway } : {};
+  const address = bip ?? own.find((prefix) => prefixFamily(prefix) === 4 && fits(prefix, fixedCidr));
+  return pool({ address, range: fixedCidr, auxiliaryAddresses: gateway, option: "default-gateway" });
 }
 
-function pool6({ bip6, fixedCidrIpv6, defaultGatewayIpv6 }: DefaultBridgeConfig): PoolSpec[] {
-  const subnet = bip6 ? subnetOf(bip6) : fixedCidrIpv6 && subnetOf(fixedCidrIpv6);
-  if (!subnet) return [];
-  const auxiliaryAddresses: Record<string, Address> = defaultGatewayIpv6
+function pool6(
+  { bip6, fixedCidrIpv6, defaultGatewayIpv6 }: DefaultBridgeConfig,
+  own: readonly Prefix[],
+): PoolSpec[] {
+  const gateway: Record<string, Address> = defaultGatewayIpv6
     ? { DefaultGatewayIPv6: defaultGatewayIpv6 }
     : {};
-  return [
-    pool({ subnet, address: bip6, range: fixedCidrIpv6, auxiliaryAddresses, option: "default-gateway-v6" }),
-  ];
+  const address = bip6 ?? own.find((prefix) => prefixFamily(prefix) === 6 && fits(prefix, fixedCidrIpv6));
+  return pool({ address, range: fixedCidrIpv6, auxiliaryAddresses: gateway, option: "default-gateway-v6" });
 }
 
+function fits(prefix: Prefix, range: Prefix | undefined): boolean {
+  return !range || prefixCovers(subnetOf(prefix), range);
+}
+
+/** Nothing when there is nothing to say: any free pool will do. */
 function pool(parts: {
-  readonly subnet: Prefix;
+  /** The bridge's, with its subnet. */
   readonly address: Prefix | undefined;
   readonly range: Prefix | undefined;
   readonly auxiliaryAddresses: Readonly<Record<string, Address>>;
   readonly option: string;
-}): PoolSpec {
-  const { subnet, address, range, auxiliaryAddresses, option } = parts;
-  if (Object.values(auxiliaryAddresses).some((gateway) => !prefixContains(subnet, gateway)))
+}): PoolSpec[] {
+  const { address, range, auxiliaryAddresses, option } = parts;
+  const whole = address ?? range;
+  const gateways = Object.values(auxiliaryAddresses);
+  if (!whole) return gateways.length > 0 ? [{ auxiliaryAddresses }] : [];
+  const subnet = subnetOf(whole);
+  if (gateways.some((gateway) => !prefixContains(subnet, gateway)))
     throw invalid(`${option} is not in the bridge's IPv${prefixFamily(subnet)} subnet`);
-  return {
-    subnet,
-    ...(address && { gateway: address.address }),
-    ...(range && !samePrefix(subnetOf(range), subnet) && { range }),
-    auxiliaryAddresses,
-  };
+  return [
+    {
+      subnet,
+      ...(address && { gateway: address.address }),
+      ...(range && !samePrefix(subnetOf(range), subnet) && { range }),
+      auxiliaryAddresses,
+    },
+  ];
 }

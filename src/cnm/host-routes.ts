@@ -29,7 +29,10 @@ export interface HostRoutesOptions {
   readonly netlink: Netlink;
   /** Path of the host's netns; absent: the process's own. */
   readonly netns?: string;
-  /** The uplink carries another MTU than before, or there is one now. */
+  /**
+   * The uplink carries another MTU than before, or there is one now. Told a second time a moment later: a link that was
+   * being made with the MTU of before is there by then.
+   */
   readonly uplinkChanged?: (mtu: number) => void;
   readonly log: Log;
 }
@@ -52,6 +55,7 @@ export async function watchHostRoutes(options: HostRoutesOptions): Promise<Watch
 }
 
 const uplinkDelayMs = 20;
+const secondTimeMs = 1000;
 
 /** Made by `watchHostRoutes`. */
 export class WatchedHostRoutes implements HostRoutes, Disposable {
@@ -63,6 +67,7 @@ export class WatchedHostRoutes implements HostRoutes, Disposable {
   #uplinks: ReadonlySet<number> = new Set();
   #uplinkMtu: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #secondTime: NodeJS.Timeout | undefined;
 
   constructor(options: HostRoutesOptions) {
     this.#options = options;
@@ -91,7 +96,9 @@ export class WatchedHostRoutes implements HostRoutes, Disposable {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#secondTime);
     this.#watch?.close();
+    this.#watch = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -170,7 +177,11 @@ export class WatchedHostRoutes implements HostRoutes, Disposable {
     if (sizes.length === 0) return;
     const before = this.#uplinkMtu;
     this.#uplinkMtu = Math.min(...sizes);
-    if (before !== this.#uplinkMtu) uplinkChanged?.(this.#uplinkMtu);
+    if (before === this.#uplinkMtu || !this.#watch) return;
+    const tell = () => uplinkChanged?.(this.#uplinkMtu ?? 0);
+    tell();
+    clearTimeout(this.#secondTime);
+    this.#secondTime = setTimeout(tell, secondTimeMs).unref();
   }
 }
 

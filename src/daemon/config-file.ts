@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { invalid } from "../util/errors.ts";
 import type { GivenFlags } from "./flags.ts";
-import { type OptionRow, type OptionValue, optionRows } from "./options.ts";
+import { type OptionMap, type OptionRow, type OptionValue, optionRows } from "./options.ts";
 
 /** Keys that dockerd accepts beside its settings and that change nothing here. */
 const toleratedKeys = new Set(["features", "builder"]);
@@ -104,6 +104,9 @@ function checkKind(row: OptionRow, value: unknown): OptionValue {
     case "map":
       if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong();
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, String(item)]));
+    case "mapmap":
+      if (!isObject(value)) throw wrong();
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textMap(item, wrong)]));
     case "integer":
       if (!Number.isInteger(value)) throw wrong();
       return value as number;
@@ -111,6 +114,21 @@ function checkKind(row: OptionRow, value: unknown): OptionValue {
       if (typeof value !== row.kind) throw wrong();
       return value as string | boolean;
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** As dockerd: values of options are strings, also where they are numbers. */
+function textMap(value: unknown, wrong: () => Error): OptionMap {
+  if (!isObject(value)) throw wrong();
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      if (typeof item !== "string") throw wrong();
+      return [key, item];
+    }),
+  );
 }
 
 /** A pool may stand as an object, {"base": "10.0.0.0/8", "size": 24}, for the flag's `base=10.0.0.0/8,size=24`. */

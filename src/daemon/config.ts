@@ -4,16 +4,19 @@ import { dirname, isAbsolute, join } from "node:path";
 import {
   type Address,
   type Family,
+  formatPrefix,
   hasHostBits,
   type Prefix,
   parseAddress,
   parsePrefix,
+  prefixCovers,
   prefixFamily,
+  subnetOf,
 } from "../netip/index.ts";
 import { invalid } from "../util/errors.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { GivenFlags } from "./flags.ts";
-import { type OptionValue, optionRows } from "./options.ts";
+import { type OptionMap, type OptionValue, optionRows } from "./options.ts";
 
 export type ListenAddress =
   | { readonly kind: "unix"; readonly path: string }
@@ -52,8 +55,15 @@ export interface NetworkConfig {
   /** Name of the default bridge's device; `none`: there is no default bridge. */
   readonly bridge: string | undefined;
   readonly bip: Prefix | undefined;
+  readonly bip6: Prefix | undefined;
   readonly fixedCidr: Prefix | undefined;
+  readonly fixedCidrIpv6: Prefix | undefined;
   readonly defaultGateway: Address | undefined;
+  readonly defaultGatewayIpv6: Address | undefined;
+  /** IPv6 on the default bridge. */
+  readonly ipv6: boolean;
+  /** By driver: options of networks that say nothing themselves. */
+  readonly defaultNetworkOptions: Readonly<Record<string, OptionMap>>;
   /** Undefined: the uplink's. */
   readonly mtu: number | undefined;
   readonly icc: boolean;
@@ -159,6 +169,10 @@ class Settings {
     return this.#value(flag) as Readonly<Record<string, string>>;
   }
 
+  maps(flag: string): Readonly<Record<string, OptionMap>> {
+    return this.#value(flag) as Readonly<Record<string, OptionMap>>;
+  }
+
   path(flag: string): string {
     const path = this.text(flag);
     if (!isAbsolute(path)) throw invalid(`--${flag}: ${path} is not an absolute path`);
@@ -248,17 +262,26 @@ function checkLabel(label: string): string {
 
 function parseNetwork(settings: Settings): NetworkConfig {
   const bridge = settings.text("bridge") || undefined;
-  const bip = settings.prefix("bip", 4);
-  if (bridge && bip)
-    throw invalid("you specified -b & --bip, mutually exclusive options. Please specify only one");
-  const fixedCidr = settings.prefix("fixed-cidr", 4);
-  if (fixedCidr && hasHostBits(fixedCidr))
-    throw invalid(`--fixed-cidr: ${settings.text("fixed-cidr")} has host bits set`);
+  const bip = parseBip(settings, "bip", 4);
+  const bip6 = parseBip(settings, "bip6", 6);
+  for (const [flag, given] of Object.entries({ bip, bip6 }))
+    if (bridge && given)
+      throw invalid(`you specified -b & --${flag}, mutually exclusive options. Please specify only one`);
+  if (!settings.flag("iptables") && !settings.flag("icc"))
+    throw invalid(
+      "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. " +
+        "Please set --icc or --iptables to true",
+    );
   return {
     bridge,
     bip,
-    fixedCidr,
-    defaultGateway: settings.address("default-gateway"),
+    bip6,
+    fixedCidr: parseFixedCidr(settings, "fixed-cidr", bip),
+    fixedCidrIpv6: parseFixedCidr(settings, "fixed-cidr-v6", bip6),
+    defaultGateway: parseGateway(settings, "default-gateway", 4),
+    defaultGatewayIpv6: parseGateway(settings, "default-gateway-v6", 6),
+    ipv6: settings.flag("ipv6"),
+    defaultNetworkOptions: settings.maps("default-network-opt"),
     mtu: parseMtu(settings.number("mtu")),
     icc: settings.flag("icc"),
     ipMasq: settings.flag("ip-masq"),
@@ -271,6 +294,40 @@ function parseNetwork(settings: Settings): NetworkConfig {
     dnsOptions: settings.list("dns-opt"),
     dnsSearch: settings.list("dns-search"),
   };
+}
+
+/** The bridge's address with its subnet's length. */
+function parseBip(settings: Settings, flag: "bip" | "bip6", family: Family): Prefix | undefined {
+  const prefix = settings.prefix(flag, family);
+  // a /31 and a /127 have no network address, and a longer one has nothing but the bridge's
+  const hasNone = prefix && prefix.length < (family === 4 ? 31 : 127) && !hasHostBits(prefix);
+  if (hasNone) throw invalid(`--${flag}: ${settings.text(flag)} is a subnet and not an address in one`);
+  return prefix;
+}
+
+function parseFixedCidr(
+  settings: Settings,
+  flag: "fixed-cidr" | "fixed-cidr-v6",
+  bip: Prefix | undefined,
+): Prefix | undefined {
+  const range = settings.prefix(flag, flag === "fixed-cidr" ? 4 : 6);
+  if (range && hasHostBits(range)) throw invalid(`--${flag}: ${settings.text(flag)} has host bits set`);
+  if (range && bip && !prefixCovers(subnetOf(bip), range))
+    throw invalid(
+      `--${flag}: ${formatPrefix(range)} is not within the bridge's subnet ${formatPrefix(subnetOf(bip))}`,
+    );
+  return range;
+}
+
+function parseGateway(
+  settings: Settings,
+  flag: "default-gateway" | "default-gateway-v6",
+  family: Family,
+): Address | undefined {
+  const address = settings.address(flag);
+  if (address && address.family !== family)
+    throw invalid(`--${flag}: ${settings.text(flag)} is not an IPv${family} address`);
+  return address;
 }
 
 function parseMtu(mtu: number): number | undefined {
@@ -296,7 +353,11 @@ function checkAddress(flag: string, text: string): Address {
 
 /** `base=10.0.0.0/8,size=24` */
 function parsePool(text: string): AddressPool {
-  const fields = new Map(text.split(",").map((part) => part.split("=", 2) as [string, string]));
+  const fields = new Map(text.split(",").map((part) => part.trim().split("=", 2) as [string, string]));
+  for (const [key, value] of fields) {
+    if (value === undefined) throw invalid(`invalid field '${key}' must be a key=value pair`);
+    if (key !== "base" && key !== "size") throw invalid(`unexpected key '${key}' in '${text}'`);
+  }
   const base = parsePrefix(fields.get("base") ?? "");
   const size = Number(fields.get("size"));
   if (!base || hasHostBits(base))

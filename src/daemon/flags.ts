@@ -1,7 +1,7 @@
 // The command line of tsdockerd: flags by commander, in dockerd's words.
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type OptionRow, type OptionValue, optionRows } from "./options.ts";
+import { type OptionMap, type OptionRow, type OptionValue, optionRows } from "./options.ts";
 
 /** Flags that were given, by flag name. */
 export type GivenFlags = ReadonlyMap<string, OptionValue>;
@@ -75,6 +75,7 @@ function toOption(row: OptionRow): Option {
   if (row.kind === "integer") option.argParser(parseInteger);
   if (row.kind === "list") option.argParser(collect);
   if (row.kind === "map") option.argParser(collectPair);
+  if (row.kind === "mapmap") option.argParser(collectOption);
   return option;
 }
 
@@ -100,4 +101,14 @@ function collectPair(
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError(`"${text}" is not key=value.`);
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+/** `bridge=com.docker.network.driver.mtu=1400` */
+function collectOption(
+  text: string,
+  before: Readonly<Record<string, OptionMap>> | undefined,
+): Readonly<Record<string, OptionMap>> {
+  const [, driver, pair] = /^([^=]+)=([^=]+=.*)$/.exec(text) ?? [];
+  if (!driver || !pair) throw new InvalidArgumentError(`"${text}" is not driver=key=value.`);
+  return { ...before, [driver]: collectPair(pair, before?.[driver]) };
 }

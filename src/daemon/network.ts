@@ -15,6 +15,8 @@ import {
   createController,
   createNetnsMaker,
   type DefaultBridgeConfig,
+  type WatchedHostRoutes,
+  watchHostRoutes,
 } from "../cnm/index.ts";
 import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
@@ -88,7 +90,17 @@ export async function buildNetwork(
   // all of them, also when one fails: what was opened is on the undo stack then
   await Promise.allSettled(openings);
   const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
-  const settings = await readSettings(network, { netlink, sysctl: hostSysctl.sysctl });
+  const hostRoutes = await watchHostRoutes({
+    netlink,
+    uplinkChanged: () => {
+      built.controller?.followUplink().catch((error) => {
+        log.error({ reason: errorMessage(error) }, "cannot give networks the uplink's MTU");
+      });
+    },
+    log,
+  });
+  undo.defer("end watching routes", () => hostRoutes.close());
+  const settings = await readSettings(network, { hostRoutes, sysctl: hostSysctl.sysctl });
   const parents = createParents({
     netlink: failpoints.guard("netlink", netlink, ["send"]),
     sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["writeAll"]),
@@ -107,7 +119,8 @@ export async function buildNetwork(
     settings,
     log: log.child({ driver: part }),
   });
-  const ports = createPorts({});
+  // what the proxy kept while there was no daemon: whose container lives on reserves it again
+  const ports = createPorts({ held: await proxy.heldSockets() });
   const netnsFolder = join(config.execRoot, "netns");
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
@@ -130,7 +143,9 @@ export async function buildNetwork(
     hostNetns: ownNetns,
     hostHasIpv6: settings.ipv6,
     hostFiles: readHostFiles,
-    ...defaultBridge(network, settings),
+    hostRoutes,
+    defaultNetworkOptions: network.defaultNetworkOptions,
+    ...defaultBridge(network),
     live: await live,
     log: log.child({ part: "cnm" }),
   });
@@ -139,6 +154,9 @@ export async function buildNetwork(
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
   await proxy.sweep();
+  ports.sweep();
+  // the uplink may have changed while no daemon looked
+  await controller.followUplink();
   return { controller, firewall };
 }
 
@@ -177,22 +195,17 @@ async function openFirewall({ firewall }: NetworkConfig, log: Log): Promise<Owne
 
 async function readSettings(
   network: NetworkConfig,
-  { netlink, sysctl }: Pick<Host, "netlink" | "sysctl">,
+  { hostRoutes, sysctl }: { readonly hostRoutes: WatchedHostRoutes; readonly sysctl: Host["sysctl"] },
 ): Promise<HostSettings> {
   const ipv6 = await sysctl.read("net.ipv6.conf.all.disable_ipv6");
   return {
     userlandProxy: network.userlandProxy,
     ipv6: ipv6 !== undefined,
-    uplinkMtu: await uplinkMtu(netlink),
+    get uplinkMtu() {
+      return hostRoutes.uplinkMtu;
+    },
     ipForward: network.ipForward,
   };
-}
-
-/** MTU of the link that holds the default route. */
-async function uplinkMtu(netlink: kernel.Netlink): Promise<number | undefined> {
-  const [routes, links] = await Promise.all([netlink.routes(), netlink.links()]);
-  const uplink = routes.find(({ destination, link }) => destination === undefined && link !== undefined);
-  return links.find(({ index }) => index === uplink?.link)?.mtu;
 }
 
 async function readHostFiles() {
@@ -204,20 +217,20 @@ async function readHostFiles() {
   return { hosts: hosts ?? "", resolvConf: resolvConf ?? "", resolvedConf: resolvedConf ?? "" };
 }
 
-function defaultBridge(
-  network: NetworkConfig,
-  settings: HostSettings,
-): { defaultBridge?: DefaultBridgeConfig } {
+function defaultBridge(network: NetworkConfig): { defaultBridge?: DefaultBridgeConfig } {
   if (network.bridge === "none") return {};
-  const mtu = network.mtu ?? settings.uplinkMtu;
+  const { bip, bip6, fixedCidr, fixedCidrIpv6, defaultGateway, defaultGatewayIpv6, mtu } = network;
   return {
     defaultBridge: {
       link: network.bridge ?? "docker0",
       mustExist: network.bridge !== undefined,
-      ...(network.bip && { bip: network.bip }),
-      ...(network.fixedCidr && { fixedCidr: network.fixedCidr }),
-      ...(network.defaultGateway && { defaultGateway: network.defaultGateway }),
-      ipv6: false,
+      ...(bip && { bip }),
+      ...(bip6 && { bip6 }),
+      ...(fixedCidr && { fixedCidr }),
+      ...(fixedCidrIpv6 && { fixedCidrIpv6 }),
+      ...(defaultGateway && { defaultGateway }),
+      ...(defaultGatewayIpv6 && { defaultGatewayIpv6 }),
+      ipv6: network.ipv6,
       ...(mtu !== undefined && { mtu }),
       icc: network.icc,
       masquerade: network.ipMasq,

@@ -1,8 +1,16 @@
 // The daemon's options as a table: one row is a flag, its key in daemon.json, its kind and its default. Names are
 // dockerd's; list flags are singular and their keys plural, as there.
 
-export type OptionKind = "boolean" | "string" | "integer" | "list" | "map";
-export type OptionValue = boolean | string | number | readonly string[] | Readonly<Record<string, string>>;
+/** `mapmap`: a map of maps, `driver=key=value` on the command line. */
+export type OptionKind = "boolean" | "string" | "integer" | "list" | "map" | "mapmap";
+export type OptionMap = Readonly<Record<string, string>>;
+export type OptionValue =
+  | boolean
+  | string
+  | number
+  | readonly string[]
+  | OptionMap
+  | Readonly<Record<string, OptionMap>>;
 
 export interface OptionRow {
   readonly flag: string;
@@ -27,6 +35,7 @@ const row = (
 
 export const optionRows: readonly OptionRow[] = [
   row("bip", "string", "", "IPv4 address and subnet of the default bridge, e.g. 192.168.1.5/24"),
+  row("bip6", "string", "", "IPv6 address and subnet of the default bridge"),
   row("bridge", "string", "", "Attach containers to this existing bridge, or 'none'", { short: "b" }),
   row("config-file", "string", "/etc/docker/daemon.json", "Daemon configuration file", { key: null }),
   row("containerd", "string", "", "containerd gRPC address (default: the system's, or one of our own)"),
@@ -37,6 +46,10 @@ export const optionRows: readonly OptionRow[] = [
     key: "default-address-pools",
   }),
   row("default-gateway", "string", "", "Default gateway IPv4 address of the default bridge"),
+  row("default-gateway-v6", "string", "", "Default gateway IPv6 address of the default bridge"),
+  row("default-network-opt", "mapmap", {}, "Default options of networks, driver=key=value", {
+    key: "default-network-opts",
+  }),
   row("default-shm-size", "string", "64M", "Default size of /dev/shm"),
   row("dns", "list", [], "DNS servers for containers"),
   row("dns-opt", "list", [], "DNS options for containers", { key: "dns-opts" }),
@@ -49,6 +62,7 @@ export const optionRows: readonly OptionRow[] = [
     "Firewall back end: nftables or iptables (default: nftables where it works)",
   ),
   row("fixed-cidr", "string", "", "IPv4 range for containers on the default bridge"),
+  row("fixed-cidr-v6", "string", "", "IPv6 range for containers on the default bridge"),
   row("group", "string", "docker", "Group of the unix socket", { short: "G" }),
   row("host", "list", [], "Daemon sockets to listen on", { short: "H", key: "hosts" }),
   row("icc", "boolean", true, "Containers on the default bridge may reach each other"),
@@ -60,13 +74,14 @@ export const optionRows: readonly OptionRow[] = [
   row("ip-masq", "boolean", true, "Masquerade what leaves the default bridge"),
   row("ip6tables", "boolean", true, "Add firewall rules for IPv6"),
   row("iptables", "boolean", true, "Add firewall rules, whatever the back end"),
+  row("ipv6", "boolean", false, "Enable IPv6 on the default bridge"),
   row("label", "list", [], "key=value labels of the daemon", { key: "labels" }),
   row("live-restore", "boolean", false, "Keep containers running while there is no daemon"),
   row("log-driver", "string", "json-file", "Default log driver of containers: json-file or none"),
   row("log-level", "string", "info", "Logging level: debug, info, warn, error, fatal", { short: "l" }),
   row("log-opt", "map", {}, "Default log options of containers", { key: "log-opts" }),
   row("max-concurrent-downloads", "integer", 3, "Concurrent downloads of a pull"),
-  row("mtu", "integer", 0, "MTU of the default bridge (default: the uplink's)"),
+  row("mtu", "integer", 0, "MTU of the default bridge (default: the uplink's, always)"),
   row("pidfile", "string", "", "Path of the PID file (default: tsdocker.pid in the exec-root's parent)", {
     short: "p",
   }),

@@ -58,6 +58,24 @@ test.each([
   [["-H", "ftp://x"], "invalid bind address (ftp://x)"],
   [["--bip", "10.0.0.0"], "--bip: invalid CIDR address: 10.0.0.0"],
   [["--bridge", "br0", "--bip", "10.0.0.1/24"], "mutually exclusive options"],
+  [["--bip", "10.0.0.0/24"], "--bip: 10.0.0.0/24 is a subnet and not an address in one"],
+  [["--bip", "2001:db8::1/64"], "--bip: invalid CIDR address: 2001:db8::1/64"],
+  [["--bip6", "10.0.0.1/24"], "--bip6: invalid CIDR address: 10.0.0.1/24"],
+  [["--bridge", "br0", "--bip6", "2001:db8::1/64"], "you specified -b & --bip6, mutually exclusive options"],
+  [["--fixed-cidr", "10.0.0.1/24"], "--fixed-cidr: 10.0.0.1/24 has host bits set"],
+  [
+    ["--bip", "10.0.0.1/24", "--fixed-cidr", "10.0.1.0/25"],
+    "--fixed-cidr: 10.0.1.0/25 is not within the bridge's subnet 10.0.0.0/24",
+  ],
+  [
+    ["--bip6", "2001:db8::1/64", "--fixed-cidr-v6", "2001:db8::/48"],
+    "--fixed-cidr-v6: 2001:db8::/48 is not within the bridge's subnet 2001:db8::/64",
+  ],
+  [["--default-gateway", "2001:db8::1"], "--default-gateway: 2001:db8::1 is not an IPv4 address"],
+  [["--default-gateway-v6", "10.0.0.1"], "--default-gateway-v6: 10.0.0.1 is not an IPv6 address"],
+  [["--iptables=false", "--icc=false"], "You specified --iptables=false with --icc=false"],
+  [["--default-address-pool", "base=10.0.0.0/8,length=24"], "unexpected key 'length' in"],
+  [["--default-address-pool", "10.0.0.0/8"], "invalid field '10.0.0.0/8' must be a key=value pair"],
   [["--mtu", "5"], "--mtu: 5 is not between 68 and 65535"],
   [["--dns", "x"], "--dns: x is not an ip address"],
   [["--default-address-pool", "base=10.0.0.0/8,size=4"], "the size is not within the base"],
@@ -67,6 +85,36 @@ test.each([
   [["--config-file", "/nonexistent.json"], "open /nonexistent.json: no such file or directory"],
 ])("%j is refused", (words, message) => {
   expect(() => loadConfig(parseFlags(words, "0").given)).toThrow(message);
+});
+
+test("both families of the default bridge are read, from flags and from the file", () => {
+  const words = ["--ipv6", "--bip6", "2001:db8::1/64", "--fixed-cidr-v6", "2001:db8::/80"];
+  const flags = load([...words, "--default-gateway-v6", "2001:db8::2"], "").network;
+  const file = load(
+    [],
+    '{"ipv6": true, "bip6": "2001:db8::1/64", "fixed-cidr-v6": "2001:db8::/80", "default-gateway-v6": "2001:db8::2"}',
+  ).network;
+  expect(flags).toMatchObject({ ipv6: true, bip6: { length: 64 }, fixedCidrIpv6: { length: 80 } });
+  expect(file).toEqual(flags);
+});
+
+test("default options of networks are a map of maps, by driver", () => {
+  const words = [
+    ["--default-network-opt", "bridge=com.docker.network.driver.mtu=1400"],
+    ["--default-network-opt", "bridge=tsdocker.dns=192.0.2.1,192.0.2.2"],
+    ["--default-network-opt", "macvlan=parent=eth0"],
+  ].flat();
+  const wanted = {
+    bridge: { "com.docker.network.driver.mtu": "1400", "tsdocker.dns": "192.0.2.1,192.0.2.2" },
+    macvlan: { parent: "eth0" },
+  };
+  expect(load(words, "").network.defaultNetworkOptions).toEqual(wanted);
+  const file = JSON.stringify({ "default-network-opts": wanted });
+  expect(load([], file).network.defaultNetworkOptions).toEqual(wanted);
+  for (const wrong of ["[]", '{"bridge": "x"}', '{"bridge": {"com.docker.network.driver.mtu": 1400}}'])
+    expect(() => load([], `{"default-network-opts": ${wrong}}`)).toThrow(
+      "default-network-opts: a mapmap is wanted",
+    );
 });
 
 test("--iptables=false means no firewall at all", () => {
