@@ -1,13 +1,14 @@
 // Builds the firewall that a daemon asked for.
 
 import type { IptablesVariant } from "../kernel/iptables/index.ts";
-import { openNftables } from "../kernel/nftables/index.ts";
+import { openNftables, tableFlag } from "../kernel/nftables/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Backend } from "./backend.ts";
+import { fenced } from "./fence.ts";
 import { firewallOn, type OwnedFirewall } from "./firewall.ts";
-import { iptablesBackend } from "./iptables/backend.ts";
+import { type IptablesOptions, iptablesBackend } from "./iptables/backend.ts";
 import { withoutIptables, withoutNftables } from "./leftovers.ts";
-import { type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
+import { mainTableState, type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
 import { canOwnTables, probeNftables } from "./nftables/probe.ts";
 import { noBackend } from "./none.ts";
 import type { Firewall } from "./rules.ts";
@@ -49,21 +50,29 @@ export async function createFirewall(options: FirewallOptions): Promise<OwnedFir
         staleFlows: staleFlowsIn(netns),
       });
     case "iptables":
-      return firewallOn(
-        withoutNftables(iptablesBackend({ netns, ipv6, loopbackNat, variant: iptables }), netns),
-        { ...options, staleFlows: staleFlowsIn(netns) },
-      );
+      return firewallOn(await iptablesFenced({ netns, ipv6, loopbackNat, variant: iptables }), {
+        ...options,
+        staleFlows: staleFlowsIn(netns),
+      });
     case "none":
       return firewallOn(noBackend, options);
   }
 }
 
+async function iptablesFenced(options: IptablesOptions): Promise<Backend> {
+  return withoutNftables(await fenced(iptablesBackend(options), options), options.netns);
+}
+
 async function nftables(options: Omit<NftablesOptions, "owned">, own?: boolean): Promise<Backend> {
   const handle = await openNftables(options.netns);
   try {
-    await probeNftables(handle);
-    const owned = own ?? (await canOwnTables(handle));
-    return withoutIptables(nftablesBackend(handle, { ...options, owned }), handle, options.netns);
+    const made = await mainTableState(handle);
+    // where our table is the kernel has shown what it can: a start that finds all as it should be writes nothing
+    if (!made) await probeNftables(handle);
+    const isOwnable = ((made?.flags ?? 0) & tableFlag.persist) !== 0;
+    const owned = own ?? (isOwnable || (await canOwnTables(handle)));
+    const backend = nftablesBackend(handle, { ...options, owned });
+    return withoutIptables(owned ? backend : await fenced(backend, options), handle, options.netns);
   } catch (error) {
     await handle.close();
     throw error;

@@ -30,7 +30,7 @@ import {
 
 export interface IptablesOptions {
   /** Path of the netns; undefined = the process's own. */
-  readonly netns?: string | undefined;
+  readonly netns: string | undefined;
   readonly ipv6: boolean;
   readonly loopbackNat: boolean;
   readonly variant: IptablesVariant;

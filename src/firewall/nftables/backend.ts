@@ -10,6 +10,7 @@ import {
   type Nftables,
   openNftables,
   type Table,
+  type TableState,
   tableFlag,
   watchNftables,
 } from "../../kernel/nftables/index.ts";
@@ -27,7 +28,7 @@ import { bridgeSets, bridgeTable, mainSets, mainTable } from "./sets.ts";
 
 export interface NftablesOptions {
   /** Path of the netns; undefined = the process's own. */
-  readonly netns?: string | undefined;
+  readonly netns: string | undefined;
   /** Rules for IPv6 too. */
   readonly ipv6: boolean;
   /** Translate connections of the host to 127.0.0.1 (needs route_localnet on the bridges). */
@@ -128,8 +129,7 @@ class NftablesBackend implements Backend {
 
   async #difference(wanted: readonly Entry[], isWholesale: boolean) {
     const there = await this.#nftables.tables();
-    const stateOf = (table: Table) =>
-      there.find(({ family, name }) => family === table.family && name === table.name);
+    const stateOf = (table: Table) => there.find((state) => isSameTable(state, table));
     const main = await this.#tableChanges(stateOf(mainTable)?.flags, isWholesale ? undefined : mainSets, {
       table: mainTable,
       layout: mainLayout(this.#options),
@@ -193,6 +193,9 @@ class NftablesBackend implements Backend {
   async #within(entries: Iterable<Entry>): Promise<Entry[]> {
     const all = [...entries];
     if (!all.some(isBridging)) return all;
+    const isThere = async () =>
+      (await this.#nftables.tables()).some((table) => isSameTable(table, bridgeTable));
+    if (!this.#bridging && (await isThere())) this.#bridging = "table";
     this.#bridging ??= await prepareBridging(this.#nftables, this.#families, this.#options.netns);
     return this.#bridging === "table" ? all : all.filter((entry) => !isBridging(entry));
   }
@@ -230,6 +233,11 @@ function elementsBySet(entries: readonly Entry[]): Map<string, Element[]> {
   return new Map([...groups].map(([set, group]) => [set, group.flatMap(({ elements }) => elements)]));
 }
 
+/** What an earlier process left of the main table. */
+export async function mainTableState(nftables: Nftables): Promise<TableState | undefined> {
+  return (await nftables.tables()).find((table) => isSameTable(table, mainTable));
+}
+
 /** Removes our tables from a namespace, if the kernel has nftables at all. */
 export async function removeNftables(netns?: string): Promise<void> {
   try {
@@ -240,8 +248,12 @@ export async function removeNftables(netns?: string): Promise<void> {
   }
 }
 
-function isOurTable({ family, name }: Table): boolean {
-  return [mainTable, bridgeTable].some((table) => table.family === family && table.name === name);
+function isOurTable(table: Table): boolean {
+  return isSameTable(table, mainTable) || isSameTable(table, bridgeTable);
+}
+
+function isSameTable(one: Table, other: Table): boolean {
+  return one.family === other.family && one.name === other.name;
 }
 
 function isBridging({ table }: Entry): boolean {

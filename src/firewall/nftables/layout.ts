@@ -42,7 +42,8 @@ export function bridgeLayout(): Request[] {
   return layout(bridgeTable, bridgeSets, bridging);
 }
 
-function layout(table: Table, sets: readonly SetSpec[], chains: readonly ChainWithRules[]): Request[] {
+/** Requests that make a table, which come first, and then what is in it. */
+export function layout(table: Table, sets: readonly SetSpec[], chains: readonly ChainWithRules[]): Request[] {
   return [
     addTable(table),
     ...chains.map((chain) => addChain(table, chain)),

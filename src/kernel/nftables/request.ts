@@ -42,11 +42,12 @@ export function nfgenmsg(family: number, resource = 0): Encoder {
 
 /**
  * Makes the table unless it is there; EEXIST then when it is to be `exclusive`. An `owned` one can be changed, deleted
- * and flushed by this socket alone (EPERM for others); it stays when the socket closes, and the next `owned` request
- * adopts it. EOPNOTSUPP where the kernel cannot (before Linux 6.9), or the table was not made so.
+ * and flushed by this socket alone (EPERM for others). If it `persists` it stays when the socket closes, and the next such
+ * request adopts it; else it goes then. EOPNOTSUPP where the kernel cannot (before Linux 5.12, 6.9 if it is to persist),
+ * or the table was not made so.
  */
-export function addTable(table: Table, { exclusive = false, owned = false } = {}): Request {
-  const tableFlags = owned ? tableFlag.owner | tableFlag.persist : 0;
+export function addTable(table: Table, { exclusive = false, owned = false, persists = true } = {}): Request {
+  const tableFlags = owned ? tableFlag.owner | (persists ? tableFlag.persist : 0) : 0;
   const encoder = begin(table).string(tableAttribute.name, table.name).be32(tableAttribute.flags, tableFlags);
   const flags = nlmFlag.create | (exclusive ? nlmFlag.exclusive : 0);
   return change(
