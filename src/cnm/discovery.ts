@@ -1,10 +1,13 @@
 // Service discovery: the records that name endpoints, and the resolver of one sandbox.
 
+import type { NameServer } from "../dns/index.ts";
+import { type Address, prefixContains, sameAddress } from "../netip/index.ts";
 import type { ResolverConfig, Resolvers } from "../proxy/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { byGatewayOrder } from "./gateway.ts";
 import type { Netns } from "./netns.ts";
 import type { NetworkEndpoint } from "./network.ts";
+import { networkDns } from "./network-options.ts";
 
 /** Makes an endpoint's names known; on networks without names nothing is said. */
 export async function announce(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
@@ -27,6 +30,30 @@ export async function withdraw(resolvers: Resolvers, endpoint: Endpoint): Promis
 /** Endpoints on networks whose containers have names, in the order in which their networks win. */
 export function namedEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
   return endpoints.filter(({ network }) => network.isUserDefined).toSorted(byGatewayOrder);
+}
+
+/** The name servers that a sandbox's networks say it shall ask, in gateway order. */
+export function networkServers(endpoints: readonly Endpoint[]): Address[] {
+  const servers = endpoints.toSorted(byGatewayOrder).flatMap(({ network }) => networkDns(network.record));
+  return servers.filter((server, at) => servers.findIndex((other) => sameAddress(other, server)) === at);
+}
+
+/**
+ * The servers that a sandbox may ask. One without a way out asks nobody but servers that somebody chose for it and that
+ * are beside it on its networks; a gateway's address is the host's, which would ask on.
+ */
+export function reachable(
+  servers: readonly NameServer[],
+  endpoints: readonly Endpoint[],
+): readonly NameServer[] {
+  if (endpoints.some(({ isExternal }) => isExternal)) return servers;
+  return servers.filter(({ from, address }) => from === "sandbox" && isBeside(address, endpoints));
+}
+
+function isBeside(server: Address, endpoints: readonly Endpoint[]): boolean {
+  const pools = endpoints.flatMap(({ network }) => network.record.pools);
+  if (pools.some(({ gateway }) => sameAddress(gateway, server))) return false;
+  return pools.some(({ subnet }) => subnet.length > 0 && prefixContains(subnet, server));
 }
 
 /** Names that only this sandbox knows: its links, resolved to endpoints that are there now. */

@@ -32,7 +32,8 @@ export class EtcFiles {
   readonly #ipv6: boolean;
   /** The lines of own addresses that hosts has now. */
   #ownLines: readonly string[] | undefined;
-  #resolvConfMode: string | undefined;
+  /** What the resolv.conf that is there was made for. */
+  #resolvConfFor: string | undefined;
   /** They were written by an earlier daemon, for a container that runs. */
   #isAdopted = false;
   #upstreams: readonly NameServer[] = [];
@@ -74,17 +75,24 @@ export class EtcFiles {
     await Promise.all([this.#copyHosts(), this.#copyResolvConf()]);
   }
 
-  /** `internal`: asks the sandbox's resolver; `legacy`: asks the host's name servers. Answers whom the resolver asks. */
-  async setResolvConf(mode: "internal" | "legacy"): Promise<readonly NameServer[]> {
-    if (this.#resolvConfMode === mode) return this.#upstreams;
-    const isFirst = this.#resolvConfMode === undefined && !this.#isAdopted;
+  /**
+   * `internal`: asks the sandbox's resolver; `legacy`: asks name servers itself. Those are the container's own, else
+   * its networks' (`networkServers`), else the daemon's, else the host's. Answers whom the resolver asks.
+   */
+  async setResolvConf(
+    mode: "internal" | "legacy",
+    networkServers: readonly Address[] = [],
+  ): Promise<readonly NameServer[]> {
+    const purpose = [mode, ...networkServers.map(formatAddress)].join(" ");
+    if (this.#resolvConfFor === purpose) return this.#upstreams;
+    const isFirst = this.#resolvConfFor === undefined && !this.#isAdopted;
     const built = buildResolvConf({
       host: await this.#hostResolvConf(mode),
-      overrides: this.#overrides(),
+      overrides: this.#overrides(networkServers),
       mode,
       ipv6: this.#ipv6,
     });
-    this.#resolvConfMode = mode;
+    this.#resolvConfFor = purpose;
     this.#upstreams = built.upstreams;
     const path = this.#spec.files.resolvConf;
     if (path !== undefined) {
@@ -95,10 +103,11 @@ export class EtcFiles {
     return this.#upstreams;
   }
 
-  #overrides() {
-    const { servers, search, options } = this.#spec.dns;
+  #overrides(networkServers: readonly Address[] = []) {
+    const { servers, fallbackServers, search, options } = this.#spec.dns;
+    const nameservers = [servers, networkServers, fallbackServers].find((list) => list?.length);
     return {
-      ...(servers && { nameservers: servers }),
+      ...(nameservers && { nameservers }),
       ...(search && { search }),
       ...(options && { options }),
     };

@@ -136,7 +136,7 @@ export async function createInDriver(
     options: {
       exposedPorts: sandbox.exposedPorts,
       portBindings: sandbox.portBindings,
-      dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? []),
+      dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? sandbox.dns.fallbackServers ?? []),
       ...(spec.mac && { macAddress: spec.mac }),
       driverOpts: spec.driverOptions,
     },

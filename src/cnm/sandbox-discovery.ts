@@ -7,7 +7,9 @@ import {
   announce,
   linkedEndpoint,
   namedEndpoints,
+  networkServers,
   privateNames,
+  reachable,
   SandboxResolver,
   withdraw,
 } from "./discovery.ts";
@@ -73,13 +75,15 @@ export class SandboxDiscovery {
     const named = namedEndpoints(endpoints);
     // one that runs goes on: programs in the container have read resolv.conf
     const isInternal = named.length > 0 || this.#resolver.isRunning;
-    const upstreams = await this.#files.setResolvConf(isInternal ? "internal" : "legacy");
+    const mode = isInternal ? "internal" : "legacy";
+    const servers = await this.#files.setResolvConf(mode, networkServers(endpoints));
     if (!isInternal) return;
+    const upstreams = reachable(servers, endpoints);
     await this.#resolver.set(netns, {
       networks: named.map(({ network }) => network.id),
       privateNames: privateNames(endpoints),
       upstreams,
-      forwards: endpoints.some(({ isExternal }) => isExternal),
+      forwards: upstreams.length > 0,
     });
   }
 }

@@ -147,6 +147,8 @@ export type PortsSpec = Pick<SandboxSpec, "exposedPorts" | "portBindings" | "pub
 /** Absent parts come from the host's resolv.conf. */
 export interface DnsSpec {
   readonly servers?: readonly Address[];
+  /** Asked where neither the container nor its networks name any: the daemon's. */
+  readonly fallbackServers?: readonly Address[];
   readonly search?: readonly string[];
   readonly options?: readonly string[];
 }

@@ -108,6 +108,7 @@ function engineSettings(
     log: { driver: containers.logDriver, options: containers.logOptions },
     seccompProfile: containers.seccompProfile,
     dns: { servers: net.dns, search: net.dnsSearch, options: net.dnsOptions },
+    hostGateways: net.hostGateways,
     insecureRegistries: images.insecureRegistries,
     insecureNetworks: images.insecureRegistries.flatMap((text) => parsePrefix(text) ?? []),
     registryMirrors: images.registryMirrors,

@@ -80,6 +80,8 @@ export interface NetworkConfig {
   readonly dns: readonly Address[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
+  /** What `host-gateway` stands for in `--add-host`, one a family; none: the default bridge's gateways. */
+  readonly hostGateways: readonly Address[];
 }
 
 export interface ImageConfig {
@@ -260,6 +262,16 @@ function checkLabel(label: string): string {
   return label;
 }
 
+/** dockerd takes at most one address a family. */
+function parseHostGateways(texts: readonly string[]): readonly Address[] {
+  const gateways = texts.map((text) => checkAddress("host-gateway-ip", text));
+  for (const family of [4, 6]) {
+    const same = gateways.filter((gateway) => gateway.family === family);
+    if (same.length > 1) throw invalid(`--host-gateway-ip: only one IPv${family} address is allowed`);
+  }
+  return gateways;
+}
+
 function parseNetwork(settings: Settings): NetworkConfig {
   const bridge = settings.text("bridge") || undefined;
   const bip = parseBip(settings, "bip", 4);
@@ -293,6 +305,7 @@ function parseNetwork(settings: Settings): NetworkConfig {
     dns: settings.list("dns").map((text) => checkAddress("dns", text)),
     dnsOptions: settings.list("dns-opt"),
     dnsSearch: settings.list("dns-search"),
+    hostGateways: parseHostGateways(settings.list("host-gateway-ip")),
   };
 }
 

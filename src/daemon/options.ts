@@ -65,6 +65,9 @@ export const optionRows: readonly OptionRow[] = [
   row("fixed-cidr-v6", "string", "", "IPv6 range for containers on the default bridge"),
   row("group", "string", "docker", "Group of the unix socket", { short: "G" }),
   row("host", "list", [], "Daemon sockets to listen on", { short: "H", key: "hosts" }),
+  row("host-gateway-ip", "list", [], "What 'host-gateway' stands for in --add-host", {
+    key: "host-gateway-ips",
+  }),
   row("icc", "boolean", true, "Containers on the default bridge may reach each other"),
   row("insecure-registry", "list", [], "Registries to reach without TLS verification", {
     key: "insecure-registries",

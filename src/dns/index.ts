@@ -28,6 +28,7 @@ export {
   parseResolvConf,
   type ResolvConf,
   type ResolvConfRequest,
+  type ServerAddress,
   usesSystemdStub,
 } from "./resolv-conf.ts";
 export { type ZoneRecord, Zones } from "./zones.ts";

@@ -3,16 +3,22 @@
 
 import { type Address, formatAddress, isLoopback, parseAddress, sameAddress } from "../netip/index.ts";
 
+/** A name server's address, with the link that a link-local one is on (`fe80::1%eth0`). */
+export interface ServerAddress extends Address {
+  /** Name or index of the link, in the namespace of whoever wrote it down. */
+  readonly zone?: string;
+}
+
 /** What a resolv.conf says. */
 export interface ResolvConf {
-  readonly nameservers: readonly Address[];
+  readonly nameservers: readonly ServerAddress[];
   readonly search: readonly string[];
   readonly options: readonly string[];
 }
 
 /** Settings of a container or the daemon (`--dns`, `--dns-search`, `--dns-opt`); an empty list is no setting. */
 export interface DnsOverrides {
-  readonly nameservers?: readonly Address[];
+  readonly nameservers?: readonly ServerAddress[];
   /** `.` alone: no search list. */
   readonly search?: readonly string[];
   readonly options?: readonly string[];
@@ -21,6 +27,8 @@ export interface DnsOverrides {
 /** Where a name server is asked from: one that the user named, from the container; one of the host's, from the host. */
 export interface NameServer {
   readonly address: Address;
+  /** Name or index of the link that a link-local address is on. */
+  readonly zone?: string;
   readonly from: "host" | "sandbox";
 }
 
@@ -46,10 +54,10 @@ const publicServers6 = ["2001:4860:4860::8888", "2001:4860:4860::8844"];
 
 /**
  * Reads a resolv.conf: `nameserver` lines add up, the last `search` or `domain` wins, options add up. What it cannot
- * use is left out: unknown keywords, broken addresses, and addresses with a zone, which mean nothing elsewhere.
+ * use is left out: unknown keywords and broken addresses.
  */
 export function parseResolvConf(text: string): ResolvConf {
-  const nameservers: Address[] = [];
+  const nameservers: ServerAddress[] = [];
   let search: string[] = [];
   const options: string[] = [];
   for (const line of text.split("\n")) {
@@ -57,13 +65,23 @@ export function parseResolvConf(text: string): ResolvConf {
       .replace(/[#;].*/, "")
       .trim()
       .split(/\s+/);
-    const address = keyword === "nameserver" ? parseAddress(words[0] ?? "") : undefined;
+    const address = keyword === "nameserver" ? parseServer(words[0] ?? "") : undefined;
     if (address) nameservers.push(address);
     if (keyword === "search") search = words;
     if (keyword === "domain") search = words.slice(0, 1);
     if (keyword === "options") options.push(...words);
   }
   return { nameservers, search, options };
+}
+
+function parseServer(text: string): ServerAddress | undefined {
+  const [plain = "", zone] = text.split("%", 2);
+  const address = parseAddress(plain);
+  return address && (zone ? { ...address, zone } : address);
+}
+
+function formatServer(server: ServerAddress): string {
+  return `${formatAddress(server)}${server.zone === undefined ? "" : `%${server.zone}`}`;
 }
 
 /** The resolv.conf of a container and the name servers that its resolver asks. Pure. */
@@ -83,9 +101,10 @@ function buildInternal(request: ResolvConfRequest): BuiltResolvConf {
   const ndots = merged.options.some((option) => option.startsWith("ndots:"));
   const options = ndots ? merged.options : [...merged.options, "ndots:0"];
   const upstreams = internalUpstreams(request);
-  const asked = upstreams.map((server) =>
-    server.from === "host" ? `host(${formatAddress(server.address)})` : formatAddress(server.address),
-  );
+  const asked = upstreams.map(({ address, from, ...zone }) => {
+    const text = formatServer({ ...address, ...zone });
+    return from === "host" ? `host(${text})` : text;
+  });
   const notes = [
     "Based on host file: '/etc/resolv.conf' (internal resolver)",
     `ExtServers: [${asked.join(" ")}]`,
@@ -98,8 +117,10 @@ function buildInternal(request: ResolvConfRequest): BuiltResolvConf {
 function buildLegacy(request: ResolvConfRequest): BuiltResolvConf {
   const merged = merge(request);
   const isSet = (request.overrides?.nameservers?.length ?? 0) > 0;
+  // nor those on one of the host's links, where the container is not
   const usable = merged.nameservers.filter(
-    (address) => !isLoopback(address) && (address.family === 4 || request.ipv6 === true),
+    (server) =>
+      !isLoopback(server) && server.zone === undefined && (server.family === 4 || request.ipv6 === true),
   );
   const fallback = usable.length === 0 && !isSet;
   const nameservers = isSet ? merged.nameservers : fallback ? publicServers(request.ipv6) : usable;
@@ -118,10 +139,14 @@ function internalUpstreams(request: ResolvConfRequest): NameServer[] {
     set.length > 0
       ? set
           .filter((address) => !sameAddress(address, resolverAddress))
-          .map((address) => ({ address, from: "sandbox" }))
-      : request.host.nameservers.map((address) => ({ address, from: "host" }));
+          .map((server) => serverFrom("sandbox", server))
+      : request.host.nameservers.map((server) => serverFrom("host", server));
   if (chosen.length > 0) return chosen;
-  return publicServers(request.ipv6).map((address) => ({ address, from: "host" }));
+  return publicServers(request.ipv6).map((server) => serverFrom("host", server));
+}
+
+function serverFrom(from: NameServer["from"], { zone, ...address }: ServerAddress): NameServer {
+  return { address, from, ...(zone !== undefined && { zone }) };
 }
 
 function publicServers(ipv6: boolean | undefined): Address[] {
@@ -149,7 +174,7 @@ function render(conf: ResolvConf, notes: readonly string[]): string {
     "# Generated by tsdocker.",
     "# This file can be edited; it is left alone once it has been modified.",
     "",
-    ...conf.nameservers.map((address) => `nameserver ${formatAddress(address)}`),
+    ...conf.nameservers.map((address) => `nameserver ${formatServer(address)}`),
     ...(conf.search.length > 0 ? [`search ${conf.search.join(" ")}`] : []),
     ...(conf.options.length > 0 ? [`options ${conf.options.join(" ")}`] : []),
     "",

@@ -113,7 +113,6 @@ export function sandboxSpec(context: EngineContext, container: Container): Sandb
   const { dns } = context.settings;
   const files = etcFiles(context, container);
   const mode = spec.networkMode;
-  const servers = spec.dns.length > 0 ? spec.dns : dns.servers;
   const search = spec.dnsSearch.length > 0 ? spec.dnsSearch : dns.search;
   const options = spec.dnsOptions.length > 0 ? spec.dnsOptions : dns.options;
   return {
@@ -125,7 +124,8 @@ export function sandboxSpec(context: EngineContext, container: Container): Sandb
     sysctls: spec.sysctls,
     files: { hosts: files.hosts, resolvConf: files.resolvConf },
     dns: {
-      ...(servers.length > 0 && { servers }),
+      ...(spec.dns.length > 0 && { servers: spec.dns }),
+      ...(dns.servers.length > 0 && { fallbackServers: dns.servers }),
       ...(search.length > 0 && { search }),
       ...(options.length > 0 && { options }),
     },
@@ -157,7 +157,9 @@ export function plainEndpoint(network: string): EndpointSpec {
   return { network, linkLocal: [], aliases: [], links: [], driverOptions: {}, gatewayPriority: 0 };
 }
 
-function hostGateways(context: EngineContext): Address[] {
+/** What `host-gateway` stands for: what the operator said, else the gateways of the default bridge. */
+function hostGateways(context: EngineContext): readonly Address[] {
+  if (context.settings.hostGateways.length > 0) return context.settings.hostGateways;
   const bridge = context.controller
     .networks()
     .find(({ record }) => record.predefined && record.driver === "bridge");

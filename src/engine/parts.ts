@@ -43,6 +43,8 @@ export interface EngineSettings {
     readonly search: readonly string[];
     readonly options: readonly string[];
   };
+  /** What `host-gateway` stands for in `--add-host`; none: the default bridge's gateways. */
+  readonly hostGateways: readonly Address[];
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly addressPools: readonly {

@@ -18,7 +18,9 @@ sortlist 192.0.2.0
 `);
 
 test("a host's file is read as the C library reads it", () => {
-  expect(host.nameservers.map(formatAddress)).toEqual(["127.0.0.53", "192.0.2.53", "2001:db8::53"]);
+  const texts = host.nameservers.map(formatAddress);
+  expect(texts).toEqual(["127.0.0.53", "192.0.2.53", "2001:db8::53", "fe80::1"]);
+  expect(host.nameservers.map(({ zone }) => zone)).toEqual([undefined, undefined, undefined, "eth0"]);
   expect(host.search).toEqual(["corp.example", "example.com"]);
   expect(host.options).toEqual(["edns0", "timeout:2"]);
   expect(parseResolvConf("search a b\ndomain c\n").search).toEqual(["c"]);
@@ -45,14 +47,20 @@ search corp.example example.com
 options edns0 timeout:2 ndots:0
 
 # Based on host file: '/etc/resolv.conf' (internal resolver)
-# ExtServers: [host(127.0.0.53) host(192.0.2.53) host(2001:db8::53)]
+# ExtServers: [host(127.0.0.53) host(192.0.2.53) host(2001:db8::53) host(fe80::1%eth0)]
 # Overrides: []
 # Option ndots from: internal
 `);
   });
 
   test("the host's servers are asked from the host, loopback ones too", () => {
-    expect(asked(build())).toEqual(["host 127.0.0.53", "host 192.0.2.53", "host 2001:db8::53"]);
+    const servers = ["host 127.0.0.53", "host 192.0.2.53", "host 2001:db8::53", "host fe80::1"];
+    expect(asked(build())).toEqual(servers);
+  });
+
+  test("a link-local server keeps the link that it is on", () => {
+    expect(build().upstreams.at(-1)).toEqual({ address: ip("fe80::1"), zone: "eth0", from: "host" });
+    expect(build().upstreams[0]).toEqual({ address: ip("127.0.0.53"), from: "host" });
   });
 
   test("the user's servers are asked from the sandbox, never 127.0.0.11, which is us", () => {
