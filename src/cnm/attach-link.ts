@@ -1,12 +1,14 @@
 // Attaching: the link that a driver answered with becomes the container's.
 
 import type { JoinResponse } from "../driverapi/index.ts";
-import { notFound, wrapError } from "../util/errors.ts";
+import { setLink, unless } from "../kernel/index.ts";
+import { hasCode, notFound, wrapError } from "../util/errors.ts";
 import { attachRequests, linkSysctls, type SandboxLink } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Netns } from "./netns.ts";
 import { endpointRoutes } from "./network-options.ts";
+import type { EndpointRecord } from "./records.ts";
 
 interface Attachment {
   readonly netns: Netns;
@@ -31,9 +33,11 @@ export async function attachLink(
   try {
     const ipv6 = interface_.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
     // the name in /proc/sys follows a rename, and these must be there before the link is up
-    await netns.writeSysctls(
-      linkSysctls(inside.name, { ipv6, kernelHasIpv6: parts.hostHasIpv6, extra: response.sysctls }),
-    );
+    await writeLinkSysctls(netns, inside.name, {
+      ipv6,
+      kernelHasIpv6: parts.hostHasIpv6,
+      extra: response.sysctls,
+    });
     await netns.netlink.send(
       ...attachRequests(inside, {
         interface: interface_,
@@ -43,6 +47,38 @@ export async function attachLink(
     );
   } catch (error) {
     throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
+  }
+}
+
+/** Gives an endpoint's link another MTU; one that is gone needs none. */
+export async function changeMtu(
+  netns: Netns,
+  { link, interface: own, spec }: EndpointRecord,
+  mtu: number,
+): Promise<void> {
+  const before = link && (await netns.netlink.link(link.index));
+  if (!link || !before) return;
+  await unless(["ENODEV"], netns.netlink.send(setLink(link.index, { mtu })));
+  // one that was too narrow for IPv6 has it now, also where it should have none
+  const hasIpv6 = own.addressIpv6 !== undefined || spec.linkLocal.some(({ family }) => family === 6);
+  if (hasIpv6 || before.mtu >= leastIpv6Mtu || mtu < leastIpv6Mtu) return;
+  await unless(["ENOENT"], netns.writeSysctls({ [`net/ipv6/conf/${link.name}/disable_ipv6`]: "1" }));
+}
+
+/** RFC 8200 5: below it the kernel has no IPv6 on a link. */
+const leastIpv6Mtu = 1280;
+
+/** A link too narrow for IPv6 has none that could be turned off. */
+async function writeLinkSysctls(
+  netns: Netns,
+  name: string,
+  options: Parameters<typeof linkSysctls>[1],
+): Promise<void> {
+  try {
+    await netns.writeSysctls(linkSysctls(name, options));
+  } catch (error) {
+    if (options.ipv6 || !hasCode(error, "ENOENT")) throw error;
+    await netns.writeSysctls(linkSysctls(name, { ...options, kernelHasIpv6: false }));
   }
 }
 

@@ -343,7 +343,6 @@ describe("the default bridge", () => {
       "com.docker.network.bridge.enable_ip_masquerade": "true",
       "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
       "com.docker.network.bridge.name": "docker0",
-      "com.docker.network.driver.mtu": "1500",
     });
     const second = await createFakeWorld({ after: first, defaultBridge });
     expect(second.controller.network("bridge").id).toBe(bridge.id);
