@@ -72,6 +72,22 @@ export const counter: Statement = [{ name: "counter", encode: (into) => into.be6
 /** Replaces the source by the address of the link that the packet leaves by. */
 export const masquerade: Statement = [{ name: "masq", encode: () => undefined }];
 
+/** Conntrack looks away: the packet belongs to no connection. */
+export const noTrack: Statement = [{ name: "notrack", encode: () => undefined }];
+
+/** Writes another port into a UDP datagram, checksum included; nobody translates the answers back. */
+export function setUdpPort(which: "source" | "target", port: Uint8Array): Statement {
+  const write: Expression = {
+    name: "payload",
+    encode: (into) => {
+      // from a register (5) to the transport header (2), at an offset, so many bytes; Internet checksum at byte 6
+      into.be32(5, firstRegister).be32(2, 2).be32(3, which === "source" ? 0 : 2).be32(4, port.length);
+      into.be32(6, 1).be32(7, 6).be32(8, 0);
+    },
+  };
+  return [immediate(firstRegister, port), write];
+}
+
 /** Translates the target to what the map holds for the fields: an address, `withPort` followed by a port. */
 export function dnatBy(
   family: "ip" | "ip6",
