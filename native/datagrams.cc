@@ -1,11 +1,13 @@
-// Datagrams in batches (recvmmsg, sendmmsg) between a socket and JS memory, and connect.
+// Datagrams in batches (recvmmsg, sendmmsg) between a socket and JS memory, and connect. Frames of a link (AF_PACKET).
 
 #include "worker.h"
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <netpacket/packet.h>
 #include <sys/socket.h>
 
 namespace tsdocker {
@@ -116,12 +118,36 @@ Napi::Value socketConnect(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+Nothing sendFrames(const std::optional<std::string> &netns, int link, const std::vector<std::string> &frames) {
+  const InNetns in(netns);
+  const Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); // no protocol: it hears nothing
+  if (fd.get() < 0) fail("socket", "AF_PACKET");
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_ifindex = link;
+  for (const auto &frame : frames)
+    if (sendto(fd.get(), frame.data(), frame.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0) fail("sendto");
+  return {};
+}
+
+// framesSend(netns | undefined, link, frames): Promise<void>; whole frames, their link headers included
+Napi::Value framesSend(const Napi::CallbackInfo &info) {
+  auto netns = optionalString(info[0]);
+  const int link = info[1].As<Napi::Number>().Int32Value();
+  auto list = info[2].As<Napi::Array>();
+  std::vector<std::string> frames;
+  for (uint32_t i = 0; i < list.Length(); i++) frames.push_back(bytesOf(list.Get(i)));
+  auto work = [=] { return sendFrames(netns, link, frames); };
+  return promise(info.Env(), Addon::of(info.Env()).work, work, undefinedOf);
+}
+
 } // namespace
 
 void initDatagrams(Napi::Env env, Napi::Object exports) {
   exports.Set("datagramsReceive", Napi::Function::New(env, datagramsReceive));
   exports.Set("datagramsSend", Napi::Function::New(env, datagramsSend));
   exports.Set("socketConnect", Napi::Function::New(env, socketConnect));
+  exports.Set("framesSend", Napi::Function::New(env, framesSend));
 }
 
 } // namespace tsdocker

@@ -6,6 +6,7 @@ import {
   deleteNetns,
   type Netlink,
   openNetlink,
+  sendFrames,
   setLink,
   writeSysctls,
 } from "../kernel/index.ts";
@@ -57,6 +58,10 @@ class KernelNetns implements Netns {
       Object.entries(values).map(([key, value]) => ({ key, value })),
       this.path,
     );
+  }
+
+  sendFrames(link: number, frames: readonly Uint8Array[]): Promise<void> {
+    return sendFrames(link, frames, this.path);
   }
 
   setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void> {

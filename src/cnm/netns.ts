@@ -10,6 +10,8 @@ export interface Netns {
   readonly netlink: Netlink;
   /** Writes sysctls inside it, all in one go: `net.ipv4.ip_forward` to value. @throws when the kernel refuses one */
   writeSysctls(values: Readonly<Record<string, string>>): Promise<void>;
+  /** Sends whole frames out of a link, by its index. @throws when the link is gone or down */
+  sendFrames(link: number, frames: readonly Uint8Array[]): Promise<void>;
   /** Sends what goes to 127.0.0.11:53 to these ports; undefined: no longer. */
   setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void>;
   /** Lets go of it; the namespace stays. */

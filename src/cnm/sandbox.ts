@@ -1,11 +1,12 @@
 // A sandbox: the netns of one container, its endpoints, its way out, its resolver. The caller holds the container's
 // lock: no two changes of one sandbox run at once.
 
-import { setLink, unless } from "../kernel/index.ts";
 import type { ResolverPorts } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
+import { advertise } from "./advertise.ts";
+import { changeMtu } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
@@ -45,6 +46,8 @@ export class Sandbox {
   #nextIndex = 2; // 1 is lo
   /** Networks that are joined next: their interfaces keep their names. */
   #awaited: readonly string[] = [];
+  /** First messages to neighbours that are on their way. */
+  #advertising: Promise<void>[] = [];
   #deleted: Promise<void> | undefined;
 
   constructor(
@@ -184,14 +187,12 @@ export class Sandbox {
 
   /** Networks have other MTUs than before, by id: so have its links on them. */
   async followMtus(mtus: ReadonlyMap<string, number>): Promise<void> {
-    const requests = this.#endpoints.flatMap(({ network, record }) => {
+    const netns = this.#netns;
+    if (!netns || this.#deleted) return;
+    for (const { network, record } of this.#endpoints) {
       const mtu = mtus.get(network.id);
-      return mtu === undefined || !record.link ? [] : [setLink(record.link.index, { mtu })];
-    });
-    const netlink = this.#netns?.netlink;
-    if (!netlink || requests.length === 0 || this.#deleted) return;
-    // a link that went meanwhile needs nothing
-    await this.#tolerate("set MTU", () => unless(["ENODEV"], netlink.send(...requests)));
+      if (mtu !== undefined) await this.#tolerate("set MTU", () => changeMtu(netns, record, mtu));
+    }
   }
 
   /** Whether it has an endpoint on one of these networks. */
@@ -226,6 +227,7 @@ export class Sandbox {
     });
     this.#nextIndex = Math.max(this.#nextIndex, (endpoint.record.link?.index ?? 1) + 1);
     this.#endpoints.push(endpoint);
+    if (this.#netns) this.#advertising.push(advertise(this.#parts.log, endpoint, this.#netns));
     return endpoint;
   }
 
@@ -244,6 +246,7 @@ export class Sandbox {
     await allDone([
       this.#wayOut.settle(this.#endpoints, this.#spec),
       this.#discovery.settle(this.#endpoints),
+      ...this.#advertising.splice(0),
     ]);
     await this.#store();
     this.#keeper.changed(this, new Set(this.#endpoints.map(({ network }) => network)));

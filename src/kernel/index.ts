@@ -29,6 +29,7 @@ export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";
 export { addFdb, deleteFdb, type FdbEntry, type FdbMode, type FdbSpec } from "./fdb.ts";
 export { createIpvlan, type IpvlanFlag, type IpvlanMode, type IpvlanSpec } from "./ipvlan.ts";
+export { announcement, sendFrames } from "./frames.ts";
 export {
   deleteLink,
   deleteLinkGroup,

@@ -29,6 +29,8 @@ export interface Link {
   /** Administratively up (IFF_UP). */
   readonly up: boolean;
   readonly carrier: boolean;
+  /** Able to pass packets, as its other end knows too (IFF_RUNNING). */
+  readonly running?: boolean;
   readonly loopback: boolean;
   /** Index of the bridge (or other master) that it is a port of. */
   readonly master?: number;
@@ -91,7 +93,7 @@ export const iflaInfo = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as cons
 /** IFLA_BRPORT_* */
 const bridgePort = { hairpin: 4, learning: 8, flood: 9, isolated: 33 } as const;
 
-const iff = { up: 0x1, loopback: 0x8 } as const;
+const iff = { up: 0x1, loopback: 0x8, running: 0x40 } as const;
 
 /** The struct ifinfomsg that link messages begin with. `up` undefined leaves the flag alone. */
 export function linkHeader(index = 0, up?: boolean): Buffer {
@@ -174,6 +176,7 @@ export function decodeLink(payload: Buffer): Link {
     mtu: attributes.u32(ifla.mtu) ?? 0,
     up: (flags & iff.up) !== 0,
     carrier: attributes.u8(ifla.carrier) === 1,
+    ...((flags & iff.running) !== 0 && { running: true }),
     loopback: (flags & iff.loopback) !== 0,
     ...(master !== undefined && master !== 0 && { master }),
     ...(alias !== undefined && { alias }),

@@ -65,6 +65,7 @@ export class FakeNetlink implements Netlink {
 export class FakeNetnsMaker implements NetnsMaker {
   readonly pins = new Set<string>();
   readonly redirects = new Map<string, object>();
+  readonly announced: string[] = [];
   readonly #steps: Steps;
 
   constructor(steps: Steps) {
@@ -85,6 +86,10 @@ export class FakeNetnsMaker implements NetnsMaker {
       netlink: new FakeNetlink(steps, "sandbox"),
       writeSysctls: async (values) => {
         for (const [key, value] of Object.entries(values)) steps.take(`sandbox: sysctl ${key}=${value}`);
+      },
+      // what is lost here is said again: no step that could fail
+      sendFrames: async (link, frames) => {
+        this.announced.push(`if${link} ${frames.length}`);
       },
       setDnsRedirect: async (ports) => {
         steps.take("sandbox: redirect dns");
