@@ -1,7 +1,7 @@
 // How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
 
 import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
-import { deleteLink, deleteRoute, setLink, unless } from "../kernel/index.ts";
+import { deleteLink, deleteRoute, unless } from "../kernel/index.ts";
 import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -67,7 +67,7 @@ export async function joinNetwork(
 
 /**
  * Takes an endpoint out of its sandbox; its link goes by the driver's deleteEndpoint, or with the netns. One that is ours
- * to delete is only put down where the netns ends: that frees its MAC on the parent, and costs less.
+ * to delete goes at once: a netns ends when it likes, and until then the link holds its MAC, and maybe the whole parent.
  */
 export async function leaveNetwork(
   parts: ControllerParts,
@@ -77,10 +77,7 @@ export async function leaveNetwork(
   await endpoint.network.driver.leave(refOf(endpoint));
   const { link } = endpoint.record;
   if (netns && !sandboxEnds) await deleteEndpointRoutes(endpoint, netns);
-  if (netns && link?.deletedOnLeave) {
-    const request = sandboxEnds ? setLink(link.index, { up: false }) : deleteLink(link.index);
-    await unless(["ENODEV"], netns.netlink.send(request));
-  }
+  if (netns && link?.deletedOnLeave) await unless(["ENODEV"], netns.netlink.send(deleteLink(link.index)));
   if (netns && link?.movedFrom) await parts.returnLink(netns, { index: link.index, name: link.movedFrom });
 }
 

@@ -87,11 +87,11 @@ class HeldParents implements Parents {
   async #make(name: string, { name: asked, driver }: ParentRequest): Promise<Link> {
     if (asked === undefined) {
       await this.#need("dummy", `${driver} networks without a parent need CONFIG_DUMMY`);
-      return await this.#makeLink(name, createDummy({ name, alias: mark }));
+      return await this.#makeLink(name, createDummy({ name }));
     }
     const { lower, id } = await this.#findLower(asked);
     await this.#need("vlan", `VLAN sub-interfaces (-o parent=${asked}) need CONFIG_VLAN_8021Q`);
-    return await this.#makeLink(name, createVlan({ name, parent: lower.index, id, alias: mark }));
+    return await this.#makeLink(name, createVlan({ name, parent: lower.index, id }));
   }
 
   async #need(kind: string, what: string): Promise<void> {
@@ -124,11 +124,9 @@ class HeldParents implements Parents {
     const { netlink, log } = this.#options;
     await using undo = new Undo(log);
     try {
-      undo.defer("delete parent", async () => {
-        const link = await netlink.link(name);
-        if (link?.alias === mark) await unless(["ENODEV"], netlink.send(deleteLink(link.index)));
-      });
       await netlink.send(request);
+      undo.defer("delete parent", () => unless(["ENODEV"], netlink.send(deleteLink(name))));
+      await netlink.send(setLink(name, { alias: mark }));
       const link = await netlink.link(name);
       if (!link) throw conflict(`the link ${name} was removed by somebody else`);
       await this.#keepHostOff(name);

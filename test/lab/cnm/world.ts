@@ -8,6 +8,8 @@ import createBridgeDriver from "../../../drivers/bridge/index.ts";
 import createHostDriver from "../../../drivers/host/index.ts";
 import createDefaultIpam from "../../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../../drivers/ipam-null/index.ts";
+import createIpvlanDriver from "../../../drivers/ipvlan/index.ts";
+import createMacvlanDriver from "../../../drivers/macvlan/index.ts";
 import createNoneDriver from "../../../drivers/none/index.ts";
 import {
   type Controller,
@@ -170,7 +172,13 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
   const { defaultBridge: bridge = defaultBridge } = options;
   const controller = await createController({
     store,
-    drivers: [wrap(createBridgeDriver(host)), createHostDriver(host), createNoneDriver(host)],
+    drivers: [
+      wrap(createBridgeDriver(host)),
+      createHostDriver(host),
+      createIpvlanDriver(host),
+      createMacvlanDriver(host),
+      createNoneDriver(host),
+    ],
     ipamDrivers: [createDefaultIpam(ipamOptions), createNullIpam(ipamOptions)],
     resolvers: proxy,
     netns: createNetnsMaker(async (netns, ports) => {
