@@ -3,4 +3,5 @@
 export * from "./address.ts";
 export * from "./mac.ts";
 export * from "./port.ts";
+export * from "./port-spans.ts";
 export * from "./prefix.ts";
