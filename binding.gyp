@@ -11,8 +11,10 @@
         "native/fds.cc",
         "native/poll.cc",
         "native/process.cc",
+        "native/parked.cc",
         "native/splice.cc",
         "native/splice-loop.cc",
+        "native/splice-ports.cc",
         "native/splice-stream.cc",
         "native/splice-datagram.cc",
         "native/datagrams.cc"

@@ -17,6 +17,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   initFds(env, exports);
   initPoll(env, exports);
   initProcess(env, exports);
+  initParked(env, exports);
   initSplice(env, exports);
   initDatagrams(env, exports);
   return exports;

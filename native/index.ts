@@ -15,6 +15,7 @@ export const bindOption = {
   packetInfo: 16,
   transparent: 32,
   blocking: 64,
+  overTimeWait: 128,
 } as const;
 
 /** A socket to open and bind. */
@@ -68,6 +69,19 @@ export interface Addon {
   socketsBind(bindings: readonly Binding[]): Promise<(number | Error)[]>;
   /** On the calling thread; throws for a binding with a netns. */
   socketsBindNow(bindings: readonly Binding[]): (number | Error)[];
+  /**
+   * Binds the ports from `binding.port` to `last` at each of the addresses, all or none, and parks them; a descriptor
+   * for each batch of ⌊250 / addresses⌋ ports. What failed first: its error, port and address (index).
+   */
+  socketsPark(
+    binding: Binding,
+    addresses: readonly Uint8Array[],
+    last: number,
+  ): Promise<{ fds: number[]; error?: Error; port?: number; address?: number }>;
+  /** Parks copies of at most 250 descriptors, which stay open until the one that it answers with is closed. */
+  fdsPark(fds: readonly number[]): number;
+  /** Copies of what is parked, in order. */
+  fdsParked(batch: number): number[];
   /** Where a socket is bound. */
   socketAddress(fd: number): { address: Buffer; port: number };
 

@@ -1,6 +1,6 @@
 // Sockets opened and bound in any network namespace, many at a time, handed back as file descriptors.
 
-#include "worker.h"
+#include "socket.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -10,28 +10,6 @@
 
 namespace tsdocker {
 namespace {
-
-/** Bits of `options`; native/index.ts has the same. */
-enum Option : uint32_t {
-  ReuseAddress = 1,
-  ReusePort = 2,
-  DualStack = 4,
-  FreeBind = 8,
-  PacketInfo = 16,
-  Transparent = 32,
-  Blocking = 64,
-};
-
-struct Binding {
-  std::optional<std::string> netns;
-  int type;
-  int protocol;
-  std::string address; // 4 or 16 bytes
-  uint16_t port;
-  uint32_t scope;
-  int backlog; // < 0: do not listen
-  uint32_t options;
-};
 
 struct Outcome {
   int fd;
@@ -69,6 +47,8 @@ socklen_t fill(sockaddr_storage &storage, const Binding &binding) {
   return sizeof *in6;
 }
 
+} // namespace
+
 int openBound(const Binding &binding) {
   const int family = binding.address.size() == 4 ? AF_INET : AF_INET6;
   const int flags = SOCK_CLOEXEC | (binding.options & Blocking ? 0 : SOCK_NONBLOCK);
@@ -77,10 +57,17 @@ int openBound(const Binding &binding) {
   setOptions(fd.get(), binding);
   sockaddr_storage address{};
   const socklen_t length = fill(address, binding);
-  if (bind(fd.get(), reinterpret_cast<sockaddr *>(&address), length) < 0) fail("bind");
+  int bound = bind(fd.get(), reinterpret_cast<sockaddr *>(&address), length);
+  if (bound < 0 && errno == EADDRINUSE && binding.options & OverTimeWait) {
+    set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+    bound = bind(fd.get(), reinterpret_cast<sockaddr *>(&address), length);
+  }
+  if (bound < 0) fail("bind");
   if (binding.backlog >= 0 && listen(fd.get(), binding.backlog) < 0) fail("listen");
   return fd.release();
 }
+
+namespace {
 
 /** Neighbours in the list that share a namespace share one visit to it. */
 std::vector<Outcome> openAll(const std::vector<Binding> &bindings) {
@@ -104,6 +91,8 @@ std::vector<Outcome> openAll(const std::vector<Binding> &bindings) {
   return outcomes;
 }
 
+} // namespace
+
 Binding bindingOf(const Napi::Object &object) {
   auto number = [&](const char *key) { return object.Get(key).As<Napi::Number>().Int64Value(); };
   return {
@@ -117,6 +106,8 @@ Binding bindingOf(const Napi::Object &object) {
       static_cast<uint32_t>(number("options")),
   };
 }
+
+namespace {
 
 std::vector<Binding> bindingsOf(const Napi::Array &list) {
   std::vector<Binding> bindings;

@@ -1,13 +1,13 @@
 // Forwarded udp ports: a flow per client, with a socket of its own towards the target. A reply leaves from the very
 // address that the client had sent to (ip(7), ipv6(7): PKTINFO).
 
+#include "parked.h"
 #include "splice.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -29,8 +29,9 @@ struct Peer {
   bool hasLocal6 = false;
 };
 
-std::string keyOf(const Peer &peer) {
-  std::string key(reinterpret_cast<const char *>(&peer.client), peer.clientLength);
+std::string keyOf(const Peer &peer, uint16_t port) {
+  std::string key(reinterpret_cast<const char *>(&port), sizeof port);
+  key.append(reinterpret_cast<const char *>(&peer.client), peer.clientLength);
   key.append(reinterpret_cast<const char *>(&peer.local4), sizeof peer.local4);
   key.append(reinterpret_cast<const char *>(&peer.local6.ipi6_addr), sizeof peer.local6.ipi6_addr);
   return key;
@@ -114,11 +115,12 @@ void sendTo(int fd, const Peer &peer, const char *bytes, size_t size) {
 class DatagramForward;
 
 struct Flow : Watched {
-  Flow(ForwardLoop &loop, DatagramForward &forward, Peer peer, std::string key);
+  Flow(ForwardLoop &loop, DatagramForward &forward, Port &port, Peer peer, std::string key);
   ~Flow() override;
   void onEvents(ForwardLoop &loop, uint32_t events) override;
   ForwardLoop &loop;
   DatagramForward &forward;
+  Port &port;
   const Peer peer;
   const std::string key;
   int fd = -1;
@@ -128,26 +130,26 @@ struct Flow : Watched {
 
 class DatagramForward : public Forward {
 public:
-  DatagramForward(ForwardLoop &loop, Fd fd, const Target &target);
-  ~DatagramForward() override;
-  void onEvents(ForwardLoop &loop, uint32_t events) override;
+  DatagramForward(ForwardLoop &loop, const ForwardSpec &spec, const std::vector<Fd> &sockets);
+  void serve(ForwardLoop &loop, Port &port) override;
   void tick(ForwardLoop &loop) override;
   void used(Flow &flow, int64_t nowMs);
-  int socket() const { return fd_.get(); }
+
+protected:
+  void endTraffic(uint16_t first, uint16_t end) override;
+  void quiet(int socket) override;
 
 private:
-  Flow *flowOf(ForwardLoop &loop, const Peer &peer);
-  Flow *open(ForwardLoop &loop, const Peer &peer, std::string key);
+  Flow *flowOf(ForwardLoop &loop, Port &port, const Peer &peer);
+  Flow *open(ForwardLoop &loop, Port &port, const Peer &peer, std::string key);
   void drop(ForwardLoop &loop, Flow *flow);
-  ForwardLoop &loop_;
-  Fd fd_;
   Target target_;
   std::list<Flow *> byUse_; // least recent first
   std::unordered_map<std::string, std::unique_ptr<Flow>> flows_;
 };
 
-Flow::Flow(ForwardLoop &loop, DatagramForward &forward, Peer peer, std::string key)
-    : loop(loop), forward(forward), peer(peer), key(std::move(key)) {
+Flow::Flow(ForwardLoop &loop, DatagramForward &forward, Port &port, Peer peer, std::string key)
+    : loop(loop), forward(forward), port(port), peer(peer), key(std::move(key)) {
   loop.counters.flows++;
 }
 
@@ -163,39 +165,47 @@ void Flow::onEvents(ForwardLoop &loop, uint32_t) {
     const int count = replies.receive(fd);
     if (count <= 0) return; // also after ECONNREFUSED, which reading has cleared
     forward.used(*this, loop.nowMs());
+    const int socket = loop.open(port);
+    if (socket < 0) return; // lost, as datagrams may be
     for (int i = 0; i < count; i++) {
       const size_t size = replies.messages[i].msg_len;
       loop.counters.bytes += size;
-      sendTo(forward.socket(), peer, static_cast<char *>(replies.parts[i].iov_base), size);
+      sendTo(socket, peer, static_cast<char *>(replies.parts[i].iov_base), size);
     }
     if (count < static_cast<int>(batch)) return;
   }
 }
 
-DatagramForward::DatagramForward(ForwardLoop &loop, Fd fd, const Target &target) : loop_(loop), fd_(std::move(fd)), target_(target) {
+DatagramForward::DatagramForward(ForwardLoop &loop, const ForwardSpec &spec, const std::vector<Fd> &sockets)
+    : Forward(loop, spec.id, spec.parked, sockets), target_(spec.target) {
   const int on = 1;
-  setsockopt(fd_.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-  setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
-  loop.watch(fd_.get(), this, EPOLLIN);
+  for (const auto &socket : sockets) {
+    setsockopt(socket.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    setsockopt(socket.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  }
 }
 
-/** Whoever reserved the port may hold the socket on: let nothing pile up in it. forwarderAdd takes the filter away. */
-DatagramForward::~DatagramForward() {
-  loop_.unwatch(fd_.get());
-  sock_filter dropAll[] = {{BPF_RET | BPF_K, 0, 0, 0}};
-  const sock_fprog program{1, dropAll};
-  setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+/** Nothing may pile up in it either. forwarderAdd takes the filter away. */
+void DatagramForward::quiet(int socket) {
+  dropAll(socket);
   char byte;
-  while (recv(fd_.get(), &byte, 1, MSG_DONTWAIT) >= 0) continue;
+  while (recv(socket, &byte, 1, MSG_DONTWAIT) >= 0) continue;
 }
 
-void DatagramForward::onEvents(ForwardLoop &loop, uint32_t) {
+void DatagramForward::endTraffic(uint16_t first, uint16_t end) {
+  std::erase_if(byUse_, [&](const Flow *flow) { return flow->port.at >= first && flow->port.at < end; });
+  std::erase_if(flows_, [&](const auto &entry) { return entry.second->port.at >= first && entry.second->port.at < end; });
+}
+
+void DatagramForward::serve(ForwardLoop &loop, Port &port) {
   Batch questions(loop);
   for (int turn = 0; turn < batchesPerTurn; turn++) {
-    const int count = questions.receive(fd_.get());
+    const int socket = loop.open(port);
+    if (socket < 0) return loop.wantTick(), void(port.isPaused = true);
+    const int count = questions.receive(socket);
     for (int i = 0; i < count; i++) {
       auto &message = questions.messages[i];
-      Flow *flow = flowOf(loop, peerOf(message.msg_hdr));
+      Flow *flow = flowOf(loop, port, peerOf(message.msg_hdr));
       if (!flow) continue;
       used(*flow, loop.nowMs());
       loop.counters.bytes += message.msg_len;
@@ -209,24 +219,26 @@ void DatagramForward::onEvents(ForwardLoop &loop, uint32_t) {
       questions.messages[i].msg_hdr.msg_controllen = questions.controls[i].size();
     }
   }
+  loop.queue(&port); // its edge has been seen: nobody will tell of those that wait
 }
 
-Flow *DatagramForward::flowOf(ForwardLoop &loop, const Peer &peer) {
-  auto key = keyOf(peer);
+Flow *DatagramForward::flowOf(ForwardLoop &loop, Port &port, const Peer &peer) {
+  auto key = keyOf(peer, port.at);
   auto found = flows_.find(key);
   if (found != flows_.end()) return found->second.get();
   if (loop.isFull() || flows_.size() >= loop.limits.connectionsEach) {
     if (byUse_.empty()) return nullptr;
     drop(loop, byUse_.front());
   }
-  return open(loop, peer, std::move(key));
+  return open(loop, port, peer, std::move(key));
 }
 
-Flow *DatagramForward::open(ForwardLoop &loop, const Peer &peer, std::string key) {
-  auto flow = std::make_unique<Flow>(loop, *this, peer, key);
-  flow->fd = ::socket(target_.address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+Flow *DatagramForward::open(ForwardLoop &loop, Port &port, const Peer &peer, std::string key) {
+  auto flow = std::make_unique<Flow>(loop, *this, port, peer, key);
+  const Target target = target_.plus(port.at);
+  flow->fd = ::socket(target.address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (flow->fd < 0) return nullptr;
-  if (connect(flow->fd, reinterpret_cast<const sockaddr *>(&target_.address), target_.length) < 0) return nullptr;
+  if (connect(flow->fd, reinterpret_cast<const sockaddr *>(&target.address), target.length) < 0) return nullptr;
   if (!loop.watch(flow->fd, flow.get(), EPOLLIN)) return nullptr;
   Flow *opened = flow.get();
   opened->place = byUse_.insert(byUse_.end(), opened);
@@ -241,6 +253,11 @@ void DatagramForward::used(Flow &flow, int64_t nowMs) {
 }
 
 void DatagramForward::tick(ForwardLoop &loop) {
+  for (Port &port : ports_) {
+    if (!port.isPaused) continue;
+    port.isPaused = false;
+    if (port.forward) serve(loop, port);
+  }
   while (!byUse_.empty() && loop.nowMs() - byUse_.front()->usedMs >= loop.limits.idleMs) drop(loop, byUse_.front());
   if (!byUse_.empty()) loop.wantTick();
 }
@@ -255,8 +272,8 @@ void DatagramForward::drop(ForwardLoop &loop, Flow *flow) {
 
 } // namespace
 
-std::unique_ptr<Forward> datagramForward(ForwardLoop &loop, Fd fd, const Target &target) {
-  return std::make_unique<DatagramForward>(loop, std::move(fd), target);
+std::unique_ptr<Forward> datagramForward(ForwardLoop &loop, const ForwardSpec &spec, const std::vector<Fd> &sockets) {
+  return std::make_unique<DatagramForward>(loop, spec, sockets);
 }
 
 } // namespace tsdocker

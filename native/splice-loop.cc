@@ -54,11 +54,12 @@ void PipePool::give(Pipe &pipe) {
 }
 
 ForwardLoop::ForwardLoop(ForwarderLimits limits, ForwarderCounters &counters)
-    : limits(limits), counters(counters), epoll_(epoll_create1(EPOLL_CLOEXEC)), nowMs_(monotonicMs()) {
-  if (epoll_ < 0) fail("epoll_create1");
+    : limits(limits), counters(counters), epoll_(epoll_create1(EPOLL_CLOEXEC)), slot_(fcntl(epoll_, F_DUPFD_CLOEXEC, 0)), nowMs_(monotonicMs()) {
+  if (epoll_ < 0 || slot_.get() < 0) fail("epoll_create1");
 }
 
 ForwardLoop::~ForwardLoop() {
+  for (auto &[id, forward] : forwards_) forward->remove(*this, 0, UINT16_MAX);
   forwards_.clear();
   buried_.clear();
   close(epoll_);
@@ -90,7 +91,15 @@ void ForwardLoop::unqueue(Busy *busy) { std::erase(busy_, busy); }
 
 void ForwardLoop::add(uint32_t id, std::unique_ptr<Forward> forward) { forwards_[id] = std::move(forward); }
 
-void ForwardLoop::remove(uint32_t id) { forwards_.erase(id); }
+void ForwardLoop::remove(uint32_t id, uint16_t first, uint16_t count) {
+  auto found = forwards_.find(id);
+  if (found != forwards_.end() && !found->second->remove(*this, first, count)) forwards_.erase(found);
+}
+
+void ForwardLoop::repark(uint32_t id, uint16_t first, uint16_t count, const Parked &parked) {
+  auto found = forwards_.find(id);
+  if (found != forwards_.end()) found->second->repark(first, count, parked);
+}
 
 void ForwardLoop::tick() {
   if (!wantTick_ || nowMs_ - tickedMs_ < tickMs) return;
@@ -106,7 +115,8 @@ void ForwardLoop::turn(int wake, const std::function<void()> &commands) {
   nowMs_ = monotonicMs();
   bool isWoken = false;
   for (int i = 0; i < count; i++) {
-    if (auto *watched = static_cast<Watched *>(events[i].data.ptr)) watched->onEvents(*this, events[i].events);
+    if (events[i].data.u64 >> 63) onPort(events[i].data.u64);
+    else if (auto *watched = static_cast<Watched *>(events[i].data.ptr)) watched->onEvents(*this, events[i].events);
     else isWoken = true;
   }
   for (Busy *busy : std::exchange(busy_, {})) busy->resume(*this); // which closes none but itself

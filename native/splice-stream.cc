@@ -52,13 +52,14 @@ enum class Outcome { Waits, HasMore, Broke };
 
 class Connection : public Watched, public Busy {
 public:
-  Connection(ForwardLoop &loop, StreamForward &forward, int client);
+  Connection(ForwardLoop &loop, StreamForward &forward, int client, uint16_t port);
   ~Connection() override;
   /** False when it could not even be begun. */
   bool connect(ForwardLoop &loop, const Target &target);
   void onEvents(ForwardLoop &, uint32_t) override {}
   void onSide(ForwardLoop &loop, Side &side, uint32_t events);
   void resume(ForwardLoop &loop) override { pumpBoth(loop); }
+  const uint16_t port; // the place of the one it came in by
 
 private:
   void pumpBoth(ForwardLoop &loop);
@@ -78,25 +79,27 @@ private:
 
 class StreamForward : public Forward {
 public:
-  StreamForward(ForwardLoop &loop, Fd fd, const Target &target);
-  ~StreamForward() override;
-  void onEvents(ForwardLoop &loop, uint32_t events) override;
+  StreamForward(ForwardLoop &loop, const ForwardSpec &spec, const std::vector<Fd> &sockets)
+      : Forward(loop, spec.id, spec.parked, sockets), target_(spec.target) {}
+  void serve(ForwardLoop &loop, Port &port) override;
   void tick(ForwardLoop &loop) override;
   void forget(ForwardLoop &loop, Connection *connection);
 
+protected:
+  void endTraffic(uint16_t first, uint16_t end) override;
+  void quiet(int socket) override;
+
 private:
-  void accept(ForwardLoop &loop, int client);
-  void pause(ForwardLoop &loop);
-  ForwardLoop &loop_;
-  Fd fd_;
+  void accept(ForwardLoop &loop, Port &port, int client);
+  void pause(ForwardLoop &loop, Port &port);
   Target target_;
-  bool isPaused_ = false;
+  std::vector<uint16_t> paused_;
   std::unordered_map<Connection *, std::unique_ptr<Connection>> connections_;
 };
 
 void Side::onEvents(ForwardLoop &loop, uint32_t events) { connection->onSide(loop, *this, events); }
 
-Connection::Connection(ForwardLoop &loop, StreamForward &forward, int client) : loop_(loop), forward_(forward) {
+Connection::Connection(ForwardLoop &loop, StreamForward &forward, int client, uint16_t port) : port(port), loop_(loop), forward_(forward) {
   client_.connection = server_.connection = this;
   client_.fd = client;
   loop.counters.connections++;
@@ -216,52 +219,55 @@ void Connection::closeBoth(bool isReset) {
   }
 }
 
-StreamForward::StreamForward(ForwardLoop &loop, Fd fd, const Target &target) : loop_(loop), fd_(std::move(fd)), target_(target) {
-  loop.watch(fd_.get(), this, EPOLLIN);
+void StreamForward::endTraffic(uint16_t first, uint16_t end) {
+  std::erase_if(connections_, [&](const auto &entry) { return entry.first->port >= first && entry.first->port < end; });
 }
 
-/** Whoever reserved the port may hold the socket on: shut down, it stays bound and listens no more. */
-StreamForward::~StreamForward() {
-  loop_.unwatch(fd_.get());
-  shutdown(fd_.get(), SHUT_RDWR);
-  connections_.clear();
+/** It stays bound and listens no more; forwarderAdd made it share its port, which only a listener keeps to itself. */
+void StreamForward::quiet(int socket) {
+  shutdown(socket, SHUT_RDWR);
+  setInt(socket, SOL_SOCKET, SO_REUSEADDR, 0);
 }
 
-void StreamForward::onEvents(ForwardLoop &loop, uint32_t) {
+void StreamForward::serve(ForwardLoop &loop, Port &port) {
   for (int i = 0; i < acceptsPerTurn; i++) {
-    if (loop.isFull() || connections_.size() >= loop.limits.connectionsEach) return pause(loop);
-    const int client = accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (loop.isFull() || connections_.size() >= loop.limits.connectionsEach) return pause(loop, port);
+    const int listener = loop.open(port);
+    if (listener < 0) return pause(loop, port);
+    const int client = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (client >= 0) {
-      accept(loop, client);
+      accept(loop, port, client);
       continue;
     }
     if (errno == EAGAIN) return;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM || errno == EINVAL) return pause(loop);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM || errno == EINVAL) return pause(loop, port);
     // everything else is the trouble of the one connection (accept(2), "error handling")
   }
+  loop.queue(&port); // its edge has been seen: nobody will tell of those who wait
 }
 
-void StreamForward::accept(ForwardLoop &loop, int client) {
+void StreamForward::accept(ForwardLoop &loop, Port &port, int client) {
   loop.counters.accepted++;
-  auto owned = std::make_unique<Connection>(loop, *this, client);
+  auto owned = std::make_unique<Connection>(loop, *this, client, port.at);
   Connection *connection = owned.get();
   connections_[connection] = std::move(owned);
-  if (connection->connect(loop, target_)) return;
+  if (connection->connect(loop, target_.plus(port.at))) return;
   loop.counters.refused++;
   forget(loop, connection);
 }
 
 /** Clients wait in the kernel's backlog until a tick finds room again. */
-void StreamForward::pause(ForwardLoop &loop) {
-  if (!isPaused_) loop.change(fd_.get(), this, 0);
-  isPaused_ = true;
+void StreamForward::pause(ForwardLoop &loop, Port &port) {
+  if (!port.isPaused) paused_.push_back(port.at);
+  port.isPaused = true;
   loop.wantTick();
 }
 
 void StreamForward::tick(ForwardLoop &loop) {
-  if (!isPaused_) return;
-  isPaused_ = false;
-  loop.change(fd_.get(), this, EPOLLIN);
+  for (uint16_t at : std::exchange(paused_, {})) {
+    ports_[at].isPaused = false;
+    if (Port *port = portAt(at)) serve(loop, *port);
+  }
 }
 
 void StreamForward::forget(ForwardLoop &loop, Connection *connection) {
@@ -274,8 +280,8 @@ void StreamForward::forget(ForwardLoop &loop, Connection *connection) {
 
 } // namespace
 
-std::unique_ptr<Forward> streamForward(ForwardLoop &loop, Fd fd, const Target &target) {
-  return std::make_unique<StreamForward>(loop, std::move(fd), target);
+std::unique_ptr<Forward> streamForward(ForwardLoop &loop, const ForwardSpec &spec, const std::vector<Fd> &sockets) {
+  return std::make_unique<StreamForward>(loop, spec, sockets);
 }
 
 } // namespace tsdocker

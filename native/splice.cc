@@ -1,5 +1,6 @@
 // The forwarding thread, and the way to it from JavaScript.
 
+#include "parked.h"
 #include "splice.h"
 
 #include <algorithm>
@@ -158,36 +159,82 @@ Napi::Value forwarderStart(const Napi::CallbackInfo &info) {
   return Napi::External<Handle>::New(info.Env(), owned, [](Napi::Env, Handle *owned) { delete owned; });
 }
 
-// forwarderAdd(handle, id, fd, protocol, address, port): void; takes the bound fd over, also when it throws
+/** Makes the sockets of a row ready to serve. */
+void prepare(const std::vector<Fd> &sockets, bool isStream) {
+  const int on = 1;
+  for (const auto &socket : sockets) {
+    unfilter(socket.get());
+    if (!isStream) continue;
+    // connections that we close stay in TIME_WAIT: they shall not keep the port from its next owner
+    setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (listen(socket.get(), 4096) == 0) continue; // the kernel caps it at somaxconn
+    const int error = errno;
+    for (const auto &other : sockets) shutdown(other.get(), SHUT_RDWR);
+    errno = error;
+    fail("listen");
+  }
+}
+
+/** Every `stride`th of the batch from `skip` on. */
+std::vector<Fd> rowOf(const Parked &parked, size_t count) {
+  auto all = peekParked(parked.fd);
+  std::vector<Fd> row;
+  for (size_t i = 0; i < count; i++) {
+    const size_t place = parked.skip + i * parked.stride;
+    if (place >= all.size()) {
+      errno = ENOENT;
+      fail("recvmsg", "parked sockets");
+    }
+    row.push_back(std::move(all[place]));
+  }
+  return row;
+}
+
+Parked parkedOf(const Napi::CallbackInfo &info, size_t at) {
+  auto number = [&](size_t at) { return info[at].As<Napi::Number>().Uint32Value(); };
+  return {static_cast<int>(number(at)), static_cast<uint16_t>(number(at + 1)), static_cast<uint16_t>(number(at + 2))};
+}
+
+// forwarderAdd(handle, id, batch, skip, stride, count, protocol, address, port): void. The batch stays the caller's, who
+// keeps it for as long
 Napi::Value forwarderAdd(const Napi::CallbackInfo &info) {
   auto &forwarder = forwarderOf(info[0]);
-  const uint32_t id = info[1].As<Napi::Number>().Uint32Value();
-  auto fd = std::make_shared<Fd>(info[2].As<Napi::Number>().Int32Value());
-  Target target = targetOf(info, 4);
-  target.protocol = info[3].As<Napi::Number>().Int32Value();
-  const bool isStream = target.protocol != IPPROTO_UDP;
+  ForwardSpec spec{info[1].As<Napi::Number>().Uint32Value(), parkedOf(info, 2), targetOf(info, 7)};
+  const size_t count = info[5].As<Napi::Number>().Uint32Value();
+  spec.target.protocol = info[6].As<Napi::Number>().Int32Value();
+  const bool isStream = spec.target.protocol != IPPROTO_UDP;
+  auto sockets = std::make_shared<std::vector<Fd>>();
   now(info.Env(), [&] {
-    unfilter(fd->get());
-    if (!isStream) return;
-    // connections that we close stay in TIME_WAIT: they shall not keep the port from its next owner
-    const int on = 1;
-    setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (listen(fd->get(), 4096) < 0) fail("listen"); // the kernel caps it at somaxconn
+    *sockets = rowOf(spec.parked, count);
+    prepare(*sockets, isStream);
   });
-  forwarder.post([id, fd, target, isStream](ForwardLoop &loop) {
-    loop.add(id, isStream ? streamForward(loop, std::move(*fd), target) : datagramForward(loop, std::move(*fd), target));
+  forwarder.post([spec, sockets, isStream](ForwardLoop &loop) {
+    loop.add(spec.id, isStream ? streamForward(loop, spec, *sockets) : datagramForward(loop, spec, *sockets));
+    sockets->clear();
   });
   return info.Env().Undefined();
 }
 
-// forwarderRemove(handle, ids): void; when it returns, their connections are gone
+// forwarderRemove(handle, [id, first, count, …]): void; when it returns, their connections are gone
 Napi::Value forwarderRemove(const Napi::CallbackInfo &info) {
   auto &forwarder = forwarderOf(info[0]);
   auto list = info[1].As<Napi::Array>();
-  std::vector<uint32_t> ids;
-  for (uint32_t i = 0; i < list.Length(); i++) ids.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
-  forwarder.post([ids](ForwardLoop &loop) {
-    for (uint32_t id : ids) loop.remove(id);
+  std::vector<uint32_t> rows;
+  for (uint32_t i = 0; i < list.Length(); i++) rows.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
+  forwarder.post([rows](ForwardLoop &loop) {
+    for (size_t i = 0; i + 2 < rows.size(); i += 3) loop.remove(rows[i], rows[i + 1], rows[i + 2]);
+  });
+  forwarder.settle();
+  return info.Env().Undefined();
+}
+
+// forwarderRepark(handle, id, first, count, batch, skip, stride): void; the old batch is not used any more
+Napi::Value forwarderRepark(const Napi::CallbackInfo &info) {
+  auto &forwarder = forwarderOf(info[0]);
+  const auto number = [&](size_t at) { return info[at].As<Napi::Number>().Uint32Value(); };
+  const Parked parked = parkedOf(info, 4);
+  forwarder.post([id = number(1), first = number(2), count = number(3), parked](ForwardLoop &loop) {
+    loop.repark(id, first, count, parked);
   });
   forwarder.settle();
   return info.Env().Undefined();
@@ -220,6 +267,7 @@ void initSplice(Napi::Env env, Napi::Object exports) {
   exports.Set("forwarderStart", Napi::Function::New(env, forwarderStart));
   exports.Set("forwarderAdd", Napi::Function::New(env, forwarderAdd));
   exports.Set("forwarderRemove", Napi::Function::New(env, forwarderRemove));
+  exports.Set("forwarderRepark", Napi::Function::New(env, forwarderRepark));
   exports.Set("forwarderCounters", Napi::Function::New(env, forwarderCounters));
   exports.Set("forwarderStop", Napi::Function::New(env, forwarderStop));
 }

@@ -23,17 +23,37 @@ export interface SpliceAddon {
     connectionsEach: number,
     idleMs: number,
   ): ForwarderHandle;
-  /** Takes the bound `fd` over, also when it throws. `protocol` is IANA's number, `address` 4 or 16 bytes. */
+  /**
+   * Forwards `count` ports whose sockets are every `stride`th of a parked batch from `skip` on, to the target's ports
+   * from `port` on. The batch stays the caller's, who keeps it open for as long. `protocol` is IANA's number, `address`
+   * 4 or 16 bytes.
+   */
   forwarderAdd(
     handle: ForwarderHandle,
     id: number,
-    fd: number,
+    batch: number,
+    skip: number,
+    stride: number,
+    count: number,
     protocol: number,
     address: Uint8Array,
     port: number,
   ): void;
-  /** When it returns, the connections are gone. Unknown ids are none of its business. */
-  forwarderRemove(handle: ForwarderHandle, ids: readonly number[]): void;
+  /**
+   * [id, first, count, …]: ends these of the ports, counted from 0. When it returns, their connections are gone.
+   * Unknown ones are none of its business.
+   */
+  forwarderRemove(handle: ForwarderHandle, rows: readonly number[]): void;
+  /** The sockets of these ports lie in another batch from now on. */
+  forwarderRepark(
+    handle: ForwarderHandle,
+    id: number,
+    first: number,
+    count: number,
+    batch: number,
+    skip: number,
+    stride: number,
+  ): void;
   forwarderCounters(handle: ForwarderHandle): ForwarderCounters;
   forwarderStop(handle: ForwarderHandle): void;
 

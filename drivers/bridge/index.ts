@@ -21,10 +21,10 @@ import { releaseAdopted } from "./adopted.ts";
 import { type BridgeLink, makeBridge, markedId, portGroup } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { chosenName, chosenSysctls, isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
+import { followUplink } from "./follow-uplink.ts";
 import { createForwarding } from "./forwarding.ts";
 import { joinResponse } from "./join-response.ts";
 import { LinkRemoval } from "./link-removal.ts";
-import { followUplink } from "./mtu.ts";
 import {
   type BridgeConfig,
   checkEndpointOptions,
@@ -33,7 +33,7 @@ import {
   readBridgeConfig,
   skippedGateways,
 } from "./options.ts";
-import { publishPorts } from "./publish.ts";
+import { type Publication, publishPorts, shownPorts, unpublishPorts } from "./publish.ts";
 import { repairPort } from "./rejoin.ts";
 import { bridgeRule, guardRule } from "./rules.ts";
 
@@ -50,8 +50,7 @@ interface BridgeEndpoint {
   /** Name of the bridge's end of its link. */
   readonly port: string;
   joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
-  /** Closes its published ports. */
-  ports?: Undo;
+  ports?: Publication;
 }
 
 /** Builds the driver `bridge`. */
@@ -110,7 +109,7 @@ class BridgeDriver implements NetworkDriver {
     const network = this.#networks.get(networkId);
     if (!network) return;
     this.#forget(networkId);
-    await Promise.all([...network.endpoints.values()].map(({ ports }) => ports?.dispose()));
+    await Promise.all([...network.endpoints.values()].map((endpoint) => this.#unpublish(endpoint)));
     // addresses and routes go at once, so that the subnet is free with the answer; the device follows
     if (network.link?.isOurs) await this.#emptyLink(network.link);
     await releaseAdopted(this.#host, networkId);
@@ -147,7 +146,7 @@ class BridgeDriver implements NetworkDriver {
   async deleteEndpoint({ networkId, endpointId, sandboxIsGone }: DeleteEndpointRequest): Promise<void> {
     const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
     this.#networks.get(networkId)?.endpoints.delete(endpointId);
-    await endpoint?.ports?.dispose();
+    if (endpoint) await this.#unpublish(endpoint);
     const port = endpoint?.port ?? portName(endpointId);
     const unguard = () => this.#host.firewall.set(guardOwner(endpointId), []);
     // a name that the user chose may be another's link
@@ -199,18 +198,20 @@ class BridgeDriver implements NetworkDriver {
     request: Parameters<NonNullable<NetworkDriver["programExternalConnectivity"]>>[0],
   ) {
     const { network, endpoint } = this.#endpoint(request);
-    await endpoint.ports?.dispose();
-    delete endpoint.ports;
-    if (network.config.internal || request.portBindings.length === 0) return [];
+    if (network.config.internal || request.portBindings.length === 0) {
+      await this.#unpublish(endpoint);
+      return [];
+    }
     const { address, addressIpv6 } = endpoint.interface;
     const target = { ipv4: address?.address, ipv6: addressIpv6?.address };
-    const { published, undo } = await publishPorts(this.#host, network.config, { ...request, target });
-    endpoint.ports = undo;
-    return published;
+    const context = { host: this.#host, config: network.config, before: endpoint.ports };
+    endpoint.ports = await publishPorts(context, { ...request, target });
+    return shownPorts(endpoint.ports);
   }
 
   async revokeExternalConnectivity({ networkId, endpointId }: EndpointRef): Promise<void> {
-    await this.#networks.get(networkId)?.endpoints.get(endpointId)?.ports?.dispose();
+    const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
+    if (endpoint) await this.#unpublish(endpoint);
   }
 
   async sweep({
@@ -307,6 +308,11 @@ class BridgeDriver implements NetworkDriver {
     this.#removal.remove(name, { lazy: true }).catch((error: unknown) => {
       this.#host.log.warn({ link: name, reason: String(error) }, "cannot delete bridge");
     });
+  }
+
+  async #unpublish(endpoint: BridgeEndpoint): Promise<void> {
+    if (endpoint.ports) await unpublishPorts(this.#host, endpoint.ports);
+    delete endpoint.ports;
   }
 
   #forget(networkId: string): void {

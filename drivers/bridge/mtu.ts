@@ -1,15 +1,7 @@
-// The MTU of a network's links: what its option says, else what the host's uplink carries, now and when that changes.
+// The MTU of a network's links: what its option says, else what the host's uplink carries.
 
 import type { Host } from "../../src/driverapi/index.ts";
-import type { BridgeLink } from "./bridge-link.ts";
 import { type BridgeConfig, largestMtu, leastIpv6Mtu } from "./options.ts";
-
-/** A network as far as its MTU goes. */
-export interface Sized {
-  readonly config: BridgeConfig;
-  /** Undefined while it is made. */
-  readonly link?: BridgeLink;
-}
 
 /**
  * For the bridge of a network and its ports; undefined: the kernel's default. An uplink too narrow for IPv6 carries none,
@@ -25,31 +17,12 @@ export function wantedMtu(host: Pick<Host, "settings">, { mtu, ipv6 }: BridgeCon
 export function portMtu(
   host: Pick<Host, "settings">,
   config: BridgeConfig,
-  link: BridgeLink,
+  bridge: { readonly isOurs: boolean; readonly mtu: number },
 ): number | undefined {
-  return link.isOurs ? wantedMtu(host, config) : (config.mtu ?? link.mtu);
+  return bridge.isOurs ? wantedMtu(host, config) : (config.mtu ?? bridge.mtu);
 }
 
-/** Brings bridges and ports in line with the uplink; answers the networks where something was not. */
-export async function followUplink(
-  host: Pick<Host, "netlink" | "link" | "settings">,
-  networks: Iterable<Sized>,
-): Promise<{ networkId: string; mtu: number }[]> {
-  const { setLink, unless } = host.link;
-  const links = await host.netlink.links();
-  const followers = [...networks].flatMap(({ config, link }) => {
-    const mtu = config.mtu === undefined && link?.isOurs ? wantedMtu(host, config) : undefined;
-    return mtu === undefined || !link ? [] : [[link.index, { networkId: config.networkId, mtu }] as const];
-  });
-  const byBridge = new Map(followers);
-  const changed = new Set<{ networkId: string; mtu: number }>();
-  const requests = links.flatMap((link) => {
-    const follower = byBridge.get(link.master ?? link.index) ?? byBridge.get(link.index);
-    if (!follower || link.mtu === follower.mtu) return [];
-    changed.add(follower);
-    return [setLink(link.index, { mtu: follower.mtu })];
-  });
-  // a link that went meanwhile needs nothing
-  if (requests.length > 0) await unless(["ENODEV"], host.netlink.send(...requests));
-  return [...changed];
+/** The kernel has no IPv6 on a link that is too narrow for it, not even a setting to turn it off. */
+export function isTooNarrowForIpv6(mtu: number | undefined): boolean {
+  return mtu !== undefined && mtu < leastIpv6Mtu;
 }

@@ -1,162 +1,249 @@
-// Publishing: host ports reserved, translated by the firewall, and forwarded in user space where the kernel cannot.
+// Publishing: host ports reserved, translated by the firewall, and forwarded in user space where the kernel cannot. What
+// is published already and still wished is not touched.
 
 import type {
   ExternalConnectivityRequest,
-  Forward,
   Host,
-  PortBinding,
   PortLease,
   PublishedPort,
 } from "../../src/driverapi/index.ts";
-import { type Address, type Family, isLoopback, isUnspecified } from "../../src/netip/index.ts";
+import {
+  formatAddress,
+  type PortRange,
+  PortSpans,
+  portRangeSize,
+  portsWithout,
+} from "../../src/netip/index.ts";
+import { conflict } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import type { BridgeConfig } from "./options.ts";
-import { allowRules, type Mapping, publishRules } from "./rules.ts";
+import {
+  type DirectRow,
+  everyIpv4,
+  everyIpv6,
+  joined,
+  planPorts,
+  type Row,
+  shapeOf,
+  type Target,
+  type Wish,
+} from "./port-plan.ts";
+import { allowRules, forwardsOf, publishRules } from "./port-rules.ts";
 
-/** The container's end: its addresses on the bridge. */
-export interface Target {
-  readonly ipv4: Address | undefined;
-  readonly ipv6: Address | undefined;
+/** An endpoint's ports as they are open now. */
+export interface Publication {
+  readonly owner: string;
+  readonly rows: readonly Row[];
+  readonly direct: readonly DirectRow[];
+  readonly leases: readonly PortLease[];
 }
 
-/** Where one binding goes: the host addresses to listen on, each with the container address that it leads to. */
-interface Plan {
-  readonly binding: PortBinding;
-  readonly listeners: readonly { readonly host: Address; readonly target: Address }[];
-  /** Reached directly, without a host port. */
-  readonly routed: readonly Address[];
+interface PublishContext {
+  readonly host: Host;
+  readonly config: BridgeConfig;
+  /** What the endpoint publishes now. */
+  readonly before?: Publication | undefined;
 }
 
-const everyIpv4: Address = { family: 4, value: 0n };
-const everyIpv6: Address = { family: 6, value: 0n };
-
-/** Publishes all of a request's ports or none. The undo closes them again, in an order that lets nobody in between. */
+/**
+ * Makes a request's ports the endpoint's published ports, all or none: on failure `before` is as it was. On success
+ * `before` is no more.
+ */
 export async function publishPorts(
-  host: Host,
-  config: BridgeConfig,
+  { host, config, before }: PublishContext,
   request: ExternalConnectivityRequest & { readonly target: Target },
-): Promise<{ published: readonly PublishedPort[]; undo: Undo }> {
+): Promise<Publication> {
   await using undo = new Undo(host.log);
-  const plans = planPorts(config, request, { hostHasIpv6: host.settings.ipv6 });
-  const listening = plans.filter(({ listeners }) => listeners.length > 0);
-  const leases = await reserve(host, listening);
+  const owner = request.endpointId;
+  const plan = planPorts(config, request, { hostHasIpv6: host.settings.ipv6 });
+  const kept = keptRows(plan.wishes, { plan: plan.rows, before: before?.rows ?? [] });
+  const known = [...plan.rows, ...kept.rows];
+  refuseTwice(known);
+  const opened = await reserve(host, missing(known, before?.leases ?? []), kept.open);
+  undo.defer("release host ports", () => {
+    for (const lease of opened.leases) lease.release();
+  });
+  const leases = [...(before?.leases ?? []), ...opened.leases];
+  const now: Publication = { owner, rows: joined([...known, ...opened.rows]), direct: plan.direct, leases };
+  undo.defer("put rules of ports back", () => host.firewall.set(owner, rulesOf(config, before)));
+  const rules = rulesOf(config, now);
+  if (rules.length > 0 || before) await host.firewall.set(owner, rules);
+  undo.defer("put forwards back", () => tellForwarder(host, owner, before));
+  if (leases.length > 0 || before) await tellForwarder(host, owner, now);
+  undo.forget();
+  return await withoutGone(host, now);
+}
+
+/** Closes all of an endpoint's ports, in an order that lets nobody in between. May be repeated. */
+export async function unpublishPorts(host: Host, { owner, leases }: Publication): Promise<void> {
+  await using undo = new Undo(host.log);
   undo.defer("release host ports", () => {
     for (const lease of leases) lease.release();
   });
-  const mappings = listening.map((plan, at) => mappingsOf(plan, leases[at]));
-  const direct = plans.flatMap(({ binding, routed }) => routed.map((target) => ({ ...binding, target })));
-  const owner = request.endpointId;
   undo.defer("remove rules of ports", () => host.firewall.set(owner, []));
-  const flat = mappings.flat();
-  const rules = [...publishRules(config.link, flat.filter(isTranslated)), ...allowRules(config.link, direct)];
-  if (rules.length > 0) await host.firewall.set(owner, rules);
-  const forwards = mappings.flatMap((list, at) => forwardsOf(list, leases[at], host.settings.userlandProxy));
-  undo.defer("end forwards", () => host.forwarder.setForwards(owner, []));
-  if (forwards.length > 0) await host.forwarder.setForwards(owner, forwards);
-  return { published: [...flat.map(shown), ...direct.map(shownRouted)], undo: undo.move() };
+  undo.defer("end forwards", () => host.forwarder.setForwards(owner, [], []));
 }
 
-function planPorts(
-  config: BridgeConfig,
-  request: ExternalConnectivityRequest & { readonly target: Target },
-  { hostHasIpv6 }: { readonly hostHasIpv6: boolean },
-): Plan[] {
-  const { gateways, target } = request;
-  const open: { readonly [F in Family]: Address | undefined } = {
-    4: gateways.ipv4 ? target.ipv4 : undefined,
-    6: gateways.ipv6 ? target.ipv6 : undefined,
-  };
-  const modes = { 4: config.modeIpv4, 6: config.modeIpv6 };
-  const isTranslating = (family: Family) => modes[family] === "nat" || modes[family] === "nat-unprotected";
-  const translated = { 4: isTranslating(4) ? open[4] : undefined, 6: isTranslating(6) ? open[6] : undefined };
-
-  return request.portBindings.map((binding) => {
-    const hosts = hostAddresses(binding, config, hostHasIpv6);
-    const listeners = hosts.flatMap((host) => {
-      // IPv6 clients of an IPv4-only container come through user space
-      const fallback = host.family === 6 && !open[6] && !request.ipv6Elsewhere ? translated[4] : undefined;
-      const leadsTo = translated[host.family] ?? fallback;
-      return leadsTo ? [{ host, target: leadsTo }] : [];
-    });
-    const routed = ([4, 6] as const).flatMap((family) => {
-      const address = modes[family] === "routed" ? open[family] : undefined;
-      return address && hosts.some((host) => host.family === family) ? [address] : [];
-    });
-    return { binding, listeners, routed };
-  });
-}
-
-/** Docker: a binding without an address takes the network's default; 0.0.0.0 there stands for both families. */
-function hostAddresses(binding: PortBinding, config: BridgeConfig, hostHasIpv6: boolean): Address[] {
-  if (binding.hostAddress) return [binding.hostAddress];
-  const chosen = config.hostBinding;
-  if (chosen && !(chosen.family === 4 && isUnspecified(chosen))) return [chosen];
-  return hostHasIpv6 ? [everyIpv4, everyIpv6] : [everyIpv4];
-}
-
-function reserve(host: Host, plans: readonly Plan[]): Promise<PortLease[]> | PortLease[] {
-  if (plans.length === 0) return [];
-  return host.ports.reserve(
-    plans.map(({ binding, listeners }) => ({
-      protocol: binding.protocol,
-      addresses: listeners.map((listener) => listener.host),
-      ...(binding.hostPorts && { range: binding.hostPorts }),
+/** The published ports as they are shown. */
+export function shownPorts({ rows, direct }: Publication): PublishedPort[] {
+  const translated = rows.flatMap(({ protocol, listeners, containerPort, hostPorts }) =>
+    listeners.map(({ host }) => ({
+      protocol,
+      containerPort,
+      hostAddress: host,
+      hostPort: hostPorts.first,
+      ...counted(portRangeSize(hostPorts)),
     })),
+  );
+  const reached = direct.map(({ protocol, target, ports }) => ({
+    protocol,
+    containerPort: ports.first,
+    hostAddress: target.family === 4 ? everyIpv4 : everyIpv6,
+    hostPort: 0,
+    ...counted(portRangeSize(ports)),
+  }));
+  return [...translated, ...reached];
+}
+
+function counted(count: number): { count?: number } {
+  return count === 1 ? {} : { count };
+}
+
+/** Lets go of the host ports that no row needs any more, and has the proxy do so. */
+async function withoutGone(host: Host, now: Publication): Promise<Publication> {
+  const needed = Map.groupBy(now.rows, shapeOf);
+  let isLess = false;
+  for (const lease of now.leases) {
+    const rows = needed.get(shapeOfLease(lease)) ?? [];
+    const gone = portsWithout(
+      heldOf(lease),
+      rows.map(({ hostPorts }) => hostPorts),
+    );
+    for (const part of gone) lease.release(part);
+    isLess ||= gone.length > 0;
+  }
+  if (!isLess) return now;
+  const after = { ...now, leases: now.leases.filter(({ parked }) => parked.length > 0) };
+  await tellForwarder(host, now.owner, after);
+  return after;
+}
+
+function tellForwarder(host: Host, owner: string, publication: Publication | undefined): Promise<void> {
+  if (!publication) return host.forwarder.setForwards(owner, [], []);
+  const { rows, leases } = publication;
+  const forwards = forwardsOf(rows, host.settings.userlandProxy);
+  const held = leases.flatMap(({ parked }) => parked);
+  return host.forwarder.setForwards(owner, forwards, held);
+}
+
+function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
+  if (!publication) return [];
+  return [...publishRules(config.link, publication.rows), ...allowRules(config.link, publication.direct)];
+}
+
+/** Ports that were chosen before are chosen again: rows for the wishes that have one, and the wishes without. */
+function keptRows(
+  wishes: readonly Wish[],
+  { plan, before }: { readonly plan: readonly Row[]; readonly before: readonly Row[] },
+): { rows: Row[]; open: Wish[] } {
+  const taken = new Set<string>(plan.flatMap((row) => cells(row)));
+  const chosen = Map.groupBy(before, placeOf);
+  const rows: Row[] = [];
+  const open: Wish[] = [];
+  for (const wish of wishes) {
+    const port = (chosen.get(placeOf(wish)) ?? [])
+      .map(({ containerPort, hostPorts }) => ({
+        at: hostPorts.first + wish.containerPort - containerPort,
+        hostPorts,
+      }))
+      .find(
+        ({ at, hostPorts }) =>
+          isIn(at, hostPorts) && (!wish.range || isIn(at, wish.range)) && !taken.has(cellOf(wish, at)),
+      )?.at;
+    if (port === undefined) {
+      open.push(wish);
+      continue;
+    }
+    taken.add(cellOf(wish, port));
+    const { range: _, ...row } = wish;
+    rows.push({ ...row, hostPorts: { first: port, last: port } });
+  }
+  return { rows, open };
+}
+
+function placeOf(row: Pick<Row, "protocol" | "listeners">): string {
+  return `${shapeOf(row)} ${row.listeners.map(({ target }) => formatAddress(target)).join(",")}`;
+}
+
+function cells(row: Row): string[] {
+  return Array.from({ length: portRangeSize(row.hostPorts) }, (_, at) =>
+    cellOf(row, row.hostPorts.first + at),
   );
 }
 
-function mappingsOf({ binding, listeners }: Plan, lease: PortLease | undefined): Mapping[] {
-  return listeners.map(({ host, target }) => ({
-    protocol: binding.protocol,
-    containerPort: binding.containerPort,
-    hostAddress: host,
-    hostPort: lease?.port ?? 0,
-    target,
-  }));
+function cellOf(row: Pick<Row, "protocol" | "listeners">, port: number): string {
+  return `${shapeOf(row)} ${port}`;
 }
 
-/** The kernel translates within a family, and never from ::1, which it does not let out of the loopback link. */
-function isTranslated({ hostAddress, target }: Mapping): boolean {
-  return hostAddress.family === target.family && !(hostAddress.family === 6 && isLoopback(hostAddress));
+function isIn(port: number, { first, last }: PortRange): boolean {
+  return port >= first && port <= last;
 }
 
-/** What is forwarded in user space: all that is not translated, [::] for the sake of ::1, or everything if asked. */
-function forwardsOf(
-  mappings: readonly Mapping[],
-  lease: PortLease | undefined,
-  everything: boolean,
-): Forward[] {
-  return mappings.flatMap((mapping) => {
-    const { protocol, hostAddress, hostPort, target, containerPort } = mapping;
-    const isIpv6Wildcard = hostAddress.family === 6 && isUnspecified(hostAddress);
-    if (isTranslated(mapping) && !isIpv6Wildcard && !everything) return [];
-    // the kernel has no proxying of SCTP to offer, and neither do we
-    if (protocol === "sctp") return [];
-    const socket = lease?.sockets.find(
-      ({ address }) => address.family === hostAddress.family && address.value === hostAddress.value,
+/** The same host port asked for twice in one request. */
+function refuseTwice(rows: readonly Row[]): void {
+  for (const group of Map.groupBy(rows, shapeOf).values()) {
+    const sorted = group.toSorted((a, b) => a.hostPorts.first - b.hostPorts.first);
+    for (const [at, row] of sorted.entries()) {
+      const next = sorted[at + 1];
+      const [listener] = row.listeners;
+      if (next && listener && next.hostPorts.first <= row.hostPorts.last)
+        throw conflict(
+          `Bind for ${formatAddress(listener.host)}:${next.hostPorts.first} failed: port is already allocated`,
+        );
+    }
+  }
+}
+
+/** The rows' host ports, in parts, for which there is no lease yet. */
+function missing(rows: readonly Row[], leases: readonly PortLease[]): Row[] {
+  const held = Map.groupBy(leases, shapeOfLease);
+  return joined(rows).flatMap((row) => {
+    const spans = new PortSpans(
+      (held.get(shapeOf(row)) ?? []).flatMap((lease) => heldOf(lease).map((ports) => ({ ports }))),
     );
-    if (!socket) return [];
-    return [
-      {
-        protocol,
-        listen: hostAddress,
-        listenPort: hostPort,
-        socket: socket.fd,
-        target,
-        targetPort: containerPort,
-      },
-    ];
+    const here = spans.within(row.hostPorts).map(({ ports }) => ports);
+    return portsWithout([row.hostPorts], here).map((hostPorts) => ({ ...row, hostPorts }));
   });
 }
 
-function shown({ protocol, containerPort, hostAddress, hostPort }: Mapping): PublishedPort {
-  return { protocol, containerPort, hostAddress, hostPort };
+function heldOf({ parked }: PortLease): PortRange[] {
+  return parked.map(({ ports }) => ports);
 }
 
-function shownRouted({
-  protocol,
-  containerPort,
-  target,
-}: PortBinding & { readonly target: Address }): PublishedPort {
-  return { protocol, containerPort, hostAddress: target.family === 4 ? everyIpv4 : everyIpv6, hostPort: 0 };
+function shapeOfLease({ protocol, parked }: PortLease): string {
+  return `${protocol} ${(parked[0]?.addresses ?? []).map(formatAddress).join(",")}`;
+}
+
+/** Leases for rows and wishes, all or none; the wishes become rows. */
+async function reserve(host: Host, rows: readonly Row[], wishes: readonly Wish[]) {
+  if (rows.length + wishes.length === 0) return { leases: [], rows: [] };
+  const addressesOf = ({ listeners }: Pick<Row, "listeners">) => listeners.map((listener) => listener.host);
+  const leases = await host.ports.reserve([
+    ...rows.map((row) => ({
+      protocol: row.protocol,
+      addresses: addressesOf(row),
+      range: row.hostPorts,
+      whole: true,
+    })),
+    ...wishes.map((wish) => ({
+      protocol: wish.protocol,
+      addresses: addressesOf(wish),
+      ...(wish.range && { range: wish.range }),
+    })),
+  ]);
+  const chosen = wishes.flatMap(({ range: _, ...wish }, at) => {
+    const lease = leases[rows.length + at];
+    return lease ? [{ ...wish, hostPorts: lease.ports }] : [];
+  });
+  return { leases, rows: chosen };
 }

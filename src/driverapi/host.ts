@@ -11,7 +11,7 @@ import type { Log } from "../util/log.ts";
 export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
 export type { Netlink } from "../kernel/index.ts";
 export type { PortLease, PortRequest, Ports } from "../ports/index.ts";
-export type { Forward, Forwarder } from "../proxy/index.ts";
+export type { Forward, Forwarder, ParkedSockets } from "../proxy/index.ts";
 
 export interface Sysctl {
   /** The value of `net.ipv4.ip_forward` and alike, trimmed; undefined when the kernel has no such key. */

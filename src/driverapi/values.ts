@@ -28,23 +28,29 @@ export interface ExposedPort {
   readonly port: number;
 }
 
-/** A wish to publish container ports. */
+/** A wish to publish container ports: one, or several in a row. */
 export interface PortBinding {
   readonly protocol: Protocol;
+  /** The first one. */
   readonly containerPort: number;
+  /** How many; absent: one. More than one are published on as many `hostPorts`, one to one. */
+  readonly count?: number;
   /** Where to listen; undefined: the driver's default (every address of the host, both families). */
   readonly hostAddress?: Address;
-  /** Any one free port of this range; undefined: any free port of the ephemeral range. */
+  /** As many ports as `count`, or any one free port of this range; undefined: any of the ephemeral range. */
   readonly hostPorts?: PortRange;
 }
 
-/** A port that is published: the wish with the address and port that it got. */
+/** Ports that are published: the wish with the address and port that it got. */
 export interface PublishedPort {
   readonly protocol: Protocol;
+  /** The first one. */
   readonly containerPort: number;
   readonly hostAddress: Address;
-  /** 0: the container's own address and port are reached directly (routed mode). */
+  /** The first one's. 0: the container's own address and ports are reached directly (routed mode). */
   readonly hostPort: number;
+  /** How many in a row, on both sides; absent: one. */
+  readonly count?: number;
 }
 
 /** Options of one endpoint. */

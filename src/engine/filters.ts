@@ -43,7 +43,9 @@ const containerTests: Readonly<Record<string, ContainerTest>> = {
   volume: (view, value) => view.mounts.some((mount) => mount.name === value || mount.target === value),
   publish: (view, value) =>
     matchesPort(value, (protocol, port) =>
-      view.network.publishedPorts.some((it) => it.protocol === protocol && it.hostPort === port),
+      view.network.publishedPorts.some(
+        (it) => it.protocol === protocol && it.hostPort <= port && port < it.hostPort + (it.count ?? 1),
+      ),
     ),
   expose: (view, value) =>
     matchesPort(value, (protocol, port) =>

@@ -44,9 +44,9 @@ export function staleFlowsIn(netns: string | undefined): StaleFlows {
       const needsLocal = kinds.some(({ come }) => come.length > 0);
       const local = needsLocal ? (await netlink.addresses()).map(({ prefix }) => prefix.address) : [];
       let deleted = 0;
-      for (const { family, protocol, gone, come } of kinds) {
+      for (const { family, protocol, gone, come, stays } of kinds) {
         const filter = { family, protocol: protocolNumber[protocol] };
-        deleted += await conntrack.delete(filter, staleness({ gone, come, local }));
+        deleted += await conntrack.delete(filter, staleness({ gone, come, stays, local }));
       }
       return deleted;
     },
@@ -62,19 +62,22 @@ interface Kind {
   readonly protocol: Protocol;
   readonly gone: readonly PublishRule[];
   readonly come: readonly PublishRule[];
+  readonly stays: readonly PublishRule[];
 }
 
 /** The change by family and protocol: what one walk through the connections deals with. */
 function kindsOf({ removed, added }: RuleChange): Kind[] {
   const gone = removed.filter(isPublish);
   // a tcp client makes a new connection; datagrams of one sender are one flow for as long as they come
-  const come = added.filter(isPublish).filter(({ protocol }) => protocol !== "tcp");
+  const stays = added.filter(isPublish);
+  const come = stays.filter(({ protocol }) => protocol !== "tcp");
   const names = new Map(
     [...gone, ...come].map(({ target, protocol }) => [`${target.family} ${protocol}`, { target, protocol }]),
   );
   return [...names.values()].map(({ target: { family }, protocol }) => {
     const isOfKind = (rule: PublishRule) => rule.target.family === family && rule.protocol === protocol;
-    return { family, protocol, gone: gone.filter(isOfKind), come: come.filter(isOfKind) };
+    const [its, new_, staying] = [gone, come, stays].map((rules) => rules.filter(isOfKind));
+    return { family, protocol, gone: its ?? [], come: new_ ?? [], stays: staying ?? [] };
   });
 }
 
@@ -86,16 +89,21 @@ function isPublish(rule: Rule): rule is PublishRule {
 export function staleness(change: {
   readonly gone: readonly PublishRule[];
   readonly come: readonly PublishRule[];
+  /** All that were added, whatever the protocol. */
+  readonly stays?: readonly PublishRule[];
   /** The host's own addresses. */
   readonly local: readonly Address[];
 }): (entry: ConntrackEntry) => boolean {
   const goneByTarget = Map.groupBy(change.gone, ({ target }) => formatAddress(target));
+  const staysByTarget = Map.groupBy(change.stays ?? [], ({ target }) => formatAddress(target));
   const local = new Set(change.local.map(formatAddress));
   return ({ original, reply }) => {
     const isTranslated = !sameAddress(original.destination, reply.source);
     if (isTranslated) {
-      const wasLedTo = goneByTarget.get(formatAddress(reply.source)) ?? [];
-      return wasLedTo.some(({ targetPorts }) => holds(targetPorts, reply.sourcePort));
+      const target = formatAddress(reply.source);
+      const leads = (rule: PublishRule) => isLedBy(rule, { original, reply });
+      // a range that lost a port comes again as two: what is in them is led where it was
+      return !!goneByTarget.get(target)?.some(leads) && !staysByTarget.get(target)?.some(leads);
     }
     if (!local.has(formatAddress(original.destination))) return false;
     return change.come.some(
@@ -104,6 +112,19 @@ export function staleness(change: {
         (hostAddress === undefined || sameAddress(hostAddress, original.destination)),
     );
   };
+}
+
+/** Whether the rule is what sent the flow's first packet where it went. */
+function isLedBy(
+  { hostAddress, hostPorts, targetPorts }: PublishRule,
+  { original, reply }: Pick<ConntrackEntry, "original" | "reply">,
+): boolean {
+  const offset = (original.destinationPort ?? 0) - hostPorts.first;
+  return (
+    holds(hostPorts, original.destinationPort) &&
+    targetPorts.first + offset === reply.sourcePort &&
+    (hostAddress === undefined || sameAddress(hostAddress, original.destination))
+  );
 }
 
 function holds({ first, last }: PortRange, port: number | undefined): boolean {

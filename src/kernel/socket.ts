@@ -28,6 +28,8 @@ export interface SocketSpec {
    * so it is no good for reserving one.
    */
   readonly reuseAddress?: boolean;
+  /** Like `reuseAddress`, and only when the port cannot be had otherwise. */
+  readonly overTimeWait?: boolean;
   readonly reusePort?: boolean;
   /** `::` hears IPv4 too. */
   readonly dualStack?: boolean;
@@ -76,12 +78,18 @@ export function socketAddress(fd: number): { readonly address: Address; readonly
   return { address: addressFromBytes(address), port };
 }
 
-const sockType = { tcp: 1, udp: 2, sctp: 1 } as const satisfies Record<Protocol, number>;
+/** SOCK_STREAM and SOCK_DGRAM. */
+export const sockType = { tcp: 1, udp: 2, sctp: 1 } as const satisfies Record<Protocol, number>;
+
+/** The bits of what is asked for. */
+export function bindOptions(asked: Partial<Record<keyof typeof bindOption, boolean>>): number {
+  return Object.entries(bindOption)
+    .filter(([name]) => asked[name as keyof typeof bindOption])
+    .reduce((bits, [, bit]) => bits | bit, 0);
+}
 
 function bindingOf(spec: SocketSpec): Binding {
-  const options = Object.entries(bindOption)
-    .filter(([name]) => spec[name as keyof typeof bindOption])
-    .reduce((bits, [, bit]) => bits | bit, 0);
+  const options = bindOptions(spec);
   return {
     netns: spec.netns,
     type: sockType[spec.protocol],
@@ -109,7 +117,12 @@ function allOrNone(outcomes: readonly (number | Error)[]): number[] {
   throw failure;
 }
 
-function socketWords({ address, port, protocol }: SocketSpec): string {
+/** `[::1]:80/tcp`. */
+export function socketWords({
+  address,
+  port,
+  protocol,
+}: Pick<SocketSpec, "address" | "port" | "protocol">): string {
   const shown = formatAddress(address);
   return `${address.family === 6 ? `[${shown}]` : shown}:${port}/${protocol}`;
 }

@@ -1,7 +1,14 @@
-// Reserves host ports: asks the lease table first, then the kernel, by binding a socket for each address.
+// Reserves host ports: asks the lease table first, then the kernel, by binding a socket for each address and port.
 
-import { closeFd, type SocketSpec, tryBindSockets } from "../kernel/index.ts";
-import { type Address, formatAddress, formatPortRange, type PortRange } from "../netip/index.ts";
+import { closeFd, type ParkedSockets, type ParkFailure, parkSockets } from "../kernel/index.ts";
+import {
+  type Address,
+  formatAddress,
+  formatPortRange,
+  type PortRange,
+  type Protocol,
+  portsWithout,
+} from "../netip/index.ts";
 import {
   conflict,
   EngineError,
@@ -12,34 +19,45 @@ import {
   notImplemented,
 } from "../util/errors.ts";
 import { EphemeralPorts, portsOf } from "./candidates.ts";
+import { HeldSockets } from "./held-sockets.ts";
+import { openLease } from "./lease.ts";
 import { LeaseTable } from "./lease-table.ts";
-import type { PortLease, PortRequest, Ports } from "./types.ts";
+import type { OwnedPorts, PortLease, PortRequest } from "./types.ts";
 
-/** The host's ports, seen from one network namespace (path of its file; undefined = the process's own). */
-export function createPorts(options: { readonly netns?: string } = {}): Ports {
-  return new HostPorts(options.netns);
+export interface PortsOptions {
+  /** Path of the file of the host's network namespace; undefined = the process's own. */
+  readonly netns?: string;
+  /** Sockets of an earlier daemon, as the proxy kept them (`ProxyHandle.heldSockets`); they are ours from here on. */
+  readonly held?: readonly ParkedSockets[];
 }
 
-/** A request on its way: the port that it is trying, and those that it may try. */
+/** The host's ports, seen from one network namespace. */
+export function createPorts(options: PortsOptions = {}): OwnedPorts {
+  return new HostPorts(options);
+}
+
+/** A request on its way: the ports that it is trying, and those that it may try. */
 interface Attempt {
   readonly request: PortRequest;
-  readonly candidates: Iterator<number>;
+  readonly candidates: Iterator<PortRange>;
   /** Another process having the port is an error rather than a reason to try the next. */
   readonly isExact: boolean;
-  port: number;
+  ports: PortRange;
 }
 
 // A range is tried to its end. Of the ephemeral ports, of which there are 28,000, hundreds in a row are never taken.
 const maxRounds = 1000;
 
-class HostPorts implements Ports {
+class HostPorts implements OwnedPorts {
   readonly #netns: string | undefined;
   readonly #table = new LeaseTable();
   readonly #ephemeral: EphemeralPorts;
+  readonly #held: HeldSockets;
 
-  constructor(netns: string | undefined) {
+  constructor({ netns, held = [] }: PortsOptions) {
     this.#netns = netns;
     this.#ephemeral = new EphemeralPorts(netns);
+    this.#held = new HeldSockets(held);
   }
 
   async reserve(requests: readonly PortRequest[]): Promise<PortLease[]> {
@@ -61,14 +79,19 @@ class HostPorts implements Ports {
     return requests.flatMap((request) => leases.get(request) ?? []);
   }
 
-  async #attempt(request: PortRequest): Promise<Attempt> {
-    const { protocol, range } = request;
-    const isExact = range !== undefined && range.first === range.last;
-    const candidates = range ? portsOf(range) : await this.#ephemeral.candidates(protocol);
-    return { request, candidates, isExact, port: 0 };
+  sweep(): void {
+    this.#held.closeAll();
   }
 
-  /** Each round binds one candidate for every request that has none yet, all in one call. */
+  async #attempt(request: PortRequest): Promise<Attempt> {
+    const { protocol, range, whole } = request;
+    const isExact = range !== undefined && (whole === true || range.first === range.last);
+    const singles = range ? portsOf(range) : await this.#ephemeral.candidates(protocol);
+    const candidates = isExact ? [range].values() : oneByOne(singles);
+    return { request, candidates, isExact, ports: { first: 0, last: 0 } };
+  }
+
+  /** Each round binds one candidate for every request that has none yet, all side by side. */
   async #reserveAll(attempts: readonly Attempt[], leases: Map<PortRequest, PortLease>): Promise<void> {
     let waiting = attempts;
     for (let round = 0; waiting.length > 0; round++) {
@@ -93,94 +116,69 @@ class HostPorts implements Ports {
     for (let next = candidates.next(); !next.done; next = candidates.next()) {
       const taken = this.#table.conflictOf(request.protocol, request.addresses, next.value);
       if (taken && isExact)
-        throw conflict(`Bind for ${formatAddress(taken)}:${next.value} failed: port is already allocated`);
+        throw conflict(
+          `Bind for ${formatAddress(taken.address)}:${taken.port} failed: port is already allocated`,
+        );
       if (taken) continue;
-      attempt.port = next.value;
+      attempt.ports = next.value;
       this.#table.add(request.protocol, request.addresses, next.value);
       return;
     }
     throw exhausted(request);
   }
 
-  #giveUp({ request, port }: Attempt): void {
-    this.#table.remove(request.protocol, request.addresses, port);
+  #giveUp({ request, ports }: Attempt): void {
+    this.#table.remove(request.protocol, request.addresses, ports);
   }
 
   /** Turns attempts into leases; answers with those whose port somebody else has. */
   async #bind(attempts: readonly Attempt[], leases: Map<PortRequest, PortLease>): Promise<Attempt[]> {
-    const outcomes = await this.#bindSockets(attempts);
+    const outcomes = await Promise.all(attempts.map((attempt) => this.#park(attempt)));
     const waiting: Attempt[] = [];
     let failure: EngineError | undefined;
     for (const [at, attempt] of attempts.entries()) {
-      const mine = outcomes[at] ?? [];
-      const error = mine.find((outcome) => typeof outcome !== "number");
-      const fds = mine.filter((outcome) => typeof outcome === "number");
-      if (!error) leases.set(attempt.request, this.#lease(attempt, fds));
-      else {
-        for (const fd of fds) closeFd(fd);
+      const outcome = outcomes[at];
+      if (outcome && !("error" in outcome)) leases.set(attempt.request, this.#lease(attempt, outcome));
+      else if (outcome) {
         this.#giveUp(attempt);
-        if (!attempt.isExact && hasCode(error, "EADDRINUSE")) waiting.push(attempt);
-        else failure ??= bindError(attempt, mine.indexOf(error), error);
+        if (!attempt.isExact && hasCode(outcome.error, "EADDRINUSE")) waiting.push(attempt);
+        else failure ??= bindError(attempt.request.protocol, outcome);
       }
     }
     if (failure) throw failure;
     return waiting;
   }
 
-  async #bindSockets(attempts: readonly Attempt[]): Promise<(number | Error)[][]> {
-    const specs = attempts.flatMap(({ request, port }) =>
-      request.addresses.map((address) => this.#spec(request, address, port)),
+  /** Sockets for all its ports: those that an earlier daemon left, and new ones for the rest. */
+  async #park({ request, ports }: Attempt): Promise<ParkedSockets[] | ParkFailure> {
+    const { protocol, addresses } = request;
+    const parked = this.#held.take(protocol, addresses, ports);
+    const missing = portsWithout(
+      [ports],
+      parked.map((batch) => batch.ports),
     );
-    const outcomes = await tryBindSockets(specs);
-    await this.#retryOverTimeWait(specs, outcomes);
-    let at = 0;
-    return attempts.map(({ request }) => {
-      const start = at;
-      at += request.addresses.length;
-      return outcomes.slice(start, at);
-    });
+    const spec = { netns: this.#netns, protocol, addresses };
+    for (const part of missing) {
+      const outcome = await parkSockets({ ...spec, ports: part });
+      if (!("error" in outcome)) parked.push(...outcome);
+      else {
+        for (const { fd } of parked) closeFd(fd);
+        return outcome;
+      }
+    }
+    return parked.sort((a, b) => a.ports.first - b.ports.first);
   }
 
-  /**
-   * Connections that the forwarder has closed linger (TIME_WAIT) and keep their port from a plain bind. They give way to
-   * SO_REUSEADDR, provided that their listener had it too (it is set before listen, not before bind: two bound sockets
-   * that have it would share the port); a listener never gives way.
-   */
-  async #retryOverTimeWait(specs: readonly SocketSpec[], outcomes: (number | Error)[]): Promise<void> {
-    const failed = specs
-      .map((spec, at) => ({ spec, at }))
-      .filter(({ spec, at }) => spec.protocol === "tcp" && hasCode(outcomes[at], "EADDRINUSE"));
-    if (failed.length === 0) return;
-    const again = await tryBindSockets(failed.map(({ spec }) => ({ ...spec, reuseAddress: true })));
-    for (const [index, { at }] of failed.entries()) outcomes[at] = again[index] ?? new Error("no answer");
-  }
-
-  #spec({ protocol }: PortRequest, address: Address, port: number): SocketSpec {
-    return {
-      protocol,
-      address,
-      port,
-      packetInfo: protocol === "udp",
-      ...(this.#netns ? { netns: this.#netns } : {}),
-    };
-  }
-
-  #lease({ request, port }: Attempt, fds: readonly number[]): PortLease {
+  #lease({ request, ports }: Attempt, parked: readonly ParkedSockets[]): PortLease {
     const { protocol, addresses, range } = request;
-    if (!range) this.#ephemeral.found(protocol, port);
-    const sockets = addresses.flatMap((address, at) => {
-      const fd = fds[at];
-      return fd === undefined ? [] : [{ address, fd }];
-    });
-    let isHeld = true;
-    const release = () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#table.remove(protocol, addresses, port);
-      for (const { fd } of sockets) closeFd(fd);
-    };
-    return { protocol, port, sockets, release };
+    if (!range) this.#ephemeral.found(protocol, ports.first);
+    const released = (part: PortRange) => this.#table.remove(protocol, addresses, part);
+    return openLease({ protocol, ports, parked, released });
   }
+}
+
+function* oneByOne(ports: Iterable<number>): Generator<PortRange> {
+  for (const port of ports) yield { first: port, last: port };
 }
 
 function exhausted(request: PortRequest | undefined): EngineError {
@@ -192,19 +190,17 @@ function exhausted(request: PortRequest | undefined): EngineError {
 }
 
 /** The kernel's refusal, in Docker's words. */
-function bindError({ request, port }: Attempt, at: number, error: Error): EngineError {
-  const address = request.addresses[at];
-  const shown = address ? hostPort(address, { first: port, last: port }) : `${port}`;
-  const doing = `failed to bind host port ${shown}/${request.protocol}`;
+function bindError(protocol: Protocol, { error, address, port }: ParkFailure): EngineError {
+  const doing = `failed to bind host port ${hostPort(address, port)}/${protocol}`;
   if (hasCode(error, "EADDRINUSE")) return conflict(`${doing}: address already in use`, error);
   if (hasCode(error, "EADDRNOTAVAIL")) return invalid(`${doing}: cannot assign requested address`, error);
   if (hasCode(error, "EACCES", "EPERM")) return forbidden(`${doing}: permission denied`, error);
-  if (hasCode(error, "EPROTONOSUPPORT", "ESOCKTNOSUPPORT") && request.protocol === "sctp")
+  if (hasCode(error, "EPROTONOSUPPORT", "ESOCKTNOSUPPORT") && protocol === "sctp")
     return notImplemented(`${doing}: this kernel has no SCTP sockets (CONFIG_IP_SCTP)`);
   return new EngineError("internal", `${doing}: ${errorMessage(error)}`, { cause: error });
 }
 
-function hostPort(address: Address, ports: PortRange): string {
+function hostPort(address: Address, port: number): string {
   const text = formatAddress(address);
-  return `${address.family === 6 ? `[${text}]` : text}:${formatPortRange(ports)}`;
+  return `${address.family === 6 ? `[${text}]` : text}:${port}`;
 }

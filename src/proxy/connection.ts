@@ -6,14 +6,14 @@ import { closeFd } from "../kernel/socket.ts";
 import { hasCode, internal, unavailable } from "../util/errors.ts";
 import {
   fdsPerMessage,
-  forwardFromWire,
   type Hello,
+  parkedFromWire,
   type Reply,
   type Request,
   toWire,
-  type WireForward,
+  type WireParked,
 } from "./messages.ts";
-import type { Forward, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
+import type { Forward, ParkedSockets, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -72,16 +72,25 @@ export class ProxyConnection {
     }
   }
 
-  async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {
+  async setForwards(
+    owner: string,
+    forwards: readonly Forward[],
+    held: readonly ParkedSockets[],
+  ): Promise<void> {
     const asked: Promise<unknown>[] = [];
+    const most = Math.max(forwards.length, held.length);
     let at = 0;
     do {
-      const part = forwards.slice(at, at + fdsPerMessage);
+      const part = held.slice(at, at + fdsPerMessage);
+      const wish = {
+        owner,
+        forwards: forwards.slice(at, at + fdsPerMessage).map(toWire),
+        held: part.map(({ fd: _, ...rest }) => toWire(rest)),
+      };
       at += fdsPerMessage;
-      const described = part.map(({ socket: _, ...rest }) => toWire(rest));
-      const fds = part.map(({ socket }) => socket);
-      asked.push(this.#ask({ op: "forwards", owner, forwards: described, more: at < forwards.length }, fds));
-    } while (at < forwards.length);
+      const fds = part.map(({ fd }) => fd);
+      asked.push(this.#ask({ op: "forwards", ...wish, more: at < most }, fds));
+    } while (at < most);
     await Promise.all(asked);
   }
 
@@ -107,10 +116,10 @@ export class ProxyConnection {
     return (await this.#ask({ op: "counters" })) as ProxyCounters;
   }
 
-  async heldForwards(): Promise<Forward[]> {
+  async heldSockets(): Promise<ParkedSockets[]> {
     const fds: number[] = [];
-    const described = (await this.#ask({ op: "sockets" }, [], fds)) as WireForward[];
-    return described.map((forward, at) => ({ ...forwardFromWire(forward), socket: fds[at] ?? -1 }));
+    const described = (await this.#ask({ op: "sockets" }, [], fds)) as WireParked[];
+    return described.map((parked, at) => parkedFromWire(parked, fds[at] ?? -1));
   }
 
   /** Asks the proxy to end and waits until it has let go of the connection. */

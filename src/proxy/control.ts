@@ -16,6 +16,7 @@ import {
   forwardFromWire,
   type Hello,
   type Numbered,
+  parkedFromWire,
   protocolVersion,
   type Reply,
   type Request,
@@ -24,7 +25,7 @@ import {
   zoneRecordFromWire,
 } from "./messages.ts";
 import type { Mentioned, Serving } from "./serving.ts";
-import type { Forward } from "./types.ts";
+import type { Forward, ParkedSockets } from "./types.ts";
 
 export interface ControlOptions {
   readonly path: string;
@@ -71,15 +72,15 @@ class Session {
   readonly #options: ControlOptions;
   readonly #channel: FdChannel;
   readonly #mentioned: Mentioned = { owners: new Set(), sandboxes: new Set(), endpoints: new Set() };
-  /** Forwards of a wish that comes in several messages. */
-  readonly #partial = new Map<string, Forward[]>();
+  /** Parts of wishes that come in several messages. */
+  readonly #partial = new Map<string, { readonly forwards: Forward[]; readonly held: ParkedSockets[] }>();
 
   constructor(fd: number, options: ControlOptions, ended: () => void) {
     this.#options = options;
     this.#channel = openChannel(fd, {
       message: (message) => void this.#onMessage(message),
       closed: () => {
-        for (const forward of [...this.#partial.values()].flat()) closeFd(forward.socket);
+        for (const { held } of this.#partial.values()) for (const { fd } of held) closeFd(fd);
         ended();
       },
     });
@@ -136,25 +137,25 @@ class Session {
   }
 
   #setForwards(request: Request & { op: "forwards" }, fds: readonly number[]): void {
-    const { owner, forwards, more } = request;
-    const whole = this.#partial.get(owner) ?? [];
+    const { owner, forwards, held, more } = request;
+    const whole = this.#partial.get(owner) ?? { forwards: [], held: [] };
     this.#partial.set(owner, whole);
-    for (const [at, forward] of forwards.entries())
-      whole.push({ ...forwardFromWire(forward), socket: fds[at] ?? -1 });
+    whole.held.push(...held.map((parked, at) => parkedFromWire(parked, fds[at] ?? -1)));
+    whole.forwards.push(...forwards.map(forwardFromWire));
     if (more) return;
     this.#partial.delete(owner);
-    mention(this.#mentioned.owners, owner, whole.length > 0);
-    this.#options.serving.setForwards(owner, whole);
+    mention(this.#mentioned.owners, owner, whole.forwards.length + whole.held.length > 0);
+    this.#options.serving.setForwards(owner, whole.forwards, whole.held);
   }
 
-  /** The descriptors of all forwards, as copies that the daemon gets. */
+  /** The descriptors of all batches, as copies that the daemon gets. */
   async #sendSockets(request: Request): Promise<unknown> {
-    const forwards = this.#options.serving.forwards();
+    const held = this.#options.serving.held();
     const { id } = request as Numbered<Request>;
-    const describe = ({ socket: _, ...rest }: Forward) => toWire(rest);
-    for (let at = 0; at < forwards.length; at += fdsPerMessage) {
-      const part = forwards.slice(at, at + fdsPerMessage);
-      const fds = part.map(({ socket }) => socket);
+    const describe = ({ fd: _, ...rest }: ParkedSockets) => toWire(rest);
+    for (let at = 0; at < held.length; at += fdsPerMessage) {
+      const part = held.slice(at, at + fdsPerMessage);
+      const fds = part.map(({ fd }) => fd);
       await this.#send({ id, result: part.map(describe), more: true }, fds);
     }
     return [];

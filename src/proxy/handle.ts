@@ -8,7 +8,15 @@ import type { Log } from "../util/log.ts";
 import { ProxyConnection } from "./connection.ts";
 import { type Hello, protocolVersion } from "./messages.ts";
 import { exitOf, type ProgramOptions, spawnProxy } from "./program.ts";
-import type { Forward, Forwarder, ProxyCounters, ResolverConfig, ResolverPorts, Resolvers } from "./types.ts";
+import type {
+  Forward,
+  Forwarder,
+  ParkedSockets,
+  ProxyCounters,
+  ResolverConfig,
+  ResolverPorts,
+  Resolvers,
+} from "./types.ts";
 
 export interface ProxyOptions extends ProgramOptions {
   /** A restarted proxy could not have a resolver's ports again: rules that lead to the old ones need an update. */
@@ -23,8 +31,8 @@ export interface ProxyHandle extends Forwarder, Resolvers, AsyncDisposable {
    * Ends what an earlier daemon wished and this one has not: call it when everything has been restored.
    */
   sweep(): Promise<void>;
-  /** Copies of the sockets of all forwards: how a restarted daemon gets its reservations back. The caller owns them. */
-  heldForwards(): Promise<readonly Forward[]>;
+  /** Copies of all that is held: how a restarted daemon gets its reservations back. The caller owns them. */
+  heldSockets(): Promise<readonly ParkedSockets[]>;
   counters(): Promise<ProxyCounters>;
   /** Leaves the proxy serving and lets go of it. Idempotent. */
   detach(): void;
@@ -46,8 +54,15 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyHandle> {
   return handle;
 }
 
+interface PortsWish {
+  readonly forwards: readonly Forward[];
+  readonly held: readonly ParkedSockets[];
+}
+
+const nothing: PortsWish = { forwards: [], held: [] };
+
 interface Desired {
-  readonly forwards: Map<string, readonly Forward[]>;
+  readonly ports: Map<string, PortsWish>;
   readonly resolvers: Map<string, ResolverConfig>;
   readonly records: Map<string, ZoneRecord>;
 }
@@ -55,7 +70,7 @@ interface Desired {
 class Handle implements ProxyHandle {
   readonly #options: ProxyOptions;
   readonly #log: Log;
-  readonly #desired: Desired = { forwards: new Map(), resolvers: new Map(), records: new Map() };
+  readonly #desired: Desired = { ports: new Map(), resolvers: new Map(), records: new Map() };
   /** Of the resolvers, as their sandboxes know them. */
   readonly #ports = new Map<string, ResolverPorts>();
   #connecting: Promise<ProxyConnection> | undefined;
@@ -78,10 +93,16 @@ class Handle implements ProxyHandle {
     await this.#connected();
   }
 
-  async setForwards(owner: string, forwards: readonly Forward[]): Promise<void> {
-    await this.#set(this.#desired.forwards, owner, forwards.length > 0 ? forwards : undefined, (connection) =>
-      connection.setForwards(owner, this.#desired.forwards.get(owner) ?? []),
-    );
+  async setForwards(
+    owner: string,
+    forwards: readonly Forward[],
+    held: readonly ParkedSockets[],
+  ): Promise<void> {
+    const isEmpty = forwards.length === 0 && held.length === 0;
+    await this.#set(this.#desired.ports, owner, isEmpty ? undefined : { forwards, held }, (connection) => {
+      const wish = this.#desired.ports.get(owner) ?? nothing;
+      return connection.setForwards(owner, wish.forwards, wish.held);
+    });
   }
 
   async setResolver(
@@ -107,8 +128,8 @@ class Handle implements ProxyHandle {
     await this.#whenConnected((connection) => connection.sweep());
   }
 
-  heldForwards(): Promise<readonly Forward[]> {
-    return this.#whenConnected((connection) => connection.heldForwards());
+  heldSockets(): Promise<readonly ParkedSockets[]> {
+    return this.#whenConnected((connection) => connection.heldSockets());
   }
 
   counters(): Promise<ProxyCounters> {
@@ -220,11 +241,11 @@ class Handle implements ProxyHandle {
   }
 
   async #tellAll(connection: ProxyConnection): Promise<void> {
-    const { records, resolvers, forwards } = this.#desired;
+    const { records, resolvers, ports } = this.#desired;
     const told = [
       ...[...records].map(([id, record]) => connection.setRecord(id, record)),
       ...[...resolvers].map(([id, config]) => this.#tellResolver(connection, id, config)),
-      ...[...forwards].map(([owner, wished]) => connection.setForwards(owner, wished)),
+      ...[...ports].map(([owner, { forwards, held }]) => connection.setForwards(owner, forwards, held)),
     ];
     for (const outcome of await Promise.allSettled(told))
       if (outcome.status === "rejected")

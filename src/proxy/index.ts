@@ -4,6 +4,7 @@ export { type ProxyHandle, type ProxyOptions, startProxy } from "./handle.ts";
 export type {
   Forward,
   Forwarder,
+  ParkedSockets,
   ProxyCounters,
   ResolverConfig,
   ResolverPorts,

@@ -3,20 +3,21 @@
 
 import type { ZoneRecord } from "../dns/index.ts";
 import { type Address, formatAddress, parseAddress } from "../netip/index.ts";
-import type { Forward, ResolverConfig, ResolverPorts } from "./types.ts";
+import type { Forward, ParkedSockets, ResolverConfig, ResolverPorts } from "./types.ts";
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** Descriptors that one message carries (SCM_MAX_FD is 253). */
 export const fdsPerMessage = 250;
 
 export type Request =
   | { readonly op: "hello" }
-  /** The wish is whole when `more` is false. The nth forward's socket is the nth fd. */
+  /** The wish is whole when `more` is false. The nth batch that is to be held is the nth fd. */
   | {
       readonly op: "forwards";
       readonly owner: string;
       readonly forwards: WireForward[];
+      readonly held: WireParked[];
       readonly more: boolean;
     }
   /** `ports`: those that an earlier proxy had, which rules in the sandbox may lead to. */
@@ -29,7 +30,7 @@ export type Request =
   | { readonly op: "record"; readonly endpoint: string; readonly record: Wire<ZoneRecord> | null }
   /** Ends what this connection has not mentioned. */
   | { readonly op: "sweep" }
-  /** The sockets of all forwards: they come with replies of their own, the last of which has `more` false. */
+  /** All batches that are held: they come with replies of their own, the last of which has `more` false. */
   | { readonly op: "sockets" }
   | { readonly op: "counters" }
   | { readonly op: "stop" };
@@ -52,7 +53,9 @@ export type Wire<T> = T extends Address
     ? T
     : { [K in keyof T]: Wire<T[K]> };
 
-export type WireForward = Wire<Omit<Forward, "socket">>;
+export type WireForward = Wire<Forward>;
+
+export type WireParked = Wire<Omit<ParkedSockets, "fd">>;
 
 /** Addresses become text; everything else is JSON already. */
 export function toWire<T>(value: T): Wire<T> {
@@ -73,9 +76,14 @@ export function zoneRecordFromWire(wire: Wire<ZoneRecord>): ZoneRecord {
   return { ...wire, addresses: wire.addresses.map(addressFromWire) };
 }
 
-/** `toWire` undone; the socket comes as a descriptor beside it. Throws RangeError for what is no address. */
-export function forwardFromWire(wire: WireForward): Omit<Forward, "socket"> {
+/** `toWire` undone. Throws RangeError for what is no address. */
+export function forwardFromWire(wire: WireForward): Forward {
   return { ...wire, listen: addressFromWire(wire.listen), target: addressFromWire(wire.target) };
+}
+
+/** `toWire` undone; the descriptor came beside it. Throws RangeError for what is no address. */
+export function parkedFromWire(wire: WireParked, fd: number): ParkedSockets {
+  return { ...wire, addresses: wire.addresses.map(addressFromWire), fd };
 }
 
 function addressFromWire(text: string): Address {

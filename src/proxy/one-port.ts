@@ -1,7 +1,8 @@
 // docker-proxy's form: one port per process, everything in flags, status on descriptor 3, the bound socket on
 // descriptor 4 with -use-listen-fd. So it can be an engine's `userland-proxy-path`.
 
-import { bindSocketsNow } from "../kernel/socket.ts";
+import { parkSocket } from "../kernel/parked.ts";
+import { bindSocketsNow, closeFd } from "../kernel/socket.ts";
 import { type Address, type Protocol, parseAddress, parsePort, parseProtocol } from "../netip/index.ts";
 import { ForwardTable } from "./forward-table.ts";
 
@@ -52,8 +53,11 @@ export function serveOnePort(port: OnePort): () => void {
   const spec = { protocol, address: host, port: hostPort, reuseAddress: protocol !== "udp" };
   const socket = port.usesListenFd ? listenFd : bindSocketsNow([spec])[0];
   if (socket === undefined) throw new Error("bind: no socket");
+  const listenPorts = { first: hostPort, last: hostPort };
+  const held = parkSocket(socket, { protocol, addresses: [host], ports: listenPorts });
+  closeFd(socket);
   const table = new ForwardTable();
-  table.set("port", [{ protocol, listen: host, listenPort: hostPort, socket, target, targetPort }]);
+  table.set("port", [{ protocol, listen: host, listenPorts, target, targetPort }], [held]);
   // the forwarding thread alone does not keep the process
   const alive = setInterval(() => undefined, 2 ** 30);
   return () => {

@@ -7,7 +7,7 @@ import { KeyedLock } from "../util/keyed-lock.ts";
 import type { Log } from "../util/log.ts";
 import { ForwardTable } from "./forward-table.ts";
 import { type ResolverWorld, SandboxResolver } from "./resolver.ts";
-import type { Forward, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
+import type { Forward, ParkedSockets, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
 
 export interface ServingOptions {
@@ -54,19 +54,24 @@ export class Serving {
     };
   }
 
-  /** Takes the sockets over, also when it throws. */
-  setForwards(owner: string, forwards: readonly Forward[]): void {
-    this.#forwards.set(owner, forwards);
+  /** Takes the batches over, also when it throws. */
+  setForwards(owner: string, forwards: readonly Forward[], held: readonly ParkedSockets[]): void {
+    this.#forwards.set(owner, forwards, held);
   }
 
-  /** The sockets stay ours. */
-  forwards(): Forward[] {
-    return this.#forwards.forwards();
+  /** The batches stay ours. */
+  held(): ParkedSockets[] {
+    return this.#forwards.held();
   }
 
   counters(): ProxyCounters {
     const records = this.#zones.endpointIds().length;
-    return { ...this.#forwards.counters(), resolvers: this.#resolvers.size, records, questions: this.#world.load.inFlight };
+    return {
+      ...this.#forwards.counters(),
+      resolvers: this.#resolvers.size,
+      records,
+      questions: this.#world.load.inFlight,
+    };
   }
 
   setRecord(endpointId: string, record: ZoneRecord | undefined): void {
@@ -85,7 +90,7 @@ export class Serving {
   /** Ends what was not mentioned. */
   async sweep({ owners, sandboxes, endpoints }: Mentioned): Promise<void> {
     const strange = (ids: Iterable<string>, known: Set<string>) => [...ids].filter((id) => !known.has(id));
-    for (const owner of strange(this.#forwards.owners(), owners)) this.#forwards.set(owner, []);
+    for (const owner of strange(this.#forwards.owners(), owners)) this.#forwards.set(owner, [], []);
     for (const id of strange(this.#zones.endpointIds(), endpoints)) this.#zones.setRecord(id, undefined);
     const gone = strange(this.#resolvers.keys(), sandboxes);
     await Promise.all(gone.map((id) => this.setResolver(id, undefined)));

@@ -1,29 +1,30 @@
 // Desired state that the daemon hands to tsdocker-proxy: connections to forward, resolvers to run, names to answer.
 
 import type { ZoneRecord } from "../dns/index.ts";
+import type { ParkedSockets } from "../kernel/parked.ts";
 import type { ForwarderCounters } from "../kernel/splice.ts";
-import type { Address, Protocol } from "../netip/index.ts";
+import type { Address, PortRange, Protocol } from "../netip/index.ts";
 
-export type { ZoneRecord };
+export type { ParkedSockets, ZoneRecord };
 
-/** Forwards what arrives at a host address to a container, in user space (splice for tcp). */
+/** Forwards what arrives at ports of a host address to a container, in user space (splice for tcp). */
 export interface Forward {
   readonly protocol: Protocol;
   readonly listen: Address;
-  readonly listenPort: number;
-  /**
-   * A socket bound to `listen`; it is passed on by descriptor, the caller keeps its own, open as long as it wishes this
-   * forward: another proxy may have to be given it. Bound by number: a port that the kernel chose is lost when
-   * listening ends.
-   */
-  readonly socket: number;
+  readonly listenPorts: PortRange;
   readonly target: Address;
+  /** Where the first port leads; the others follow. */
   readonly targetPort: number;
 }
 
 export interface Forwarder {
-  /** Makes `forwards` the owner's whole wish; `[]` ends them, connections included. Resolves when they are served. */
-  setForwards(owner: string, forwards: readonly Forward[]): Promise<void>;
+  /**
+   * Makes `forwards` the owner's whole wish, and the proxy keep `held`: all that the owner has reserved, forwarded or
+   * not, so that the ports stay his while the daemon is away. `[]` and `[]` end both, connections included. What is
+   * wished already is not touched. Resolves when they are served. The batches are passed on by descriptor: the caller
+   * keeps its own, open as long as it wishes them held, since another proxy may have to be given them.
+   */
+  setForwards(owner: string, forwards: readonly Forward[], held: readonly ParkedSockets[]): Promise<void>;
 }
 
 /** A name server to ask, and from where. */

@@ -8,10 +8,15 @@ import type { HostPort, PortMap, PortSummary } from "../schemas/container.ts";
 export function portMap(view: ContainerView): PortMap {
   if (view.network.sandboxId === "") return {};
   const ports = new Map<string, HostPort[] | null>(exposedKeys(view).map((key) => [key, null]));
-  for (const { protocol, containerPort, hostAddress, hostPort } of view.network.publishedPorts) {
-    const key = `${containerPort}/${protocol}`;
-    const published = { HostIp: formatAddress(hostAddress), HostPort: `${hostPort}` };
-    ports.set(key, [...(ports.get(key) ?? []), published]);
+  for (const { protocol, containerPort, hostAddress, hostPort, count = 1 } of view.network.publishedPorts) {
+    const HostIp = formatAddress(hostAddress);
+    for (let at = 0; at < count; at++) {
+      const key = `${containerPort + at}/${protocol}`;
+      const published = { HostIp, HostPort: `${hostPort === 0 ? 0 : hostPort + at}` };
+      const known = ports.get(key);
+      if (known) known.push(published);
+      else ports.set(key, [published]);
+    }
   }
   return Object.fromEntries(ports);
 }

@@ -88,6 +88,8 @@ export interface PublishedPort {
   readonly containerPort: number;
   readonly hostAddress: Address;
   readonly hostPort: number;
+  /** How many in a row, on both sides; absent: one. */
+  readonly count?: number;
 }
 
 export interface ContainerSize {

@@ -2,7 +2,14 @@
 
 import net from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { bindSocket, closeFd, socketAddress, writeSysctl } from "../../../src/kernel/index.ts";
+import {
+  bindSocket,
+  closeFd,
+  type ParkedSockets,
+  parkedFds,
+  socketAddress,
+  writeSysctl,
+} from "../../../src/kernel/index.ts";
 import { createPorts, type PortLease, type PortRequest, type Ports } from "../../../src/ports/index.ts";
 import { address, type Host, Lab } from "../../conformance/firewall/lab.ts";
 
@@ -31,12 +38,12 @@ const request = (range: [number, number?] | undefined, more: Partial<PortRequest
 async function reserve(...requests: PortRequest[]): Promise<number[]> {
   const leases = await ports.reserve(requests);
   taken.push(...leases);
-  return leases.map(({ port }) => port);
+  return leases.map(({ ports }) => ports.first);
 }
 
 test("a reserved port is bound, and not listened on, at each address", async () => {
   await reserve(request([8080]));
-  const bound = taken[0]?.sockets.map(({ fd }) => socketAddress(fd));
+  const bound = taken[0]?.parked.flatMap(boundTo);
   expect(bound).toEqual([
     { address: address("0.0.0.0"), port: 8080 },
     { address: address("::"), port: 8080 },
@@ -157,6 +164,14 @@ test("a thousand ports on two addresses are reserved at once", async () => {
   const requests = Array.from({ length: 1000 }, (_, at) => request([10_000 + at]));
   expect(await reserve(...requests)).toHaveLength(1000);
 });
+
+function boundTo(parked: ParkedSockets) {
+  return parkedFds(parked).map((fd) => {
+    const bound = socketAddress(fd);
+    closeFd(fd);
+    return bound;
+  });
+}
 
 /** A connection that the server ends first: its end of the port stays in TIME_WAIT. */
 async function lingering(port: number): Promise<void> {

@@ -5,10 +5,9 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { closeFd } from "../../../src/kernel/index.ts";
-import type { Forward } from "../../../src/proxy/index.ts";
 import { Lab } from "../lab.ts";
 import "../matchers.ts";
-import { connect, ip, proxyOn, readAll, reserve, serve } from "./world.ts";
+import { connect, forward, lead, proxyOn, readAll, reserve, serve } from "./world.ts";
 
 /** A client, the proxy's host, and a container that only the host can reach. */
 async function threeHosts(lab: Lab) {
@@ -27,7 +26,7 @@ test("a TCP port of the host's IPv6 address leads to an IPv4 container", async (
   await using _server = await container.listen("0.0.0.0", 80);
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "2001:db8::1");
-  await proxy.setForwards("c1", [forwardTo(port, "2001:db8::1", 80)]);
+  await forward(proxy, "c1", [lead(port, containerAddress, 80)]);
   await expect(client).toReach(`[2001:db8::1]:${port.port}`, { answer: "container 198.51.100.1" });
   await expect(host).toReach(`[2001:db8::1]:${port.port}`, { answer: "container 198.51.100.1" });
 });
@@ -42,7 +41,7 @@ test("a UDP port of a wildcard address answers from the address that was asked",
   await host.run("ip", "address", "add", "2001:db8::99/64", "dev", "eth0", "nodad");
   using v4 = await reserve(host, "udp", "0.0.0.0");
   using v6 = await reserve(host, "udp", "::");
-  await proxy.setForwards("c1", [forwardTo(v4, "0.0.0.0", 53, "udp"), forwardTo(v6, "::", 53, "udp")]);
+  await forward(proxy, "c1", [lead(v4, containerAddress, 53), lead(v6, containerAddress, 53)]);
   const answer = "container 198.51.100.1";
   for (const target of [`192.0.2.1:${v4.port}`, `192.0.2.99:${v4.port}`])
     await expect(client).toReach(target, { protocol: "udp", answer });
@@ -56,7 +55,7 @@ test("200 MB pass unharmed, and the end of one direction leaves the other open",
   await using server = await serve(container, containerAddress, answerWithDigest);
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "2001:db8::1");
-  await proxy.setForwards("c1", [forwardTo(port, "2001:db8::1", server.port)]);
+  await forward(proxy, "c1", [lead(port, containerAddress, server.port)]);
   const socket = await connect(client, "2001:db8::1", port.port);
   const answered = readAll(socket);
   const sent = await sendBlocks(socket, 200);
@@ -71,7 +70,7 @@ test("a sender waits for a reader that does not read", async () => {
   await using server = await serve(container, containerAddress, (socket) => accepted.resolve(socket.pause()));
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
-  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", server.port)]);
+  await forward(proxy, "c1", [lead(port, containerAddress, server.port)]);
   const socket = await connect(client, "192.0.2.1", port.port);
   const block = Buffer.alloc(1 << 20, 7);
   let blocks = 0;
@@ -102,9 +101,9 @@ test("a client is reset when the container refuses the connection, and when it r
   await using proxy = await proxyOn(lab, host);
   using refused = await reserve(host, "tcp", "192.0.2.1");
   using reset = await reserve(host, "tcp", "192.0.2.1");
-  await proxy.setForwards("c1", [
-    forwardTo(refused, "192.0.2.1", 9),
-    forwardTo(reset, "192.0.2.1", server.port),
+  await forward(proxy, "c1", [
+    lead(refused, containerAddress, 9),
+    lead(reset, containerAddress, server.port),
   ]);
   await expect(readAll(await connect(client, "192.0.2.1", refused.port))).rejects.toThrow(/ECONNRESET/);
   const socket = await connect(client, "192.0.2.1", reset.port);
@@ -120,17 +119,17 @@ test("no wish left, no connection and no listener left, though the port stays re
   await using server = await serve(container, containerAddress, (socket) => socket.pipe(socket));
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
-  const forwards = [forwardTo(port, "192.0.2.1", server.port)];
-  await proxy.setForwards("c1", forwards);
+  const forwards = [lead(port, containerAddress, server.port)];
+  await forward(proxy, "c1", forwards);
   const socket = await connect(client, "192.0.2.1", port.port);
   socket.write("x");
   await once(socket, "data");
   const broken = expect(readAll(socket)).rejects.toThrow(/ECONNRESET/);
-  await proxy.setForwards("c1", []);
+  await forward(proxy, "c1", []);
   await broken;
   await expect(client).not.toReach(`192.0.2.1:${port.port}`);
   await expect(reserve(host, "tcp", "192.0.2.1", port.port)).rejects.toMatchObject({ code: "EADDRINUSE" });
-  await proxy.setForwards("c1", forwards);
+  await forward(proxy, "c1", forwards);
   const again = await connect(client, "192.0.2.1", port.port);
   again.write("y");
   expect(String((await once(again, "data"))[0])).toBe("y");
@@ -143,12 +142,12 @@ test("a udp port without a wish swallows what comes, and serves again when it is
   await using _server = await container.listen("0.0.0.0", 53, { protocol: "udp" });
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "udp", "192.0.2.1");
-  const forwards = [forwardTo(port, "192.0.2.1", 53, "udp")];
+  const forwards = [lead(port, containerAddress, 53)];
   const asked = { protocol: "udp", timeoutMs: 200 } as const;
   for (let round = 0; round < 3; round++) {
-    await proxy.setForwards("c1", forwards);
+    await forward(proxy, "c1", forwards);
     await expect(client).toReach(`192.0.2.1:${port.port}`, { protocol: "udp" });
-    await proxy.setForwards("c1", []);
+    await forward(proxy, "c1", []);
     await expect(client).not.toReach(`192.0.2.1:${port.port}`, asked);
   }
   expect(await proxy.counters()).toMatchObject({ flows: 0 });
@@ -161,16 +160,16 @@ test("setting the same wish twice disturbs no connection, and another target tak
   await using other = await serve(container, containerAddress, (socket) => socket.end("other"));
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
-  const kept = [forwardTo(port, "192.0.2.1", echo.port)];
-  await proxy.setForwards("c1", kept);
+  const kept = [lead(port, containerAddress, echo.port)];
+  await forward(proxy, "c1", kept);
   const socket = await connect(client, "192.0.2.1", port.port);
   socket.write("a");
   await once(socket, "data");
-  await proxy.setForwards("c1", kept);
+  await forward(proxy, "c1", kept);
   socket.write("b");
   expect(String((await once(socket, "data"))[0])).toBe("b");
   socket.destroy();
-  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", other.port)]);
+  await forward(proxy, "c1", [lead(port, containerAddress, other.port)]);
   expect(String(await readAll(await connect(client, "192.0.2.1", port.port)))).toBe("other");
 });
 
@@ -180,7 +179,7 @@ test("a udp flow ends when it was idle for its time", async () => {
   await using _server = await container.listen("0.0.0.0", 53, { protocol: "udp" });
   await using proxy = await proxyOn(lab, host, { udpIdleMs: 300 });
   using port = await reserve(host, "udp", "192.0.2.1");
-  await proxy.setForwards("c1", [forwardTo(port, "192.0.2.1", 53, "udp")]);
+  await forward(proxy, "c1", [lead(port, containerAddress, 53)]);
   await expect(client).toReach(`192.0.2.1:${port.port}`, { protocol: "udp" });
   expect(await proxy.counters()).toMatchObject({ flows: 1 });
   await expect.poll(async () => (await proxy.counters()).flows).toBe(0);
@@ -195,15 +194,16 @@ test("a thousand ports are one process and serve each", async () => {
   const ports = [];
   for (let at = 0; at < 1000; at++)
     ports.push(stack.use(await reserve(host, "tcp", "192.0.2.1", 20_000 + at)));
-  await proxy.setForwards(
+  await forward(
+    proxy,
     "c1",
-    ports.map((port) => forwardTo(port, "192.0.2.1", 80)),
+    ports.map((port) => lead(port, containerAddress, 80)),
   );
   for (const port of [20_000, 20_249, 20_250, 20_999]) await expect(client).toReach(`192.0.2.1:${port}`);
-  const held = await proxy.heldForwards();
-  expect(held.map(({ listenPort }) => listenPort)).toEqual(ports.map(({ port }) => port));
-  for (const { socket } of held) closeFd(socket);
-  await proxy.setForwards("c1", []);
+  const held = await proxy.heldSockets();
+  expect(held.map(({ ports }) => ports.first)).toEqual(ports.map(({ port }) => port));
+  for (const { fd } of held) closeFd(fd);
+  await forward(proxy, "c1", []);
   await expect(client).not.toReach("192.0.2.1:20500");
 });
 
@@ -214,21 +214,12 @@ test("a port that somebody else listens on fails the wish and leaves the rest as
   await using proxy = await proxyOn(lab, host);
   using first = await reserve(host, "tcp", "192.0.2.1");
   using second = await reserve(host, "udp", "192.0.2.1");
-  await proxy.setForwards("c1", [forwardTo(first, "192.0.2.1", 80)]);
-  const wrong = { ...forwardTo(second, "192.0.2.1", 80), protocol: "tcp" as const };
-  await expect(proxy.setForwards("c2", [wrong])).rejects.toThrow(/forward/);
+  await forward(proxy, "c1", [lead(first, containerAddress, 80)]);
+  // a socket of the one protocol said to be one of the other
+  const wrong = lead({ parked: { ...second.parked, protocol: "tcp" } }, containerAddress, 80);
+  await expect(forward(proxy, "c2", [wrong])).rejects.toThrow(/forward/);
   await expect(client).toReach(`192.0.2.1:${first.port}`);
 });
-
-function forwardTo(
-  port: { fd: number; port: number },
-  listen: string,
-  targetPort: number,
-  protocol: "tcp" | "udp" = "tcp",
-): Forward {
-  const target = ip(containerAddress);
-  return { protocol, listen: ip(listen), listenPort: port.port, socket: port.fd, target, targetPort };
-}
 
 /** Answers, when the client has ended, how many bytes came and their digest. */
 function answerWithDigest(socket: Socket): void {

@@ -5,20 +5,23 @@ import { readdir } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { ForwardTable } from "../../../src/proxy/forward-table.ts";
-import type { Forward } from "../../../src/proxy/index.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import "../matchers.ts";
-import { connect, ip, proxyOn, readAll, reserve, serve } from "./world.ts";
+import { connect, forward, type HeldForward, lead, proxyOn, readAll, reserve, serve } from "./world.ts";
 
-/** A table that owns what it is given, in this process, with a socket that it may have. */
-async function forwardOf(
-  host: LabHost,
-  targetPort: number,
-  protocol: "tcp" | "udp" = "tcp",
-): Promise<Forward> {
+/** A forward of a new port. */
+async function forwardOf(host: LabHost, targetPort: number, protocol: "tcp" | "udp" = "tcp") {
   const port = await reserve(host, protocol, "192.0.2.1");
-  const target = ip("192.0.2.2");
-  return { protocol, listen: ip("192.0.2.1"), listenPort: port.port, socket: port.fd, target, targetPort };
+  return lead(port, "192.0.2.2", targetPort);
+}
+
+/** Gives a table, in this process, forwards and their sockets. */
+function set(table: ForwardTable, forwards: readonly HeldForward[]): void {
+  table.set(
+    "a",
+    forwards.map(({ parked: _, ...rest }) => rest),
+    forwards.map(({ parked }) => parked),
+  );
 }
 
 async function echo(socket: Socket, word: string): Promise<string> {
@@ -34,13 +37,13 @@ test("a port at its limit lets clients wait and other ports work, and goes on wh
   await using server = await serve(container, "192.0.2.2", (socket) => socket.pipe(socket));
   const table = new ForwardTable({ netns: host.netns, connections: 5, connectionsEach: 2 });
   const [busy, other] = [await forwardOf(host, server.port), await forwardOf(host, server.port)];
-  table.set("a", [busy, other]);
-  const first = await connect(container, "192.0.2.1", busy.listenPort);
-  const second = await connect(container, "192.0.2.1", busy.listenPort);
+  set(table, [busy, other]);
+  const first = await connect(container, "192.0.2.1", busy.listenPorts.first);
+  const second = await connect(container, "192.0.2.1", busy.listenPorts.first);
   expect([await echo(first, "1"), await echo(second, "2")]).toEqual(["1", "2"]);
-  const third = await connect(container, "192.0.2.1", busy.listenPort);
+  const third = await connect(container, "192.0.2.1", busy.listenPorts.first);
   const waiting = echo(third, "3");
-  const elsewhere = await connect(container, "192.0.2.1", other.listenPort);
+  const elsewhere = await connect(container, "192.0.2.1", other.listenPorts.first);
   expect(await echo(elsewhere, "4")).toBe("4");
   expect(table.counters().connections).toBe(3);
   first.destroy();
@@ -55,10 +58,10 @@ test("a udp port at its limit forgets the client that was silent for longest", a
   const [host, container] = [await lan.host("host"), await lan.host("container")];
   await using _server = await container.listen("192.0.2.2", 53, { protocol: "udp" });
   const table = new ForwardTable({ netns: host.netns, connections: 10, connectionsEach: 2 });
-  const forward = await forwardOf(host, 53, "udp");
-  table.set("a", [forward]);
+  const udp = await forwardOf(host, 53, "udp");
+  set(table, [udp]);
   for (let client = 0; client < 5; client++)
-    await expect(container).toReach(`192.0.2.1:${forward.listenPort}`, { protocol: "udp" });
+    await expect(container).toReach(`192.0.2.1:${udp.listenPorts.first}`, { protocol: "udp" });
   expect(table.counters().flows).toBe(2);
   table.close();
 });
@@ -77,9 +80,7 @@ test("connections that end in every way leave no descriptor in the proxy", async
   });
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
-  const target = { target: ip("192.0.2.2"), targetPort: server.port };
-  const forward = { protocol: "tcp", listen: ip("192.0.2.1"), listenPort: port.port, ...target } as const;
-  await proxy.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  await forward(proxy, "c1", [lead(port, "192.0.2.2", server.port)]);
   const visit = async (at: number) => {
     const socket = await connect(container, "192.0.2.1", port.port);
     const read = readAll(socket).catch(() => undefined);
@@ -103,13 +104,13 @@ test("resolvers and forwards that come and go leave no descriptor in the proxy",
   await using proxy = await proxyOn(lab, host);
   const config = { netns: sandbox.netns, networks: [], privateNames: {}, upstreams: [], forwards: false };
   using port = await reserve(host, "udp", "127.0.0.1");
-  const where = { listen: ip("127.0.0.1"), listenPort: port.port, target: ip("127.0.0.1"), targetPort: 9 };
+  const wished = [lead(port, "127.0.0.1", 9)];
   const round = async () => {
     await proxy.setResolver("s", config);
-    await proxy.setForwards("c", [{ protocol: "udp", ...where, socket: port.fd }]);
-    await proxy.setForwards("c", [{ protocol: "udp", ...where, socket: port.fd }]);
+    await forward(proxy, "c", wished);
+    await forward(proxy, "c", wished);
     await proxy.setResolver("s", undefined);
-    await proxy.setForwards("c", []);
+    await forward(proxy, "c", []);
   };
   await round();
   const before = await openFiles(proxy.pid);

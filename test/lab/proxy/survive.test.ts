@@ -7,7 +7,7 @@ import { type ResolverPorts, startProxy } from "../../../src/proxy/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import "../matchers.ts";
-import { connect, controlPath, ip, proxyOn, proxyOptions, reserve, serve } from "./world.ts";
+import { connect, controlPath, forward, ip, lead, proxyOn, proxyOptions, reserve, serve } from "./world.ts";
 
 async function twoHosts(lab: Lab) {
   const lan = lab.segment("192.0.2.0/24");
@@ -22,11 +22,10 @@ test("connections and ports live on while the daemon is away, and the next one f
   const { host, container } = await twoHosts(lab);
   await using echo = await serve(container, "192.0.2.2", (socket) => socket.pipe(socket));
   const options = proxyOptions(host, controlPath(lab));
-  const forward = { protocol: "tcp", listen, listenPort: 8080, target, targetPort: echo.port } as const;
   const first = await startProxy(options);
   {
     using port = await reserve(host, "tcp", "192.0.2.1", 8080);
-    await first.setForwards("c1", [{ ...forward, socket: port.fd }]);
+    await forward(first, "c1", [lead(port, "192.0.2.2", echo.port)]);
   }
   const socket = await connect(container, "192.0.2.1", 8080);
   socket.write("a");
@@ -37,16 +36,21 @@ test("connections and ports live on while the daemon is away, and the next one f
 
   await using second = await startProxy(options);
   expect(second.pid).toBe(first.pid);
-  const held = await second.heldForwards();
-  expect(held).toEqual([{ ...forward, socket: expect.any(Number) }]);
-  await second.setForwards("c1", held);
+  const held = await second.heldSockets();
+  const ports = { first: 8080, last: 8080 };
+  expect(held).toEqual([{ protocol: "tcp", addresses: [listen], ports, fd: expect.any(Number) }]);
+  await forward(
+    second,
+    "c1",
+    held.map((parked) => lead({ parked }, "192.0.2.2", echo.port)),
+  );
   await second.sweep();
   socket.write("c");
   expect(String((await once(socket, "data"))[0])).toBe("c");
   const fresh = await connect(container, "192.0.2.1", 8080);
   fresh.write("d");
   expect(String((await once(fresh, "data"))[0])).toBe("d");
-  for (const { socket } of held) closeFd(socket);
+  for (const { fd } of held) closeFd(fd);
   for (const open of [socket, fresh]) open.destroy();
 });
 
@@ -58,17 +62,16 @@ test("what the next daemon does not wish any more ends with its sweep", async ()
   const first = await startProxy(options);
   using kept = await reserve(host, "tcp", "192.0.2.1", 8080);
   using gone = await reserve(host, "tcp", "192.0.2.1", 8081);
-  const common = { protocol: "tcp", listen, target, targetPort: 80 } as const;
-  const forwards = [kept, gone].map(({ fd, port }) => ({ ...common, listenPort: port, socket: fd }));
-  await first.setForwards("kept", forwards.slice(0, 1));
-  await first.setForwards("gone", forwards.slice(1));
+  const forwards = [kept, gone].map((port) => lead(port, "192.0.2.2", 80));
+  await forward(first, "kept", forwards.slice(0, 1));
+  await forward(first, "gone", forwards.slice(1));
   const record = { networkId: "n", networkName: "x1", endpointId: "e", names: ["c1"], addresses: [target] };
   await first.setRecord("e", record);
   await first.setResolver("s", resolverIn(container.netns));
   first.detach();
 
   await using second = await startProxy(options);
-  await second.setForwards("kept", forwards.slice(0, 1));
+  await forward(second, "kept", forwards.slice(0, 1));
   expect(await second.counters()).toMatchObject({ resolvers: 1, records: 1 });
   await expect(container).toReach("192.0.2.1:8081");
   await second.sweep();
@@ -83,8 +86,7 @@ test("a proxy that is killed is replaced, and the new one serves everything", as
   await using _server = await container.listen("0.0.0.0", 80);
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
-  const forward = { protocol: "tcp", listen, listenPort: port.port, target, targetPort: 80 } as const;
-  await proxy.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  await forward(proxy, "c1", [lead(port, "192.0.2.2", 80)]);
   await proxy.setRecord("e", {
     networkId: "n",
     networkName: "x1",
@@ -125,8 +127,7 @@ test("a wish that meets a dying proxy is fulfilled by its successor", async () =
   await using proxy = await proxyOn(lab, host);
   using port = await reserve(host, "tcp", "192.0.2.1");
   process.kill(proxy.pid ?? 0, "SIGKILL");
-  const forward = { protocol: "tcp", listen, listenPort: port.port, target, targetPort: 80 } as const;
-  await proxy.setForwards("c1", [{ ...forward, socket: port.fd }]);
+  await forward(proxy, "c1", [lead(port, "192.0.2.2", 80)]);
   await expect(container).toReach(`192.0.2.1:${port.port}`);
 });
 

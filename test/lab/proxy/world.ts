@@ -4,9 +4,15 @@
 import { createServer, type Server, Socket } from "node:net";
 import { join } from "node:path";
 import { connectSocket } from "../../../src/kernel/datagrams.ts";
-import { bindSocket, closeFd, socketAddress } from "../../../src/kernel/index.ts";
+import {
+  bindSocket,
+  closeFd,
+  type ParkedSockets,
+  parkSockets,
+  socketAddress,
+} from "../../../src/kernel/index.ts";
 import { type Address, parseAddress } from "../../../src/netip/index.ts";
-import { type ProxyHandle, type ProxyOptions, startProxy } from "../../../src/proxy/index.ts";
+import { type Forward, type ProxyHandle, type ProxyOptions, startProxy } from "../../../src/proxy/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import type { Lab, LabHost } from "../lab.ts";
 
@@ -44,10 +50,40 @@ export async function proxyOn(
 
 let ports = 10_000;
 
-/** A bound socket of a host, closed with the scope: what a port lease holds. */
+/** A port of a host, reserved until the scope ends: what a port lease holds. */
 export async function reserve(host: LabHost, protocol: "tcp" | "udp", address: string, port = ++ports) {
-  const fd = await bindSocket({ netns: host.netns, protocol, address: ip(address), port });
-  return { fd, port, [Symbol.dispose]: () => closeFd(fd) };
+  const spec = { netns: host.netns, protocol, addresses: [ip(address)], ports: { first: port, last: port } };
+  const outcome = await parkSockets(spec);
+  if ("error" in outcome) throw outcome.error;
+  const [parked] = outcome;
+  if (!parked) throw new Error("nothing was parked");
+  return { parked, port, [Symbol.dispose]: () => closeFd(parked.fd) };
+}
+
+/** A forward with what holds its sockets. */
+export interface HeldForward extends Forward {
+  readonly parked: ParkedSockets;
+}
+
+/** Sets an owner's forwards; of a reserved port all that is reserved is kept. */
+export function forward(
+  proxy: Pick<ProxyHandle, "setForwards">,
+  owner: string,
+  wished: readonly HeldForward[],
+): Promise<void> {
+  const forwards = wished.map(({ parked: _, ...rest }) => rest);
+  return proxy.setForwards(owner, forwards, [...new Set(wished.map(({ parked }) => parked))]);
+}
+
+/** A reserved port led to a target. */
+export function lead(
+  { parked }: { readonly parked: ParkedSockets },
+  target: string,
+  targetPort: number,
+): HeldForward {
+  const { protocol, addresses, ports } = parked;
+  const [listen = ip("0.0.0.0")] = addresses;
+  return { protocol, listen, listenPorts: ports, target: ip(target), targetPort, parked };
 }
 
 /** A TCP server in a host; `handle` gets half-open sockets. */

@@ -9,7 +9,7 @@ import type {
   PoolData,
   PortBinding,
 } from "../../../src/driverapi/index.ts";
-import { formatAddress } from "../../../src/netip/index.ts";
+import { formatAddress, formatPortRange } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { address, prefix } from "../../lab/cnm/specs.ts";
 import { createFakeHost, type FakeHost } from "./fake-host.ts";
@@ -514,8 +514,8 @@ describe("published ports", () => {
         `${formatAddress(hostAddress)} ${hostPort} ${containerPort}`,
     );
     const forwards = (made.host.forwards.get(endpointId) ?? []).map(
-      ({ listen, listenPort, target, targetPort }) =>
-        `${formatAddress(listen)} ${listenPort} ${formatAddress(target)} ${targetPort}`,
+      ({ listen, listenPorts, target, targetPort }) =>
+        `${formatAddress(listen)} ${formatPortRange(listenPorts)} ${formatAddress(target)} ${targetPort}`,
     );
     return { ...made, program, shown, forwards, rules: made.host.rules.get(endpointId) ?? [] };
   }
@@ -634,7 +634,7 @@ describe("published ports", () => {
 
   test("that fail at any step leave none open", async () => {
     const { host, driver, program } = await publish({}, []);
-    const bindings = [tcp(80, 8080), tcp(81, 8081)];
+    const bindings = [tcp(80, 8080), tcp(90, 8081)];
     for (let step = 1; step <= 4; step++) {
       host.steps.failAt(step);
       const programming = driver.programExternalConnectivity?.({

@@ -4,7 +4,7 @@
 import type { Forward, Host, HostSettings, PortLease, Rule } from "../../../src/driverapi/index.ts";
 import type { Link, LinkAddress, Netlink, Request } from "../../../src/kernel/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
-import { formatAddress } from "../../../src/netip/index.ts";
+import { formatAddress, type PortRange, portRangeSize, portsWithout } from "../../../src/netip/index.ts";
 import { createParents } from "../../../src/parents/index.ts";
 import { conflict } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
@@ -58,8 +58,8 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
     },
     ports: { reserve: async (requests) => requests.map((request, at) => reserve(steps, held, request, at)) },
     forwarder: {
-      async setForwards(owner, wanted) {
-        if (wanted.length === 0) return void forwards.delete(owner);
+      async setForwards(owner, wanted, kept) {
+        if (wanted.length + kept.length === 0) return void forwards.delete(owner);
         steps.take(`forward ${wanted.length}`);
         forwards.set(owner, wanted);
       },
@@ -81,21 +81,29 @@ type PortRequest = Parameters<Host["ports"]["reserve"]>[0][number];
 function reserve(
   steps: Steps,
   held: Set<string>,
-  { protocol, addresses, range }: PortRequest,
+  { protocol, addresses, range, whole }: PortRequest,
   at: number,
 ): PortLease {
   steps.take(`reserve ${protocol} ${range?.first ?? "any"}`);
-  const port = range?.first ?? 32768 + at;
-  const keys = addresses.map((address) => `${protocol} ${formatAddress(address)}:${port}`);
-  if (keys.some((key) => held.has(key)))
-    throw conflict(`Bind for ${keys[0]} failed: port is already allocated`);
-  for (const key of keys) held.add(key);
+  const first = range?.first ?? 32768 + at;
+  const ports = { first, last: whole && range ? range.last : first };
+  const keysOf = (part: PortRange) =>
+    Array.from({ length: portRangeSize(part) }, (_, offset) =>
+      addresses.map((address) => `${protocol} ${formatAddress(address)}:${part.first + offset}`),
+    ).flat();
+  const taken = keysOf(ports).find((key) => held.has(key));
+  if (taken) throw conflict(`Bind for ${taken} failed: port is already allocated`);
+  for (const key of keysOf(ports)) held.add(key);
+  let left = [ports];
   return {
     protocol,
-    port,
-    sockets: addresses.map((address, index) => ({ address, fd: 1000 + 10 * at + index })),
-    release: () => {
-      for (const key of keys) held.delete(key);
+    ports,
+    get parked() {
+      return left.map((part) => ({ protocol, addresses, ports: part, fd: 1000 + at }));
+    },
+    release: (part = ports) => {
+      for (const key of keysOf(part)) held.delete(key);
+      left = portsWithout(left, [part]);
     },
   };
 }

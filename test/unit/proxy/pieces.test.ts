@@ -72,7 +72,7 @@ describe("wishes on the wire", () => {
     const forward = {
       protocol: "tcp",
       listen: ip("2001:db8::1"),
-      listenPort: 1,
+      listenPorts: { first: 1, last: 1 },
       target: ip("192.0.2.1"),
       targetPort: 2,
     } as const;
