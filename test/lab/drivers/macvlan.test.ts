@@ -131,6 +131,8 @@ describe("a macvlan network", () => {
     const server = await far.host("server");
     await peer.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
     await server.routeVia([address("198.51.100.1"), address("2001:db8:51::1")]);
+    // a router asks for neighbours from its link-local address
+    await expect.poll(() => peer.run("ip", "-6", "address"), aWhile).not.toContain("tentative");
     await using world = await createWorld(machine);
     const pools = [pool4("192.0.2.2"), pool6("2001:db8:2::2")];
     await world.controller.createNetwork(
