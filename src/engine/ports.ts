@@ -30,7 +30,7 @@ export function changePorts(
       await sandbox?.setPorts(portsOf(spec));
       throw error;
     }
-    publish(context, container, { before: spec, after: changed });
+    publish(context, container, changes);
   });
 }
 
@@ -62,17 +62,8 @@ function imageExposes(context: EngineContext, { record }: Container, port: Conta
 }
 
 /** Docker tells of a changed container by `update`; what changed is told beside. */
-function publish(
-  { events }: EngineContext,
-  container: Container,
-  { before, after }: { readonly before: ContainerSpec; readonly after: ContainerSpec },
-): void {
-  const texts = (spec: ContainerSpec, other: ContainerSpec) =>
-    spec.portBindings
-      .filter((binding) => !other.portBindings.includes(binding))
-      .map((binding) => selectionText(binding))
-      .join(",");
-  const [published, unpublished] = [texts(after, before), texts(before, after)];
+function publish({ events }: EngineContext, container: Container, { add, remove }: PortChanges): void {
+  const [published, unpublished] = [add, remove].map((ports) => ports.map(selectionText).join(","));
   events.publish("container", "update", container.id, {
     ...container.attributes,
     ...(published && { published }),
