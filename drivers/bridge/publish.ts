@@ -8,6 +8,7 @@ import type {
   PublishedPort,
 } from "../../src/driverapi/index.ts";
 import {
+  commonPorts,
   formatAddress,
   type PortRange,
   PortSpans,
@@ -27,6 +28,7 @@ import {
   shapeOf,
   type Target,
   type Wish,
+  wayOf,
 } from "./port-plan.ts";
 import { allowRules, forwardsOf, publishRules } from "./port-rules.ts";
 
@@ -64,7 +66,12 @@ export async function publishPorts(
     for (const lease of opened.leases) lease.release();
   });
   const leases = [...(before?.leases ?? []), ...opened.leases];
-  const now: Publication = { owner, rows: joined([...known, ...opened.rows]), direct: plan.direct, leases };
+  const now: Publication = {
+    owner,
+    rows: continued([...known, ...opened.rows], before?.rows ?? []),
+    direct: plan.direct,
+    leases,
+  };
   undo.defer("put rules of ports back", () => host.firewall.set(owner, rulesOf(config, before)));
   const rules = rulesOf(config, now);
   if (rules.length > 0 || before) await host.firewall.set(owner, rules);
@@ -141,11 +148,37 @@ function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
   return [...publishRules(config.link, publication.rows), ...allowRules(config.link, publication.direct)];
 }
 
+/** The wished rows, in the pieces in which they were before: what stays keeps its very rule. */
+function continued(wished: readonly Row[], before: readonly Row[]): Row[] {
+  const ways = Map.groupBy(wished, wayOf);
+  const old = Map.groupBy(before, wayOf);
+  return [...ways].flatMap(([way, rows]) => {
+    const present = old.get(way) ?? [];
+    const spans = new PortSpans(rows.map((row) => ({ ports: row.hostPorts })));
+    const kept = present.flatMap((row) =>
+      spans.within(row.hostPorts).flatMap(({ ports }) => cut(row, commonPorts(row.hostPorts, ports))),
+    );
+    const ports = portsWithout(
+      rows.map(({ hostPorts }) => hostPorts),
+      present.map(({ hostPorts }) => hostPorts),
+    );
+    const [first] = rows;
+    return first ? [...kept, ...joined(ports.flatMap((part) => cut(first, part)))] : kept;
+  });
+}
+
+/** Other ports on the same way. */
+function cut(row: Row, hostPorts: PortRange | undefined): Row[] {
+  if (!hostPorts) return [];
+  return [{ ...row, hostPorts, containerPort: row.containerPort + hostPorts.first - row.hostPorts.first }];
+}
+
 /** Ports that were chosen before are chosen again: rows for the wishes that have one, and the wishes without. */
 function keptRows(
   wishes: readonly Wish[],
   { plan, before }: { readonly plan: readonly Row[]; readonly before: readonly Row[] },
 ): { rows: Row[]; open: Wish[] } {
+  if (wishes.length === 0) return { rows: [], open: [] };
   const taken = new Set<string>(plan.flatMap((row) => cells(row)));
   const chosen = Map.groupBy(before, placeOf);
   const rows: Row[] = [];
