@@ -27,13 +27,15 @@ export async function startFirewall(
 
 /**
  * All rules of the namespace, handles too, without counters, the comments of the tools, and the fence, which is a
- * process's own.
+ * process's own. What iptables made only its own programs show reliably.
  */
 export async function rulesetOf(host: Host): Promise<string> {
-  const saves = ["iptables-legacy", "ip6tables-legacy"].map((program) => `${program}-save 2>/dev/null`);
+  const saves = ["nft", "legacy"].flatMap((kind) =>
+    ["iptables", "ip6tables"].map((program) => `${program}-${kind}-save 2>/dev/null`),
+  );
   const text = await host.run(`nft -a list ruleset 2>/dev/null; ${saves.join("; ")}`);
   return text
-    .replaceAll(/^table inet tsdocker-fence [\s\S]*?^}\n/gm, "")
+    .replaceAll(/^table (inet tsdocker-fence|ip6? (filter|nat|raw)) [\s\S]*?^}\n/gm, "")
     .replaceAll(/^# .*\n/gm, "")
     .replaceAll(/\[\d+:\d+\]/g, "")
     .replaceAll(/packets \d+ bytes \d+/g, "");
