@@ -5,7 +5,7 @@ import { type Mac, type Prefix, randomMac } from "../../src/netip/index.ts";
 import { conflict, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { isAdopted, noteAdoption } from "./adopted.ts";
-import { wantedMtu } from "./mtu.ts";
+import { isTooNarrowForIpv6, wantedMtu } from "./mtu.ts";
 import type { BridgeConfig } from "./options.ts";
 
 /** A bridge device in the host's netns. */
@@ -39,7 +39,7 @@ export async function makeBridge(host: Host, config: BridgeConfig): Promise<Brid
   await using undo = new Undo(host.log);
   try {
     const link = await findOrCreate(host, config, undo);
-    const sysctls = link.isOurs ? ownSysctls(config, host.settings.ipv6) : adoptedSysctls(config);
+    const sysctls = sysctlsOf(host, config, link);
     const addresses = addressesOf(config);
     if (!link.isOurs) await noteAdoption(host, config, { index: link.index, addresses, sysctls });
     // before it is up: no router advertisement may reach the host through a container
@@ -121,8 +121,26 @@ export function addressesOf({ ipv4, ipv6, inhibitIpv4, modeIpv4, modeIpv6 }: Bri
   return [...own4, ...own6].flatMap(({ gateway }) => gateway ?? []);
 }
 
+/** Writes the settings of a bridge again, which the kernel forgets with its IPv6. */
+export async function writeSysctls(
+  host: Pick<Host, "settings" | "sysctl">,
+  config: BridgeConfig,
+  link: BridgeLink,
+): Promise<void> {
+  await host.sysctl.writeAll(sysctlsOf(host, config, link));
+}
+
+function sysctlsOf(
+  host: Pick<Host, "settings">,
+  config: BridgeConfig,
+  { isOurs }: BridgeLink,
+): Record<string, string> {
+  if (!isOurs) return adoptedSysctls(config);
+  return ownSysctls(config, host.settings.ipv6 && !isTooNarrowForIpv6(wantedMtu(host, config)));
+}
+
 /** A name may hold dots, so keys are in the form with slashes. */
-function ownSysctls({ link: name, ipv6 }: BridgeConfig, hostHasIpv6: boolean): Record<string, string> {
+function ownSysctls({ link: name, ipv6 }: BridgeConfig, mayHaveIpv6: boolean): Record<string, string> {
   const hasIpv6 = ipv6.length > 0;
   const sysctls6 = {
     [`net/ipv6/conf/${name}/accept_ra`]: "0",
@@ -131,7 +149,7 @@ function ownSysctls({ link: name, ipv6 }: BridgeConfig, hostHasIpv6: boolean): R
     ...(hasIpv6 && { [`net/ipv6/conf/${name}/accept_dad`]: "0" }),
     [`net/ipv6/conf/${name}/disable_ipv6`]: hasIpv6 ? "0" : "1",
   };
-  return { ...(hostHasIpv6 ? sysctls6 : {}), [routeLocalnet(name)]: "1" };
+  return { ...(mayHaveIpv6 ? sysctls6 : {}), [routeLocalnet(name)]: "1" };
 }
 
 /** Router advertisements may be what somebody else's bridge lives by, and it may have IPv6 of its own. */

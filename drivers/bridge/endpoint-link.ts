@@ -2,7 +2,7 @@
 
 import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
-import { conflict, invalid, wrapError } from "../../src/util/errors.ts";
+import { conflict, hasCode, invalid, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { type BridgeLink, markOf, portGroup } from "./bridge-link.ts";
 import { portMtu } from "./mtu.ts";
@@ -58,8 +58,21 @@ export async function makePort(host: Host, request: JoinRequest, spec: PortSpec)
     undo.forget();
     return index;
   } catch (error) {
-    throw wrapError(error, `connect ${port} to bridge ${bridge.name}`);
+    const taken = hasCode(error, "EEXIST") && (await takenName(host, request.endpointId, spec));
+    throw wrapError(taken || error, `connect ${port} to bridge ${bridge.name}`);
   }
+}
+
+/** Which of the two names somebody else's link has. */
+async function takenName(
+  host: Pick<Host, "netlink">,
+  endpointId: string,
+  { port, name }: Pick<PortSpec, "port" | "name">,
+): Promise<Error> {
+  const isOnHost = !(await isPortOf(host, { endpointId, port })) && (await host.netlink.link(port));
+  return isOnHost
+    ? conflict(`${endpointOptionNames.hostInterfaceName}: the host has an interface ${port} already`)
+    : conflict(`${endpointOptionNames.interfaceName}: the container has an interface ${name} already`);
 }
 
 /** Deletes a port at once; see `isPortOf`. */
