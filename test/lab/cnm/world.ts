@@ -16,10 +16,12 @@ import {
   type ControllerOptions,
   createController,
   createNetnsMaker,
+  watchHostRoutes,
 } from "../../../src/cnm/index.ts";
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
+import type { Prefix } from "../../../src/netip/index.ts";
 import { createParents } from "../../../src/parents/index.ts";
 import { createPorts, type PortLease, type Ports } from "../../../src/ports/index.ts";
 import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "../../../src/proxy/index.ts";
@@ -74,6 +76,10 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly settings?: Partial<HostSettings>;
+  /** Networks follow the lab host's uplink, and chosen subnets its routes, as they change. */
+  readonly watchesHost?: boolean;
+  readonly defaultNetworkOptions?: ControllerOptions["defaultNetworkOptions"];
+  readonly defaultPools?: readonly { readonly base: Prefix; readonly size: number }[];
   /** Default: nftables. */
   readonly backend?: OwnedFirewall["backend"];
   readonly defaultBridge?: ControllerOptions["defaultBridge"] | "none";
@@ -167,8 +173,18 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     log,
     ...(options.settings && { settings: options.settings }),
   });
+  const built: { controller?: Controller } = {};
+  const hostRoutes = options.watchesHost
+    ? await watchHostRoutes({
+        netlink: lab.netlink,
+        netns: lab.netns,
+        uplinkChanged: () => void built.controller?.followUplink().catch((error) => log.error(error)),
+        log,
+      })
+    : undefined;
+  if (hostRoutes) Object.defineProperty(host.settings, "uplinkMtu", { get: () => hostRoutes.uplinkMtu });
   const wrap = options.wrapDriver ?? ((driver) => driver);
-  const ipamOptions = { defaultPools: [], hostId: "lab" };
+  const ipamOptions = { defaultPools: options.defaultPools ?? [], hostId: "lab" };
   const { defaultBridge: bridge = defaultBridge } = options;
   const controller = await createController({
     store,
@@ -194,11 +210,15 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
       resolvConf: "nameserver 192.0.2.53\nsearch example.org\n",
       resolvedConf: "",
     },
+    ...(hostRoutes && { hostRoutes }),
+    ...(options.defaultNetworkOptions && { defaultNetworkOptions: options.defaultNetworkOptions }),
     ...(bridge !== "none" && { defaultBridge: bridge }),
     live: options.live ?? new Set(),
     log,
   });
+  built.controller = controller;
   await firewall.start();
+  await controller.followUplink();
   return {
     controller,
     proxy,
@@ -208,6 +228,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     folder,
     async crash() {
       await controller.settle();
+      hostRoutes?.close();
       ports.close();
       await firewall.close();
       await store.close();
@@ -217,6 +238,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
         for (const { containerId } of (await network.view()).members)
           await controller.sandbox(containerId)?.delete();
       }
+      hostRoutes?.close();
       await controller.close();
       await firewall.stop();
       await store.close();
