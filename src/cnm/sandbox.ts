@@ -147,6 +147,15 @@ export class Sandbox {
     await this.#store();
   }
 
+  /** Nobody finds the container by name any more: it has ended, and is about to be deleted. Never rejects. */
+  async withdrawNames(): Promise<void> {
+    await Promise.all(
+      this.#endpoints.map((endpoint) =>
+        this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint)),
+      ),
+    );
+  }
+
   /** Counters by interface name, as the container sees them; empty in the host's netns. */
   async statistics(): Promise<ReadonlyMap<string, InterfaceStatistics>> {
     const links = (await this.#netns?.netlink.links()) ?? [];

@@ -44,6 +44,8 @@ async function settle(context: EngineContext, container: Container, exit: Exit):
     const [oomKilled] = await Promise.all([
       ranOutOfMemory(container, exit),
       exit.running.task.stdio.drained(drainGraceMs),
+      // whoever hears of the end does not find it by name any more
+      exit.running.sandbox?.withdrawNames(),
     ]);
     await context.locks.run(container.id, () => settleLocked(context, container, { ...exit, oomKilled }));
   } catch (error) {
