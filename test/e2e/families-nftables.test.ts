@@ -1,0 +1,4 @@
+import { describeFamilies } from "./families.ts";
+import { useSite } from "./site.ts";
+
+describeFamilies(useSite({ flags: ["--firewall-backend=nftables"] }));
