@@ -6,6 +6,7 @@ import type { Log } from "../util/log.ts";
 import type { Backend } from "./backend.ts";
 import { fenced } from "./fence.ts";
 import { firewallOn, type OwnedFirewall } from "./firewall.ts";
+import { withFrames } from "./frames.ts";
 import { type IptablesOptions, iptablesBackend } from "./iptables/backend.ts";
 import { withoutIptables, withoutNftables } from "./leftovers.ts";
 import { mainTableState, type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
@@ -60,7 +61,8 @@ export async function createFirewall(options: FirewallOptions): Promise<OwnedFir
 }
 
 async function iptablesFenced(options: IptablesOptions): Promise<Backend> {
-  return withoutNftables(await fenced(iptablesBackend(options), options), options.netns);
+  const framed = await withFrames(iptablesBackend(options), options);
+  return withoutNftables(await fenced(framed, options), options.netns);
 }
 
 async function nftables(options: Omit<NftablesOptions, "owned">, own?: boolean): Promise<Backend> {

@@ -42,6 +42,6 @@ export function publishedAt(rule: PublishRule): string {
 }
 
 /** The one host address of a published port; undefined for every address, in whichever way that was said. */
-export function hostAddressOf(rule: PublishRule) {
+export function hostAddressOf(rule: Pick<PublishRule, "hostAddress">) {
   return rule.hostAddress && !isUnspecified(rule.hostAddress) ? rule.hostAddress : undefined;
 }

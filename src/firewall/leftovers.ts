@@ -6,7 +6,7 @@ import type { Nftables } from "../kernel/nftables/index.ts";
 import type { Backend } from "./backend.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { marker } from "./iptables/tables.ts";
-import { removeNftables } from "./nftables/backend.ts";
+import { removeMainTable } from "./nftables/backend.ts";
 
 /** The nftables back end, with what iptables back ends left removed behind its first rules: never a moment without rules. */
 export function withoutIptables(backend: Backend, nftables: Nftables, netns: string | undefined): Backend {
@@ -19,9 +19,9 @@ export function withoutIptables(backend: Backend, nftables: Nftables, netns: str
   });
 }
 
-/** The iptables back end, with what an nftables back end left removed behind its first rules. */
+/** The iptables back end, with what an nftables back end left removed behind its first rules; both use its table for bridges. */
 export function withoutNftables(backend: Backend, netns: string | undefined): Backend {
-  return withFirstRestore(backend, () => removeNftables(netns));
+  return withFirstRestore(backend, () => removeMainTable(netns));
 }
 
 function withFirstRestore(backend: Backend, behind: () => Promise<void>): Backend {

@@ -12,7 +12,6 @@ import { type Table, watchNftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
-import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import type { RuleChange } from "../ledger.ts";
 import type { Rule } from "../rules.ts";
 import { type RuleSet, renderRules } from "./render.ts";
@@ -58,15 +57,13 @@ class IptablesBackend implements Backend {
   }
 
   async restore(rules: readonly Rule[]): Promise<boolean> {
-    await this.#prepareBridges(rules);
     const changes = await Promise.all(this.#families.map((family) => this.#restoreFamily(family, rules)));
     const { variant, netns } = this.#options;
     this.#isUntold = variant === "legacy" || (variant === "default" && (await hasLegacyTables(netns)));
     return changes.includes(true);
   }
 
-  async apply(change: RuleChange, all: () => readonly Rule[]): Promise<void> {
-    await this.#prepareBridges(change.added);
+  async apply(_: RuleChange, all: () => readonly Rule[]): Promise<void> {
     const rules = all();
     if (this.#isUntold) {
       for (const family of this.#families) await this.#restoreFamily(family, rules);
@@ -146,11 +143,6 @@ class IptablesBackend implements Backend {
       const [oldest] = this.#ours;
       if (this.#ours.size > mostRemembered && oldest !== undefined) this.#ours.delete(oldest);
     });
-  }
-
-  async #prepareBridges(rules: readonly Rule[]): Promise<void> {
-    if (!rules.some((rule) => rule.kind === "bridge" && !rule.icc)) return;
-    for (const family of this.#families) await callBridgeNetfilter(family, this.#options.netns);
   }
 
   #hooks(name: Parameters<typeof hooksOf>[0], family: Family) {

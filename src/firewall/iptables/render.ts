@@ -1,6 +1,7 @@
 // Rules as iptables-restore lines: a pure function. The chains have Docker's names where Docker's users know them.
 //
 //   filter FORWARD > DOCKER-USER (the user's), DOCKER-FORWARD > DOCKER-INTERNAL, DOCKER-CT, DOCKER-BRIDGE > DOCKER
+//   filter INPUT > DOCKER-INPUT
 //   nat    PREROUTING, OUTPUT > DOCKER;  POSTROUTING > DOCKER-POSTROUTING
 //   raw    PREROUTING > DOCKER-RAW
 
@@ -13,7 +14,8 @@ import {
   subnetOf,
 } from "../../netip/index.ts";
 import { hostAddressOf } from "../key.ts";
-import type { AllowRule, BridgeRule, PublishRule, Rule } from "../rules.ts";
+import { passedMark } from "../nftables/matches.ts";
+import type { AllowRule, BridgeRule, OpenRule, PublishRule, Rule } from "../rules.ts";
 
 /** The chains of one table and their rules, without the leading `-A chain`. */
 export type TableRules = Readonly<Record<string, readonly string[]>>;
@@ -30,13 +32,22 @@ export type TableName = keyof RuleSet;
 /** Everything that the rules mean for one family. */
 export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
   const bridges = rules.filter((rule) => rule.kind === "bridge");
-  const published = rules.filter((rule) => rule.kind === "publish" && rule.target.family === family);
-  const allowed = rules.filter((rule) => rule.kind === "allow" && rule.target.family === family);
+  const published = rules
+    .filter((rule) => rule.kind === "publish")
+    .filter(({ target }) => target.family === family);
+  const allowed = rules
+    .filter((rule) => rule.kind === "allow")
+    .filter(({ target }) => target.family === family);
+  const open = rules.filter((rule) => rule.kind === "open").filter((rule) => rule.family === family);
+  const closed = bridges.filter(({ hostAccess }) => hostAccess === "none").map(({ link }) => link);
   return {
     raw: { "DOCKER-RAW": family === 4 ? ["! -i lo -d 127.0.0.0/8 -j DROP"] : [] },
-    filter: filterTable(bridges, allowed as AllowRule[], family),
+    filter: {
+      ...filterTable(bridges, allowed, family),
+      "DOCKER-INPUT": bridges.flatMap((bridge) => hostAccess(bridge, open, family)),
+    },
     nat: {
-      DOCKER: publishing(published as PublishRule[], family),
+      DOCKER: [...closed.map((link) => `-i ${link} -j RETURN`), ...publishing(published, family)],
       "DOCKER-POSTROUTING": ["-o lo -j RETURN", ...bridges.flatMap((bridge) => leaving(bridge, family))],
     },
   };
@@ -52,6 +63,7 @@ function filterTable(
   const open = bridges.filter((bridge) => modeOf(bridge, family) !== "isolated");
   return {
     "DOCKER-FORWARD": [
+      ...bridges.filter(({ icc }) => !icc).map(({ link }) => passed(link)),
       "-j DOCKER-INTERNAL",
       "-j DOCKER-CT",
       "-j DOCKER-BRIDGE",
@@ -66,6 +78,34 @@ function filterTable(
     "DOCKER-BRIDGE": open.map(({ link }) => `-o ${link} -j DOCKER`),
     DOCKER: open.flatMap((bridge) => entering(bridge, allowedOn.get(bridge.link) ?? [], family)),
   };
+}
+
+/**
+ * Where br_netfilter is on it hands these rules the frames between two containers: the table for bridges, which would stop
+ * them, lets those pass that are known or published.
+ */
+function passed(link: string): string {
+  const mark = `0x${passedMark.toString(16)}`;
+  const judged = "-m conntrack --ctstate RELATED,ESTABLISHED,DNAT";
+  return `-i ${link} -o ${link} ${judged} -j MARK --set-xmark ${mark}/${mark}`;
+}
+
+/** What the network's containers may reach of the host; RETURN leaves the rest to the host's own rules. */
+function hostAccess(
+  { link, hostAccess: access }: BridgeRule,
+  open: readonly OpenRule[],
+  family: Family,
+): string[] {
+  if (access === undefined || access === "all") return [];
+  const neighbours = [135, 136].map(
+    (type) => `-i ${link} -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`,
+  );
+  return [
+    `-i ${link} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`,
+    ...(family === 6 ? neighbours : []),
+    ...(access === "ports" ? open.map((rule) => `-i ${link} ${atHost(rule)} -j RETURN`) : []),
+    `-i ${link} -j DROP`,
+  ];
 }
 
 /** What is known passes; what is neither known nor new would leave untranslated. */
@@ -84,7 +124,10 @@ function entering(bridge: BridgeRule, allowed: readonly AllowRule[], family: Fam
   const { link } = bridge;
   const mode = modeOf(bridge, family);
   const fromElsewhere = `! -i ${link} -o ${link}`;
+  const subnets = bridge.subnets.filter(({ address }) => address.family === family);
   return [
+    // whoever says from outside that he is a container's neighbour must not be taken for one
+    ...subnets.map((subnet) => `-s ${formatPrefix(subnetOf(subnet))} ${fromElsewhere} -j DROP`),
     `-o ${link} -m conntrack --ctstate DNAT -j ACCEPT`,
     ...within(bridge, allowed),
     ...(mode === "nat-unprotected" ? [`${fromElsewhere} -j ACCEPT`] : []),
@@ -118,10 +161,14 @@ function publishing(published: readonly PublishRule[], family: Family): string[]
 }
 
 function translation(rule: PublishRule): string {
-  const host = hostAddressOf(rule);
   const to = destination(rule.target, rule.hostPorts, rule.targetPorts);
-  const at = `${host ? `-d ${formatAddress(host)} ` : ""}-p ${rule.protocol} --dport ${dport(rule.hostPorts)}`;
-  return `${at} -j DNAT --to-destination ${to}`;
+  return `${atHost(rule)} -j DNAT --to-destination ${to}`;
+}
+
+/** Ports of the host, at one of its addresses or at all. */
+function atHost(rule: PublishRule | OpenRule): string {
+  const host = hostAddressOf(rule);
+  return `${host ? `-d ${formatAddress(host)} ` : ""}-p ${rule.protocol} --dport ${dport(rule.hostPorts)}`;
 }
 
 /** Without a port it stays as it is; `ip:80-90/8080` moves 8080 to 80, 8081 to 81 and so on (Linux 4.18). */

@@ -37,7 +37,10 @@ export function hooksOf(table: TableName, family: Family, loopbackNat: boolean):
     case "raw":
       return [{ chain: "PREROUTING", rule: "-j DOCKER-RAW" }];
     case "filter":
-      return [{ chain: "FORWARD", rule: "-j DOCKER-FORWARD" }];
+      return [
+        { chain: "FORWARD", rule: "-j DOCKER-FORWARD" },
+        { chain: "INPUT", rule: "-j DOCKER-INPUT" },
+      ];
     case "nat": {
       const local = "-m addrtype --dst-type LOCAL -j DOCKER";
       const notLoopback = loopbackNat || family === 6 ? "" : "! -d 127.0.0.0/8 ";

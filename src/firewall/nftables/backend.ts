@@ -17,10 +17,11 @@ import {
 import type { Family } from "../../netip/index.ts";
 import { conflict, hasCode, unavailable } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
+import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import { ruleKey } from "../key.ts";
 import type { RuleChange } from "../ledger.ts";
 import type { Rule } from "../rules.ts";
-import { type Bridging, prepareBridging } from "./bridging.ts";
+import { hasBridgeFamily, withoutGuards } from "./bridging.ts";
 import { differenceFrom, type WantedTable } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
 import { bridgeLayout, mainLayout } from "./layout.ts";
@@ -35,6 +36,8 @@ export interface NftablesOptions {
   readonly loopbackNat: boolean;
   /** The tables are this process's alone: nobody else can change, flush or delete them. See `canOwnTables`. */
   readonly owned: boolean;
+  /** `bridge`: only what concerns frames inside bridges, beside a back end that has no way to see them. Default: all. */
+  readonly scope?: "all" | "bridge";
 }
 
 const tables: Readonly<Record<Entry["table"], Table>> = { main: mainTable, bridge: bridgeTable };
@@ -51,7 +54,9 @@ class NftablesBackend implements Backend {
   readonly #options: NftablesOptions;
   /** What the kernel has, by id. */
   #entries = new Map<string, Entry>();
-  #bridging: Bridging | undefined;
+  /** How many entries share an element. */
+  readonly #holders = new Map<string, number>();
+  #hasBridgeFamily: boolean | undefined;
   #hasBridgeTable = false;
   /** Our tables were made or claimed through this handle. */
   #isOwner = false;
@@ -68,14 +73,15 @@ class NftablesBackend implements Backend {
     const wanted = await this.#within(entries.values());
     const hasChanged = await this.#bringTo(wanted);
     this.#entries = entries;
+    this.#holders.clear();
+    this.#count(entries.values(), 1);
     return hasChanged;
   }
 
   async apply(change: RuleChange): Promise<void> {
     const next = new Map<string, Entry>();
     const gone = new Map<string, Entry>();
-    for (const rule of change.removed)
-      for (const entry of entriesOf(rule, this.#families)) gone.set(entry.id, entry);
+    for (const rule of change.removed) for (const entry of this.#entriesOf(rule)) gone.set(entry.id, entry);
     for (const rule of change.added) this.#enter(rule, next, gone);
     for (const [id, entry] of next)
       if (gone.get(id)?.value === entry.value) {
@@ -88,14 +94,15 @@ class NftablesBackend implements Backend {
   async watch(changed: () => void): Promise<Disposable | undefined> {
     if (this.#options.owned) return undefined;
     return await watchNftables(this.#options.netns, (event) => {
-      const isOurs = event.kind === "lost" || event.tables.some(isOurTable);
+      const isOurs = event.kind === "lost" || event.tables.some((table) => this.#isOurs(table));
       if (isOurs && !(event.kind === "changed" && event.byUs)) changed();
     });
   }
 
   async remove(): Promise<void> {
-    await this.#nftables.commit(await removals(this.#nftables));
+    await this.#nftables.commit(await removals(this.#nftables, (table) => this.#isOurs(table)));
     this.#entries.clear();
+    this.#holders.clear();
     this.#hasBridgeTable = false;
   }
 
@@ -130,11 +137,13 @@ class NftablesBackend implements Backend {
   async #difference(wanted: readonly Entry[], isWholesale: boolean) {
     const there = await this.#nftables.tables();
     const stateOf = (table: Table) => there.find((state) => isSameTable(state, table));
-    const main = await this.#tableChanges(stateOf(mainTable)?.flags, isWholesale ? undefined : mainSets, {
-      table: mainTable,
-      layout: mainLayout(this.#options),
-      elements: elementsBySet(wanted.filter((entry) => !isBridging(entry))),
-    });
+    const main = this.#isOurs(mainTable)
+      ? await this.#tableChanges(stateOf(mainTable)?.flags, isWholesale ? undefined : mainSets, {
+          table: mainTable,
+          layout: mainLayout(this.#options),
+          elements: elementsBySet(wanted.filter((entry) => !isBridging(entry))),
+        })
+      : nothing;
     const bridgeState = stateOf(bridgeTable);
     const needsBridge = bridgeState !== undefined || wanted.some(isBridging);
     const bridge = needsBridge
@@ -176,14 +185,22 @@ class NftablesBackend implements Backend {
   async #commit(going: Iterable<Entry>, coming: Iterable<Entry>): Promise<void> {
     const gone = [...going];
     const come = [...coming];
-    const kernelGone = await this.#within(gone);
     const kernelCome = await this.#within(come);
+    this.#count(gone, -1);
+    this.#count(come, 1);
+    const kernelGone = (await this.#within(gone)).filter((entry) => !this.#isHeld(entry));
     const needsBridge = !this.#hasBridgeTable && kernelCome.some(isBridging);
-    await this.#nftables.commit([
-      ...(needsBridge ? layoutOf(bridgeTable, bridgeLayout(), this.#options) : []),
-      ...elementRequests(kernelGone, deleteElements),
-      ...elementRequests(kernelCome, addElements),
-    ]);
+    try {
+      await this.#nftables.commit([
+        ...(needsBridge ? layoutOf(bridgeTable, bridgeLayout(), this.#options) : []),
+        ...elementRequests(kernelGone, deleteElements),
+        ...elementRequests(kernelCome, addElements),
+      ]);
+    } catch (error) {
+      this.#count(come, -1);
+      this.#count(gone, 1);
+      throw error;
+    }
     this.#hasBridgeTable ||= needsBridge;
     for (const { id } of gone) this.#entries.delete(id);
     for (const entry of come) this.#entries.set(entry.id, entry);
@@ -195,14 +212,40 @@ class NftablesBackend implements Backend {
     if (!all.some(isBridging)) return all;
     const isThere = async () =>
       (await this.#nftables.tables()).some((table) => isSameTable(table, bridgeTable));
-    if (!this.#bridging && (await isThere())) this.#bridging = "table";
-    this.#bridging ??= await prepareBridging(this.#nftables, this.#families, this.#options.netns);
-    return this.#bridging === "table" ? all : all.filter((entry) => !isBridging(entry));
+    this.#hasBridgeFamily ??= (await isThere()) || (await hasBridgeFamily(this.#nftables));
+    if (this.#hasBridgeFamily) return all;
+    const sets = new Set(all.map(({ set }) => set));
+    if (sets.has("guards")) throw withoutGuards();
+    if (sets.has("apart"))
+      for (const family of this.#families) await callBridgeNetfilter(family, this.#options.netns);
+    return all.filter((entry) => !isBridging(entry));
+  }
+
+  #entriesOf(rule: Rule): Entry[] {
+    const entries = entriesOf(rule, this.#families);
+    return this.#options.scope === "bridge" ? entries.filter(isBridging) : entries;
+  }
+
+  #isOurs(table: Table): boolean {
+    return this.#options.scope === "bridge" ? isSameTable(table, bridgeTable) : isOurTable(table);
+  }
+
+  #count(entries: Iterable<Entry>, change: 1 | -1): void {
+    for (const { sharedAs } of entries) {
+      if (sharedAs === undefined) continue;
+      const left = (this.#holders.get(sharedAs) ?? 0) + change;
+      if (left > 0) this.#holders.set(sharedAs, left);
+      else this.#holders.delete(sharedAs);
+    }
+  }
+
+  #isHeld({ sharedAs }: Entry): boolean {
+    return sharedAs !== undefined && this.#holders.has(sharedAs);
   }
 
   /** Notes the rule's entries in `into`. @throws conflict when another rule, not among the `gone`, has one of them */
   #enter(rule: Rule, into: Map<string, Entry>, gone?: ReadonlyMap<string, Entry>): void {
-    for (const entry of entriesOf(rule, this.#families)) {
+    for (const entry of this.#entriesOf(rule)) {
       const isTaken = into.has(entry.id) || (gone && this.#entries.has(entry.id) && !gone.has(entry.id));
       if (isTaken)
         throw conflict(`set firewall rule ${ruleKey(rule)}: another rule has the same ${entry.set}`);
@@ -238,11 +281,11 @@ export async function mainTableState(nftables: Nftables): Promise<TableState | u
   return (await nftables.tables()).find((table) => isSameTable(table, mainTable));
 }
 
-/** Removes our tables from a namespace, if the kernel has nftables at all. */
-export async function removeNftables(netns?: string): Promise<void> {
+/** Removes what the iptables back end does without from a namespace, if the kernel has nftables at all. */
+export async function removeMainTable(netns?: string): Promise<void> {
   try {
     await using nftables = await openNftables(netns);
-    await nftables.commit(await removals(nftables));
+    await nftables.commit(await removals(nftables, (table) => isSameTable(table, mainTable)));
   } catch (error) {
     if (!hasCode(error, "EPROTONOSUPPORT", "EOPNOTSUPP", "EINVAL")) throw error;
   }
@@ -261,10 +304,8 @@ function isBridging({ table }: Entry): boolean {
 }
 
 /** Deletes what is there of our tables: a deletion costs the kernel milliseconds even where there is nothing. */
-async function removals(nftables: Nftables): Promise<Request[]> {
-  return (await nftables.tables())
-    .filter(isOurTable)
-    .map(({ family, name }) => deleteTable({ family, name }));
+async function removals(nftables: Nftables, isGoing: (table: Table) => boolean): Promise<Request[]> {
+  return (await nftables.tables()).filter(isGoing).map(({ family, name }) => deleteTable({ family, name }));
 }
 
 function elementRequests(entries: readonly Entry[], make: typeof addElements): Request[] {

@@ -1,6 +1,6 @@
 // The chains that frames inside a bridge pass: from a port on, and from one port to another.
 
-import { field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
+import { changeMark, field, hasBits, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
 import { guarding } from "./guard-chains.ts";
 import {
   addressFields,
@@ -11,6 +11,7 @@ import {
   isIcmp6Type,
   isIpv4Frame,
   isIpv6Frame,
+  passedMark,
   rule,
 } from "./matches.ts";
 
@@ -27,12 +28,19 @@ export const bridging: readonly ChainWithRules[] = [
   ...guarding,
   {
     name: "forward",
-    hook: { type: "filter", at: "forward", priority: -200 },
+    // behind br_netfilter, which hands frames to the main table where it is on (its own priority is 0)
+    hook: { type: "filter", at: "forward", priority: 200 },
     rules: [rule("", inSet([field.inGroup, field.outGroup], "apart"), verdict({ goto: "isolate" }))],
   },
   {
     name: "isolate",
     rules: [
+      rule(
+        "published ports of a neighbour, judged in inet",
+        hasBits(field.mark, passedMark),
+        changeMark({ clear: passedMark }),
+        verdict("accept"),
+      ),
       rule("", isArpFrame, verdict("accept")),
       ...[icmp6.solicits, icmp6.advertises].map((type) =>
         rule("", isIpv6Frame, isIcmp6Type(type), verdict("accept")),

@@ -36,8 +36,8 @@ export interface Entry {
   /** What the key maps to, to compare by. */
   readonly value: string;
   readonly elements: readonly Element[];
-  /** Several rules may hold the element, each under an id of its own: it goes with the last of them. */
-  readonly isShared?: true;
+  /** Several rules may hold the element, each under an id of its own: what they share. It goes with the last of them. */
+  readonly sharedAs?: string;
 }
 
 /** The entries of a rule; with `families` only what concerns these. */
@@ -110,7 +110,7 @@ function guardEntries(rule: GuardRule, families: readonly Family[]): Entry[] {
 function taken(holder: string, portGroup: number, who: Claimant, families: readonly Family[]): Entry[] {
   return claimsOf(who, families).map(({ kind, value }) => {
     const made = single("bridge", `taken${kind}`, concatenate(hostNumber(portGroup), value));
-    return { ...made, id: `${made.id} of ${holder}`, isShared: true };
+    return { ...made, id: `${made.id} of ${holder}`, sharedAs: made.id };
   });
 }
 

@@ -1,6 +1,6 @@
 // The chains that packets on their way through the host pass.
 
-import { equals, field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
+import { changeMark, equals, field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
 import {
   addressFields,
   allowFrom,
@@ -10,6 +10,7 @@ import {
   isIpv4,
   isIpv6,
   isKnown,
+  passedMark,
   rule,
   wasPublished,
 } from "./matches.ts";
@@ -41,8 +42,8 @@ export const forwarding: readonly ChainWithRules[] = [
   {
     name: "icc_off",
     rules: [
-      rule("", isKnown, verdict("accept")),
-      rule("published ports", wasPublished, verdict("accept")),
+      rule("", isKnown, changeMark({ set: passedMark }), verdict("accept")),
+      rule("published ports", wasPublished, changeMark({ set: passedMark }), verdict("accept")),
       ...allowFrom(isIpv4, isIpv6),
       rule("containers are kept apart", verdict("drop")),
     ],
@@ -67,6 +68,7 @@ export const forwarding: readonly ChainWithRules[] = [
   {
     name: "admit",
     rules: [
+      ...neighboursFromOutside(),
       rule("published ports", wasPublished, verdict("accept")),
       rule("", inSet([inLink, outLink], "trusted"), verdict("accept")),
       ...allowTo(),
@@ -75,6 +77,18 @@ export const forwarding: readonly ChainWithRules[] = [
     ],
   },
 ];
+
+/** Whoever says from outside that he is a container's neighbour must not be taken for one. */
+function neighboursFromOutside() {
+  return ([4, 6] as const).map((version) =>
+    rule(
+      "a neighbour's address from outside",
+      isFamily[version],
+      inSet([outLink, addressFields[version].source], `inside${version}`),
+      verdict("drop"),
+    ),
+  );
+}
 
 /** Flows that are let through from anywhere outside: `allow`, `allow_ranges`. */
 function allowTo() {

@@ -69,6 +69,12 @@ export function isIcmp6Type(type: number): Statement {
 /** Types of ICMPv6 (RFC 4861). */
 export const icmp6 = { advertisesRouter: 134, solicits: 135, advertises: 136, redirects: 137 } as const;
 
+/**
+ * A bit of a frame's mark that says, between two chains and only there: what br_netfilter handed to the main table has
+ * passed it. Containers' marks end at their links, so none of them can set it.
+ */
+export const passedMark = 0x2000_0000;
+
 /** A flow that is let through from one address to another: `allow_from`. */
 export function allowFrom(when4: Statement, when6: Statement) {
   return ([4, 6] as const).map((version) => {

@@ -2,7 +2,7 @@
 // packet into registers, `equals`, `inSet` and so on compare it, the rest acts. A rule is a list of statements.
 
 import type { Encoder } from "../codec.ts";
-import { type Expression, type Field, hostNumber } from "./field.ts";
+import { type Expression, type Field, field, hostNumber } from "./field.ts";
 import { dataAttribute, familyNumber, verdictAttribute, verdictCode } from "./numbers.ts";
 import { padded, type Verdict } from "./values.ts";
 
@@ -69,6 +69,23 @@ export function verdict(decision: Verdict): Statement {
 /** Counts packets and bytes. */
 export const counter: Statement = [{ name: "counter", encode: (into) => into.be64(1, 0n).be64(2, 0n) }];
 
+/** Sets bits of the packet's mark and clears others: `meta mark set meta mark & … | …`. */
+export function changeMark({
+  set = 0,
+  clear = 0,
+}: {
+  readonly set?: number;
+  readonly clear?: number;
+}): Statement {
+  const metaMark = 3;
+  const store: Expression = {
+    name: "meta",
+    encode: (into) => into.be32(2, metaMark).be32(3, firstRegister),
+  };
+  const mask = hostNumber(~(set | clear) >>> 0);
+  return [field.mark.load(firstRegister), bitwise(mask, hostNumber(set)), store];
+}
+
 /** Replaces the source by the address of the link that the packet leaves by. */
 export const masquerade: Statement = [{ name: "masq", encode: () => undefined }];
 
@@ -81,7 +98,11 @@ export function setUdpPort(which: "source" | "target", port: Uint8Array): Statem
     name: "payload",
     encode: (into) => {
       // from a register (5) to the transport header (2), at an offset, so many bytes; Internet checksum at byte 6
-      into.be32(5, firstRegister).be32(2, 2).be32(3, which === "source" ? 0 : 2).be32(4, port.length);
+      into
+        .be32(5, firstRegister)
+        .be32(2, 2)
+        .be32(3, which === "source" ? 0 : 2)
+        .be32(4, port.length);
       into.be32(6, 1).be32(7, 6).be32(8, 0);
     },
   };
@@ -151,13 +172,14 @@ function compare(operator: 0 | 1, value: Uint8Array): Expression {
   };
 }
 
-function bitwise(mask: Uint8Array): Expression {
+/** (register & mask) ^ flip */
+function bitwise(mask: Uint8Array, flip: Uint8Array = new Uint8Array(mask.length)): Expression {
   return {
     name: "bitwise",
     encode: (into) => {
       into.be32(1, firstRegister).be32(2, firstRegister).be32(3, mask.length);
       into.nest(4, () => into.bytes(dataAttribute.value, mask));
-      into.nest(5, () => into.bytes(dataAttribute.value, new Uint8Array(mask.length)));
+      into.nest(5, () => into.bytes(dataAttribute.value, flip));
     },
   };
 }

@@ -1,12 +1,16 @@
 // The iptables back end through the packet suite.
 
 import { createFirewall } from "../../../src/firewall/index.ts";
+import { spoofingSuite } from "./spoofing.ts";
 import { packetSuite } from "./suite.ts";
 
 for (const iptables of ["nft", "legacy"] as const)
-  for (const bridgeNetfilter of [true, false])
-    packetSuite({
+  for (const bridgeNetfilter of [true, false]) {
+    const subject = {
       title: `iptables-${iptables}, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
-      open: (netns) => createFirewall({ backend: "iptables", iptables, netns }),
+      open: (netns: string) => createFirewall({ backend: "iptables", iptables, netns }),
       bridgeNetfilter,
-    });
+    };
+    packetSuite(subject);
+    spoofingSuite(subject);
+  }

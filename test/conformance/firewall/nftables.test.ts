@@ -1,11 +1,15 @@
 // The nftables back end through the packet suite.
 
 import { createFirewall } from "../../../src/firewall/index.ts";
+import { spoofingSuite } from "./spoofing.ts";
 import { packetSuite } from "./suite.ts";
 
-for (const bridgeNetfilter of [true, false])
-  packetSuite({
+for (const bridgeNetfilter of [true, false]) {
+  const subject = {
     title: `nftables, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
-    open: (netns) => createFirewall({ backend: "nftables", netns }),
+    open: (netns: string) => createFirewall({ backend: "nftables", netns }),
     bridgeNetfilter,
-  });
+  };
+  packetSuite(subject);
+  spoofingSuite(subject);
+}

@@ -9,6 +9,17 @@
 import { writeSysctl } from "../../../src/kernel/index.ts";
 import { type Host, Lab } from "./lab.ts";
 
+/** MACs of the containers and of the host on their bridges. */
+export const macs = {
+  br1: "02:00:00:00:01:01",
+  br2: "02:00:00:00:02:01",
+  br9: "02:00:00:00:09:01",
+  c1: "02:00:00:00:01:02",
+  c2: "02:00:00:00:01:03",
+  c3: "02:00:00:00:02:02",
+  guest: "02:00:00:00:09:02",
+} as const;
+
 export interface Town extends AsyncDisposable {
   readonly host: Host;
   readonly peer: Host;
@@ -72,7 +83,7 @@ async function uplink(host: Host, link: string, peer: Host, net4: string, net6: 
 
 async function bridge(host: Host, number: number, containers: readonly Host[]): Promise<void> {
   await host.run(`
-    ip link add br${number} type bridge; ip link set br${number} up
+    ip link add br${number} address 02:00:00:00:0${number}:01 type bridge; ip link set br${number} up
     ip addr add 172.20.${number}.1/24 dev br${number}; ip addr add fd00:${number}::1/64 dev br${number} nodad`);
   for (const [at, container] of containers.entries()) {
     const link = `p${number}-${at}`;
@@ -81,6 +92,7 @@ async function bridge(host: Host, number: number, containers: readonly Host[]): 
     const group = number === 9 ? 0 : 0x7465_0000 + number;
     await host.run(`ip link set ${link} master br${number} group ${group}`);
     await container.run(`
+      ip link set eth0 address 02:00:00:00:0${number}:0${at + 2}
       ip addr add 172.20.${number}.${at + 2}/24 dev eth0; ip addr add fd00:${number}::${at + 2}/64 dev eth0 nodad
       ip route add default via 172.20.${number}.1; ip -6 route add default via fd00:${number}::1`);
   }

@@ -29,10 +29,11 @@ async function start(choice: Choice, ...rules: Parameters<OwnedFirewall["set"]>[
 
 /** Everything in the kernel that outlives a process, without counters and the comments of the tools. */
 async function everything(): Promise<string> {
-  const own = "for t in tsdocker theirs; do nft list table inet $t 2>/dev/null || true; done";
+  const own =
+    "for t in 'inet tsdocker' 'inet theirs' 'bridge tsdocker'; do nft list table $t 2>/dev/null || true; done";
   const saves = ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"];
   const others = saves.map((program) => `${program}-save 2>/dev/null`).join("; ");
-  const text = await host.run(`nft list tables | sed /fence/d; ${own}; ${others}`);
+  const text = await host.run(`nft list tables | sed /fence/d | sort; ${own}; ${others}`);
   return text.replaceAll(/^#.*\n/gm, "").replaceAll(/\[\d+:\d+\]/g, "");
 }
 
@@ -160,7 +161,7 @@ test("what the kernel refuses changes nothing, for the owner and for the kernel"
 });
 
 test("iptables says what it refused", async () => {
-  const firewall = await start(iptablesNft);
+  const firewall = await start(iptablesNft, bridge("br2"));
   const before = await everything();
   await expect(firewall.set("more", [bridge("br1", { trustedLinks: ["a b"] })])).rejects.toThrow(
     /iptables-nft-restore: .*-i a b -o br1/s,

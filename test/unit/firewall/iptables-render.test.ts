@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { renderRules } from "../../../src/firewall/iptables/render.ts";
-import { address, allow, bridge, publish } from "./rules.ts";
+import { address, allow, bridge, open, publish } from "./rules.ts";
 
 test("an ordinary bridge", () => {
   expect(renderRules([bridge("br1")], 4)).toEqual({
@@ -10,6 +10,7 @@ test("an ordinary bridge", () => {
     filter: {
       "DOCKER-FORWARD": ["-j DOCKER-INTERNAL", "-j DOCKER-CT", "-j DOCKER-BRIDGE", "-i br1 -j ACCEPT"],
       "DOCKER-INTERNAL": [],
+      "DOCKER-INPUT": [],
       "DOCKER-CT": [
         "-o br1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         "-i br1 ! -o br1 -m conntrack --ctstate INVALID -j DROP",
@@ -17,6 +18,7 @@ test("an ordinary bridge", () => {
       ],
       "DOCKER-BRIDGE": ["-o br1 -j DOCKER"],
       DOCKER: [
+        "-s 10.1.0.0/24 ! -i br1 -o br1 -j DROP",
         "-o br1 -m conntrack --ctstate DNAT -j ACCEPT",
         "-i br1 -o br1 -j ACCEPT",
         "! -i br1 -o br1 -j DROP",
@@ -78,7 +80,7 @@ test("an internal bridge is judged before anything is accepted", () => {
 
 test("routed, unprotected and trusted access come before the final drop", () => {
   const docker = (more: Parameters<typeof bridge>[1]) =>
-    renderRules([bridge("br1", more), allow("10.1.0.2", "80-90")], 4).filter.DOCKER?.slice(2);
+    renderRules([bridge("br1", more), allow("10.1.0.2", "80-90")], 4).filter.DOCKER?.slice(3);
   const allowed = "! -i br1 -o br1 -d 10.1.0.2 -p tcp --dport 80:90 -j ACCEPT";
   const drop = "! -i br1 -o br1 -j DROP";
   expect(docker({ gatewayMode: { 4: "routed", 6: "nat" } })).toEqual([
@@ -103,4 +105,32 @@ test("a fixed source is a SNAT, a kept one only the hairpin", () => {
     hairpin,
     "-s 10.1.0.0/24 ! -o br1 -j SNAT --to-source 192.0.2.7",
   ]);
+});
+
+test("a network may be kept from the host, and answers and neighbours pass all the same", () => {
+  const rendered = renderRules([bridge("br1", { hostAccess: "none" }), open("80", 6)], 6);
+  expect(rendered.filter["DOCKER-INPUT"]).toEqual([
+    "-i br1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+    "-i br1 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN",
+    "-i br1 -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN",
+    "-i br1 -j DROP",
+  ]);
+  expect(rendered.nat.DOCKER?.[0]).toBe("-i br1 -j RETURN");
+});
+
+test("a network may be left the published ports of the host", () => {
+  const rendered = renderRules([bridge("br1", { hostAccess: "ports" }), open("80", 4, "192.0.2.1")], 4);
+  expect(rendered.filter["DOCKER-INPUT"]).toEqual([
+    "-i br1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+    "-i br1 -d 192.0.2.1 -p tcp --dport 80 -j RETURN",
+    "-i br1 -j DROP",
+  ]);
+  expect(rendered.nat.DOCKER).toEqual([]);
+});
+
+test("containers that are kept apart still pass the table for bridges by a published port", () => {
+  const rendered = renderRules([bridge("br1", { icc: false })], 4);
+  expect(rendered.filter["DOCKER-FORWARD"]?.[0]).toBe(
+    "-i br1 -o br1 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j MARK --set-xmark 0x20000000/0x20000000",
+  );
 });

@@ -13,7 +13,7 @@ import {
   restoreLines,
 } from "../../../src/firewall/iptables/tables.ts";
 
-const hooks = hooksOf("filter", 4, true);
+const hooks = hooksOf("filter", 4, true).filter(({ chain }) => chain === "FORWARD");
 const rules = { DOCKER: ["-o br1 -j DROP"], "DOCKER-FORWARD": ["-j DOCKER"] };
 
 const wanted = { name: "filter", rules, hooks, isFirst: true } as const;

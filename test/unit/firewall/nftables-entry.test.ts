@@ -126,7 +126,7 @@ test("two containers with one MAC hold one element under two ids", () => {
   );
   expect(one?.elements).toEqual(two?.elements);
   expect(one?.id).not.toBe(two?.id);
-  expect(one?.isShared).toBe(true);
+  expect(one?.sharedAs).toBe(two?.sharedAs);
 });
 
 test("every entry goes into a set of the layout", () => {
