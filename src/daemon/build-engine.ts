@@ -6,7 +6,7 @@ import { addon } from "../../native/index.ts";
 import { createEngine, type EngineSettings, Events, type LiveEngine } from "../engine/index.ts";
 import { type Images, openImages } from "../image/index.ts";
 import { parsePrefix } from "../netip/index.ts";
-import { type Containerd, createRuntime, type Runtime } from "../runtime/index.ts";
+import { type Containerd, createRuntime, type Runtime, type StreamHolder } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Volumes } from "../volume/index.ts";
@@ -81,12 +81,17 @@ function openImageStore(
   });
 }
 
-export function runtimeOn(containerd: Containerd, { execRoot }: Config): Runtime {
+export function runtimeOn(
+  containerd: Containerd,
+  { execRoot }: Config,
+  holder: StreamHolder | undefined,
+): Runtime {
   return createRuntime(containerd, {
     runcRoot: join(execRoot, "runtime-runc"),
     streamsRoot: join(execRoot, "streams"),
     makeFifo: (path, mode) => addon().makeFifo(path, mode),
     unmount: (path) => addon().unmount(path, detach),
+    ...(holder && { holder }),
   });
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { addon } from "../../native/index.ts";
 import { createApi } from "../api/index.ts";
 import type { LiveEngine } from "../engine/index.ts";
-import type { Containerd, Runtime } from "../runtime/index.ts";
+import type { Containerd, Runtime, StreamHolder } from "../runtime/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
@@ -43,13 +43,15 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   const hostId = await readDaemonId(config.dataRoot);
   const { liveRestore } = config;
   const leaving = createLeaving(liveRestore);
-  const holding = holdRuntime(config, { failpoints, leaving, log, undo });
+  const proxy = Promise.withResolvers<StreamHolder>();
+  const holding = holdRuntime(config, { failpoints, leaving, holder: proxy.promise, log, undo });
   const live = holding.then(({ live }) => live);
   live.catch(() => undefined); // whoever waits for both hears of it
   const [{ containerd, runtime }, network] = await both(
     holding,
     buildNetwork(config, { store, hostId, failpoints, live, leaving, log, undo }),
   );
+  proxy.resolve(network.proxy);
   const engine = await buildEngine(config, {
     store,
     network,
@@ -71,12 +73,12 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
 /** containerd with what runs in it already; without `live-restore` nothing counts as running. */
 async function holdRuntime(
   config: Config,
-  { failpoints, leaving, log, undo }: Holding,
+  { failpoints, leaving, holder, log, undo }: Holding,
 ): Promise<{ containerd: Containerd; runtime: Runtime; live: ReadonlySet<string> }> {
   const hold = await holdContainerd(config, log);
   undo.defer("let go of containerd", () => hold.close({ stays: leaving.keeps }));
   const containerd = guardContainerd(failpoints, hold.containerd);
-  const runtime = runtimeOn(containerd, config);
+  const runtime = runtimeOn(containerd, config, config.liveRestore ? later(holder) : undefined);
   const live = config.liveRestore ? await findLive(runtime) : new Set<string>();
   leaving.keeps = live.size > 0;
   return { containerd, runtime, live };
@@ -85,8 +87,17 @@ async function holdRuntime(
 interface Holding {
   readonly failpoints: Failpoints;
   readonly leaving: Leaving;
+  /** Is there before a container is. */
+  readonly holder: Promise<StreamHolder>;
   readonly log: Log;
   readonly undo: Undo;
+}
+
+function later(holder: Promise<StreamHolder>): StreamHolder {
+  return {
+    holdStreams: async (id, paths) => await (await holder).holdStreams(id, paths),
+    retainStreams: async (ids) => await (await holder).retainStreams(ids),
+  };
 }
 
 async function serveApi(

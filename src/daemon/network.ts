@@ -47,6 +47,8 @@ const ownNetns = "/proc/self/ns/net";
 export interface NetworkSide {
   readonly controller: Controller;
   readonly firewall: OwnedFirewall;
+  /** Outlives the daemon. */
+  readonly proxy: ProxyHandle;
 }
 
 export interface NetworkSurroundings {
@@ -157,7 +159,7 @@ export async function buildNetwork(
   ports.sweep();
   // the uplink may have changed while no daemon looked
   await controller.followUplink();
-  return { controller, firewall };
+  return { controller, firewall, proxy };
 }
 
 /** Opens something and puts closing it onto the stack. */

@@ -13,10 +13,7 @@ export function endOnSignals(log: Log): Ending {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       count++;
-      log.info(
-        { signal },
-        count === 1 ? "ending" : "still ending; a third signal ends at once",
-      );
+      log.info({ signal }, count === 1 ? "ending" : "still ending; a third signal ends at once");
       if (count >= 3) process.exit(128 + (signal === "SIGTERM" ? 15 : 2));
       resolve();
     });

@@ -93,7 +93,11 @@ export function etcFiles(context: EngineContext, container: Container): EtcFiles
 export function hostnameOf(context: EngineContext, container: Container): string {
   const { spec } = container.record;
   const mode = spec.networkMode;
-  if (mode.kind === "container") return hostnameOf(context, context.registry.find(mode.container));
+  if (mode.kind === "container") {
+    const owner = context.registry.get(mode.container);
+    // it may have been removed since: the name that it had by default is as good as any
+    return owner ? hostnameOf(context, owner) : shortId(mode.container);
+  }
   if (spec.hostname !== undefined) return spec.hostname;
   return mode.kind === "host" || spec.utsMode === "host" ? context.settings.hostname : shortId(container.id);
 }

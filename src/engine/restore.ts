@@ -38,6 +38,12 @@ export async function restoreContainers(
     if (loaded) await adoptContainer(context, container, loaded);
   }
   await forgetLostExecs(context);
+  await context.runtime.retainStreams([...going.keys()]).catch((error) => {
+    context.log.warn(
+      { reason: errorMessage(error) },
+      "cannot let go of the streams of containers that are gone",
+    );
+  });
   return toStart;
 }
 
@@ -71,10 +77,7 @@ async function forgetLostExecs({ execRecords, registry }: EngineContext): Promis
 }
 
 /** Tasks that a daemon which was killed left behind: ended and deleted, with the exit code they had if they had one. */
-async function clearLeftTasks(
-  context: EngineContext,
-  going: ReadonlyMap<string, LoadedTask>,
-): Promise<void> {
+async function clearLeftTasks(context: EngineContext, going: ReadonlyMap<string, LoadedTask>): Promise<void> {
   const { runtime, log } = context;
   const known = new Set(context.registry.stored().map(({ id }) => id));
   for (const { id } of await runtime.list()) {

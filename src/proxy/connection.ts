@@ -108,6 +108,14 @@ export class ProxyConnection {
     await this.#ask({ op: "record", endpoint: endpointId, record: record ? toWire(record) : null });
   }
 
+  async holdStreams(key: string, paths: readonly string[]): Promise<void> {
+    await this.#ask({ op: "streams", key, paths });
+  }
+
+  async retainStreams(keys: readonly string[]): Promise<void> {
+    await this.#ask({ op: "retainStreams", keys });
+  }
+
   async sweep(): Promise<void> {
     await this.#ask({ op: "sweep" });
   }

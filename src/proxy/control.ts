@@ -125,6 +125,10 @@ class Session {
           request.record ? zoneRecordFromWire(request.record) : undefined,
         );
       }
+      case "streams":
+        return serving.streams.hold(request.key, request.paths);
+      case "retainStreams":
+        return serving.streams.retain(new Set(request.keys));
       case "sweep":
         return await serving.sweep(this.#mentioned);
       case "sockets":

@@ -16,6 +16,7 @@ import type {
   ResolverConfig,
   ResolverPorts,
   Resolvers,
+  StreamHolder,
 } from "./types.ts";
 
 export interface ProxyOptions extends ProgramOptions {
@@ -24,7 +25,7 @@ export interface ProxyOptions extends ProgramOptions {
   readonly log: Log;
 }
 
-export interface ProxyHandle extends Forwarder, Resolvers, AsyncDisposable {
+export interface ProxyHandle extends Forwarder, Resolvers, StreamHolder, AsyncDisposable {
   /** Of the process that serves now. */
   readonly pid: number | undefined;
   /**
@@ -65,12 +66,18 @@ interface Desired {
   readonly ports: Map<string, PortsWish>;
   readonly resolvers: Map<string, ResolverConfig>;
   readonly records: Map<string, ZoneRecord>;
+  readonly streams: Map<string, readonly string[]>;
 }
 
 class Handle implements ProxyHandle {
   readonly #options: ProxyOptions;
   readonly #log: Log;
-  readonly #desired: Desired = { ports: new Map(), resolvers: new Map(), records: new Map() };
+  readonly #desired: Desired = {
+    ports: new Map(),
+    resolvers: new Map(),
+    records: new Map(),
+    streams: new Map(),
+  };
   /** Of the resolvers, as their sandboxes know them. */
   readonly #ports = new Map<string, ResolverPorts>();
   #connecting: Promise<ProxyConnection> | undefined;
@@ -121,6 +128,16 @@ class Handle implements ProxyHandle {
     return this.#set(this.#desired.records, endpointId, record, (connection) =>
       connection.setRecord(endpointId, this.#desired.records.get(endpointId)),
     );
+  }
+
+  holdStreams(key: string, paths: readonly string[]): Promise<void> {
+    return this.#set(this.#desired.streams, key, paths.length > 0 ? paths : undefined, (connection) =>
+      connection.holdStreams(key, this.#desired.streams.get(key) ?? []),
+    );
+  }
+
+  retainStreams(keys: readonly string[]): Promise<void> {
+    return this.#whenConnected((connection) => connection.retainStreams(keys));
   }
 
   async sweep(): Promise<void> {
@@ -241,11 +258,12 @@ class Handle implements ProxyHandle {
   }
 
   async #tellAll(connection: ProxyConnection): Promise<void> {
-    const { records, resolvers, ports } = this.#desired;
+    const { records, resolvers, ports, streams } = this.#desired;
     const told = [
       ...[...records].map(([id, record]) => connection.setRecord(id, record)),
       ...[...resolvers].map(([id, config]) => this.#tellResolver(connection, id, config)),
       ...[...ports].map(([owner, { forwards, held }]) => connection.setForwards(owner, forwards, held)),
+      ...[...streams].map(([key, paths]) => connection.holdStreams(key, paths)),
     ];
     for (const outcome of await Promise.allSettled(told))
       if (outcome.status === "rejected")

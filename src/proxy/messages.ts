@@ -28,6 +28,10 @@ export type Request =
       readonly ports: ResolverPorts | null;
     }
   | { readonly op: "record"; readonly endpoint: string; readonly record: Wire<ZoneRecord> | null }
+  /** Holds pipes at these paths; `[]`: no longer. A sweep leaves them alone. */
+  | { readonly op: "streams"; readonly key: string; readonly paths: readonly string[] }
+  /** Lets go of the pipes of all other keys. */
+  | { readonly op: "retainStreams"; readonly keys: readonly string[] }
   /** Ends what this connection has not mentioned. */
   | { readonly op: "sweep" }
   /** All batches that are held: they come with replies of their own, the last of which has `more` false. */

@@ -34,6 +34,7 @@ export class Serving {
   readonly #forwards: ForwardTable;
   readonly #resolvers = new Map<string, SandboxResolver>();
   readonly #zones = new Zones();
+  readonly streams = new HeldStreams();
   readonly #world: ResolverWorld;
   /** Opening a resolver takes a moment; a later wish for the same sandbox waits for it. */
   readonly #opening = new KeyedLock();
@@ -97,6 +98,7 @@ export class Serving {
   }
 
   close(): void {
+    this.streams.close();
     this.#forwards.close();
     for (const resolver of this.#resolvers.values()) resolver.close();
     this.#resolvers.clear();

@@ -56,6 +56,14 @@ export interface ResolverPorts {
   readonly tcp: number;
 }
 
+/** Keeps what processes write while there is no daemon to read it. */
+export interface StreamHolder {
+  /** Holds the pipes at these paths open, under a key, in place of those before; `[]` lets go. */
+  holdStreams(key: string, paths: readonly string[]): Promise<void>;
+  /** Lets go of the pipes of all other keys. */
+  retainStreams(keys: readonly string[]): Promise<void>;
+}
+
 export interface Resolvers {
   /** Starts, changes or (undefined) ends the resolver of a sandbox. Resolves when it answers. */
   setResolver(sandboxId: string, config: ResolverConfig | undefined): Promise<ResolverPorts | undefined>;

@@ -39,6 +39,7 @@ export {
   type LoadedTask,
   type Runtime,
   type RuntimeOptions,
+  type StreamHolder,
   type TaskState,
   type TaskStatus,
 } from "./runtime.ts";

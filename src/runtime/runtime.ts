@@ -34,11 +34,21 @@ export interface RuntimeOptions {
   /** Where the FIFOs live, one folder per container: a tmpfs. */
   readonly streamsRoot: string;
   readonly makeFifo: MakeFifo;
+  /** Who holds what a container writes while there is no daemon; absent: nobody. */
+  readonly holder?: StreamHolder;
   /** runc or what behaves like it; default `runc` from PATH. */
   readonly runcBinary?: string;
   readonly systemdCgroup?: boolean;
   /** The shim; default `io.containerd.runc.v2`. */
   readonly shim?: string;
+}
+
+/** Keeps pipes open beside the daemon, by container; a pipe that nobody has open forgets what is in it. */
+export interface StreamHolder {
+  /** `[]` lets go. */
+  holdStreams(id: string, paths: readonly string[]): Promise<void>;
+  /** Lets go of all others. */
+  retainStreams(ids: readonly string[]): Promise<void>;
 }
 
 export interface ContainerSpec {
@@ -156,6 +166,7 @@ class ContainerdRuntime implements Runtime {
     undo.defer("remove standard streams", () => this.forgetStreams(id));
     const stdio = await this.#open(id, paths);
     undo.defer("close standard streams", () => stdio?.close());
+    await this.#hold(id, paths, stdio);
     const pid = await this.#createProcess(id, paths, options);
     undo.forget();
     return new Task(this.#containerd, place, { containerId: id, pid, stdio });
@@ -167,6 +178,7 @@ class ContainerdRuntime implements Runtime {
     const status = toTaskStatus(response.process);
     const { pid } = response.process;
     const stdio = await this.#openAgain({ containerId: id, execId: "" }, response.process);
+    await this.#hold(id, response.process, stdio);
     const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid, stdio });
     if (status.state === "running" || status.state === "paused") void task.connectStdin();
     return { task, status };
@@ -218,6 +230,10 @@ class ContainerdRuntime implements Runtime {
     await rm(this.#placeOf(id).folder, { recursive: true, force: true });
   }
 
+  async retainStreams(ids: readonly string[]): Promise<void> {
+    await this.#options.holder?.retainStreams(ids);
+  }
+
   get #services() {
     return this.#containerd.services;
   }
@@ -233,6 +249,21 @@ class ContainerdRuntime implements Runtime {
     });
   }
 
+  /** Without it what the container writes last, when there is no daemon, is lost: no reason not to run it. */
+  async #hold(id: string, { stdout, stderr }: StdioPaths, stdio: OpenStdio | undefined): Promise<void> {
+    const { holder } = this.#options;
+    if (!holder || !stdio) return;
+    const hold = (paths: readonly string[]) =>
+      holder.holdStreams(id, paths).catch((error) => {
+        this.#containerd.log.warn(
+          { container: id, reason: errorMessage(error) },
+          "cannot hold standard streams",
+        );
+      });
+    stdio.onClose = () => void hold([]);
+    await hold([stdout, stderr].filter((path) => path !== ""));
+  }
+
   /** Of a process that ran without us, or has ended since: then what it wrote last may still be there. */
   async #openAgain(
     name: { readonly containerId: string; readonly execId: string },
@@ -246,7 +277,10 @@ class ContainerdRuntime implements Runtime {
     } catch (error) {
       // the process is worth more than its streams
       const log = hasEnded ? "debug" : "warn";
-      this.#containerd.log[log]({ ...name, reason: errorMessage(error) }, "cannot open standard streams again");
+      this.#containerd.log[log](
+        { ...name, reason: errorMessage(error) },
+        "cannot open standard streams again",
+      );
       return undefined;
     }
   }

@@ -91,6 +91,8 @@ export class OpenStdio implements Stdio {
   readonly stdin?: StdinPipe;
   readonly #paths: StdioPaths;
   readonly #outputs: readonly Socket[];
+  /** Called once, when the FIFOs are gone. */
+  onClose: (() => void) | undefined;
 
   constructor(paths: StdioPaths, outputs: readonly Socket[], stdin: StdinPipe | undefined) {
     this.#paths = paths;
@@ -116,6 +118,8 @@ export class OpenStdio implements Stdio {
   async close(): Promise<void> {
     this.release();
     await Promise.all(present(this.#paths).map(unlinkIfThere));
+    this.onClose?.();
+    this.onClose = undefined;
   }
 }
 
