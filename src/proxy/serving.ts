@@ -6,6 +6,7 @@ import { errorMessage } from "../util/errors.ts";
 import { KeyedLock } from "../util/keyed-lock.ts";
 import type { Log } from "../util/log.ts";
 import { ForwardTable } from "./forward-table.ts";
+import { HeldStreams } from "./held-streams.ts";
 import { type ResolverWorld, SandboxResolver } from "./resolver.ts";
 import type { Forward, ParkedSockets, ProxyCounters, ResolverConfig, ResolverPorts } from "./types.ts";
 import { UpstreamPool } from "./upstream-pool.ts";

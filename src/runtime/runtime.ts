@@ -111,6 +111,8 @@ export interface Runtime {
   sweepShims(): Promise<readonly string[]>;
   /** Removes the folder of a container's FIFOs. */
   forgetStreams(id: string): Promise<void>;
+  /** After a start, when the streams of all these containers have been opened again: nobody else's is held. */
+  retainStreams(ids: readonly string[]): Promise<void>;
 }
 
 /** The containers of containerd's namespace, run by runc under one root. */
