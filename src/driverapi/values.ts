@@ -25,7 +25,10 @@ export interface NetworkOptions {
 
 export interface ExposedPort {
   readonly protocol: Protocol;
+  /** The first one. */
   readonly port: number;
+  /** How many in a row; absent: one. */
+  readonly count?: number;
 }
 
 /** A wish to publish container ports: one, or several in a row. */

@@ -143,11 +143,13 @@ export function sandboxSpec(context: EngineContext, container: Container): Sandb
   };
 }
 
-/** Every exposed port, ranges spelled out. */
+/** Exposed ports in the model's words. */
 export function exposedOf({ exposedPorts }: ContainerSpec): SandboxSpec["exposedPorts"] {
-  return exposedPorts.flatMap(({ protocol, range }) =>
-    Array.from({ length: range.last - range.first + 1 }, (_, at) => ({ protocol, port: range.first + at })),
-  );
+  return exposedPorts.map(({ protocol, range: { first, last } }) => ({
+    protocol,
+    port: first,
+    ...(last > first && { count: last - first + 1 }),
+  }));
 }
 
 function endpointSpecs(spec: ContainerSpec): readonly EndpointSpec[] {

@@ -2,6 +2,7 @@
 
 import { type Address, formatAddress, isUnspecified, sameAddress } from "../netip/index.ts";
 import { conflict, notFound } from "../util/errors.ts";
+import { joinBindings, joinExposed, singleBindings } from "./port-runs.ts";
 import type {
   ContainerSpec,
   ExposedPorts,
@@ -28,13 +29,19 @@ export function withPorts(
   { add, remove }: PortChanges,
   around: Surroundings,
 ): ContainerSpec {
-  const left = remove.reduce((now, gone) => withoutPort(now, gone, around), spec);
-  const all = add.reduce(withPort, left);
+  const single: ContainerSpec = { ...spec, portBindings: singleBindings(spec.portBindings) };
+  const left = remove.reduce((now, gone) => withoutPort(now, gone, around), single);
+  const all = singleBindings(add).reduce<ContainerSpec>(withPort, left);
   const hostConfig: JsonObject = {
     ...all.given.hostConfig,
     PortBindings: bindingsDocument(all.portBindings),
   };
-  return { ...all, given: { ...all.given, hostConfig } };
+  return {
+    ...all,
+    portBindings: joinBindings(all.portBindings),
+    exposedPorts: joinExposed(all.exposedPorts),
+    given: { ...all.given, hostConfig },
+  };
 }
 
 function withPort(spec: ContainerSpec, binding: PortBinding): ContainerSpec {
@@ -85,7 +92,7 @@ function selected(
     ({ hostPorts }) => hostPorts?.first === wanted.first && hostPorts.last === wanted.last,
   );
   if (named.length > 0 || wanted.first !== wanted.last) return named;
-  if (!live.some((port) => isSamePort(port, gone) && port.hostPort === wanted.first)) return [];
+  if (!live.some((port) => leadsTo(port, gone, wanted.first))) return [];
   const inRange = there.find(
     ({ hostPorts }) => hostPorts && hostPorts.first <= wanted.first && wanted.first <= hostPorts.last,
   );
@@ -95,6 +102,15 @@ function selected(
 
 function isSamePort(a: ContainerPort, b: ContainerPort): boolean {
   return a.protocol === b.protocol && a.containerPort === b.containerPort;
+}
+
+function leadsTo(
+  { protocol, containerPort, hostPort, count = 1 }: PublishedPort,
+  port: ContainerPort,
+  at: number,
+) {
+  const offset = port.containerPort - containerPort;
+  return protocol === port.protocol && offset >= 0 && offset < count && hostPort + offset === at;
 }
 
 /** A binding without an address is on all of them, and may be named by 0.0.0.0 or :: too. */
@@ -136,11 +152,13 @@ function bindingsDocument(bindings: readonly PortBinding[]): JsonObject {
   for (const binding of bindings) {
     const { protocol, containerPort, hostAddress } = binding;
     const port = `${containerPort}/${protocol}`;
-    const host = {
+    const host: JsonObject = {
       HostIp: hostAddress ? formatAddress(hostAddress) : "",
       HostPort: hostPortText(binding.hostPorts),
     };
-    document[port] = [...(document[port] ?? []), host];
+    const known = document[port];
+    if (known) known.push(host);
+    else document[port] = [host];
   }
   return document;
 }

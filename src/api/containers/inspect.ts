@@ -79,10 +79,9 @@ function healthWire(health: NonNullable<ContainerState["health"]>) {
 /** As given, and over it what the image and the engine filled in. */
 function configWire({ spec, hostname }: ContainerView): ContainerConfigInspect {
   const given = spec.given.config as ContainerConfig;
-  const exposed = spec.exposedPorts.map(({ protocol, range: { first, last } }) => [
-    `${first === last ? first : `${first}-${last}`}/${protocol}`,
-    {},
-  ]);
+  const exposed = spec.exposedPorts.flatMap(({ protocol, range: { first, last } }) =>
+    Array.from({ length: last - first + 1 }, (_, at) => [`${first + at}/${protocol}`, {}]),
+  );
   return {
     Hostname: spec.hostname ?? hostname ?? "",
     Domainname: spec.domainname ?? "",

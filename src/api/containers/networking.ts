@@ -1,5 +1,6 @@
 // The networking part of a create request, from text to values.
 
+import { joinBindings, joinExposed } from "../../engine/port-runs.ts";
 import type {
   EndpointSpec,
   ExposedPorts,
@@ -34,7 +35,9 @@ export function readNetworking(request: CreateContainerRequest, version: ApiVers
       ...Object.keys(request.ExposedPorts ?? {}),
       ...bindings.map(([port]) => port),
     ]),
-    portBindings: bindings.flatMap(([port, hosts]) => hosts.flatMap((it) => readBinding(port, it))),
+    portBindings: joinBindings(
+      bindings.flatMap(([port, hosts]) => hosts.flatMap((it) => readBinding(port, it))),
+    ),
     publishAllPorts: host.PublishAllPorts ?? false,
     dns: (host.Dns ?? []).map((text) => readAddress(text, "DNS server")),
     dnsSearch: host.DnsSearch ?? [],
@@ -114,7 +117,7 @@ function exposedPorts(texts: readonly string[]): readonly ExposedPorts[] {
     const ports = readPorts(text);
     byKey.set(`${ports.range.first}-${ports.range.last}/${ports.protocol}`, ports);
   }
-  return [...byKey.values()];
+  return joinExposed([...byKey.values()]);
 }
 
 type HostPortInput = { readonly HostIp?: string; readonly HostPort?: string };

@@ -90,10 +90,13 @@ export interface ExposedPorts {
   readonly range: PortRange;
 }
 
-/** One published port. */
+/** A published port, or several in a row. */
 export interface PortBinding {
   readonly protocol: Protocol;
+  /** The first one. */
   readonly containerPort: number;
+  /** How many; absent: one. More than one are published on as many `hostPorts`, one to one. */
+  readonly count?: number;
   /** Absent: the network's default bind address, on both families. */
   readonly hostAddress?: Address;
   /** Absent: any free port. A range: the first free one in it. */

@@ -183,8 +183,7 @@ test("a range is published on a range of the same size, or looks for a free port
     },
   });
   expect(spec.portBindings).toEqual([
-    { protocol: "tcp", containerPort: 7000, hostPorts: { first: 8000, last: 8000 } },
-    { protocol: "tcp", containerPort: 7001, hostPorts: { first: 8001, last: 8001 } },
+    { protocol: "tcp", containerPort: 7000, count: 2, hostPorts: { first: 8000, last: 8001 } },
     { protocol: "tcp", containerPort: 80, hostPorts: { first: 9000, last: 9010 } },
   ]);
 });
