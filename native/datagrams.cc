@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netpacket/packet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace tsdocker {
 namespace {
@@ -118,15 +119,29 @@ Napi::Value socketConnect(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+/** Closing a packet socket waits for RCU, some 20 ms (packet_release in net/packet/af_packet.c): nobody waits with it. */
+class ClosedAside {
+public:
+  explicit ClosedAside(int fd) : fd_(fd) {}
+  ClosedAside(const ClosedAside &) = delete;
+  ~ClosedAside() {
+    std::thread([fd = fd_] { close(fd); }).detach();
+  }
+
+private:
+  int fd_;
+};
+
 Nothing sendFrames(const std::optional<std::string> &netns, int link, const std::vector<std::string> &frames) {
   const InNetns in(netns);
-  const Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); // no protocol: it hears nothing
-  if (fd.get() < 0) fail("socket", "AF_PACKET");
+  const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); // no protocol: it hears nothing
+  if (fd < 0) fail("socket", "AF_PACKET");
+  const ClosedAside closing(fd);
   sockaddr_ll to{};
   to.sll_family = AF_PACKET;
   to.sll_ifindex = link;
   for (const auto &frame : frames)
-    if (sendto(fd.get(), frame.data(), frame.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0) fail("sendto");
+    if (sendto(fd, frame.data(), frame.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0) fail("sendto");
   return {};
 }
 

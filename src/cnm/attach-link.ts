@@ -1,9 +1,9 @@
 // Attaching: the link that a driver answered with becomes the container's.
 
 import type { JoinResponse } from "../driverapi/index.ts";
-import { setLink, unless } from "../kernel/index.ts";
+import { deleteAddress, setLink, unless } from "../kernel/index.ts";
 import { hasCode, notFound, wrapError } from "../util/errors.ts";
-import { attachRequests, linkSysctls, type SandboxLink } from "./attach.ts";
+import { attachRequests, linkLocalPrefix, linkSysctls, type SandboxLink } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Netns } from "./netns.ts";
@@ -48,6 +48,23 @@ export async function attachLink(
   } catch (error) {
     throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
   }
+}
+
+/**
+ * Puts a link that is about to be deleted out of the way, which is fast where deleting is not: down, without addresses,
+ * and its name free. False when the link is not there, or is not to be deleted by the endpoint's driver.
+ */
+export async function setLinkAside({ record }: Endpoint, netns: Netns | undefined): Promise<boolean> {
+  const { link, interface: own, spec } = record;
+  if (!netns || !link || link.movedFrom !== undefined || link.deletedOnLeave) return false;
+  const { index } = link;
+  const prefixes = [own.address, own.addressIpv6, ...spec.linkLocal.map(linkLocalPrefix)];
+  const addresses = prefixes.filter((prefix) => prefix !== undefined);
+  await netns.netlink.send(setLink(index, { up: false }), setLink(index, { name: `gone${index}` }));
+  const requests = addresses.map((prefix) => deleteAddress({ link: index, prefix }));
+  // IPv6 ones go with the link's being up
+  await unless(["EADDRNOTAVAIL"], netns.netlink.send(...requests));
+  return true;
 }
 
 /** Gives an endpoint's link another MTU; one that is gone needs none. */

@@ -2,7 +2,7 @@
 
 import type { EndpointInterface, JoinResponse, StaticRoute } from "../driverapi/index.ts";
 import { addAddress, addRoute, deleteRoute, type Request, setLink } from "../kernel/index.ts";
-import { type Address, addressWidth, type Family, type Mac } from "../netip/index.ts";
+import type { Address, Family, Mac, Prefix } from "../netip/index.ts";
 
 /** A link that is in the sandbox, down and bare. */
 export interface SandboxLink {
@@ -26,8 +26,9 @@ export function attachRequests(link: SandboxLink, spec: AttachSpec): Request[] {
   const { address, addressIpv6 } = spec.interface;
   const rename = link.name !== link.finalName && { name: link.finalName };
   const change = { ...rename, ...(link.mac && { mac: link.mac }) };
-  const linkLocal = spec.linkLocal.map((own) => ({ address: own, length: linkLocalLength(own.family) }));
-  const prefixes = [address, addressIpv6, ...linkLocal].filter((prefix) => prefix !== undefined);
+  const prefixes = [address, addressIpv6, ...spec.linkLocal.map(linkLocalPrefix)].filter(
+    (prefix) => prefix !== undefined,
+  );
   return [
     ...(Object.keys(change).length > 0 ? [setLink(index, change)] : []),
     ...prefixes.map((prefix) =>
@@ -79,8 +80,8 @@ export function linkSysctls(
 }
 
 /** Docker's lengths for `--link-local-ip`: 169.254.0.0/16 and fe80::/64. */
-function linkLocalLength(family: Family): number {
-  return family === 4 ? 16 : addressWidth(6) / 2;
+export function linkLocalPrefix(address: Address): Prefix {
+  return { address, length: address.family === 4 ? 16 : 64 };
 }
 
 /** Routes over the link first: others may need them to find their next hop. */

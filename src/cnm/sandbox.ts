@@ -6,7 +6,7 @@ import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { advertise } from "./advertise.ts";
-import { changeMtu } from "./attach-link.ts";
+import { changeMtu, setLinkAside } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
@@ -46,6 +46,8 @@ export class Sandbox {
   #nextIndex = 2; // 1 is lo
   /** Networks that are joined next: their interfaces keep their names. */
   #awaited: readonly string[] = [];
+  /** Indexes of links that are on their way out. */
+  readonly #leaving = new Set<number>();
   /** First messages to neighbours that are on their way. */
   #advertising: Promise<void>[] = [];
   #deleted: Promise<void> | undefined;
@@ -101,13 +103,18 @@ export class Sandbox {
     try {
       await this.#settle();
     } catch (error) {
-      await this.#drop(endpoint).catch((reason: unknown) => this.#warn("disconnect", reason));
+      const others = this.#endpoints.filter((own) => own !== endpoint);
+      await this.#tolerate("disconnect", () => this.#settleWithout(endpoint, others));
+      await this.#tolerate("disconnect", () => this.#remove(endpoint));
       throw error;
     }
     return endpoint.view();
   }
 
-  /** Takes the container off a network. @throws internal when it is not on it */
+  /**
+   * Takes the container off a network. Its other networks have taken over when the link goes.
+   * @throws internal when it is not on it; or what keeps the others from taking over, and then it stays
+   */
   async disconnect(networkRef: string): Promise<void> {
     const network = this.#parts.networks.find(networkRef);
     if (this.#spec.netns === "host")
@@ -115,7 +122,18 @@ export class Sandbox {
     const endpoint = this.#endpoints.find((own) => own.network === network);
     if (!endpoint)
       throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
-    await this.#drop(endpoint);
+    const before = this.#endpoints;
+    try {
+      await this.#settleWithout(
+        endpoint,
+        before.filter((own) => own !== endpoint),
+      );
+    } catch (error) {
+      this.#endpoints = before;
+      await this.#tolerate("connect again", () => this.#settle());
+      throw error;
+    }
+    await this.#remove(endpoint);
   }
 
   /**
@@ -159,7 +177,8 @@ export class Sandbox {
   /** Counters by interface name, as the container sees them; empty in the host's netns. */
   async statistics(): Promise<ReadonlyMap<string, InterfaceStatistics>> {
     const links = (await this.#netns?.netlink.links()) ?? [];
-    return new Map(links.filter(({ loopback }) => !loopback).map(({ name, stats }) => [name, stats]));
+    const own = links.filter(({ loopback, index }) => !loopback && !this.#leaving.has(index));
+    return new Map(own.map(({ name, stats }) => [name, stats]));
   }
 
   /**
@@ -251,31 +270,40 @@ export class Sandbox {
   }
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
-  async #settle(): Promise<void> {
+  async #settle(leaving?: Endpoint): Promise<void> {
+    const gone = leaving ? [leaving] : [];
+    const wayOut = this.#wayOut.settle(this.#endpoints, this.#spec, gone);
     await allDone([
-      this.#wayOut.settle(this.#endpoints, this.#spec),
+      // what is published is on record
+      wayOut.then(() => this.#store(leaving)),
       this.#discovery.settle(this.#endpoints),
       ...this.#advertising.splice(0),
     ]);
-    await this.#store();
-    this.#keeper.changed(this, new Set(this.#endpoints.map(({ network }) => network)));
+    this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
   }
 
-  async #drop(endpoint: Endpoint): Promise<void> {
-    await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
+  /** Has the others take over while an endpoint is still there: nothing leads to its link when that goes. */
+  async #settleWithout(endpoint: Endpoint, others: Endpoint[]): Promise<void> {
+    this.#endpoints = others;
     await this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint));
+    await this.#settle(endpoint);
+  }
+
+  /** Takes an endpoint away on which nothing depends any more. */
+  async #remove(endpoint: Endpoint): Promise<void> {
+    await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
     await this.#tolerate("leave", () =>
       leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: false }),
     );
-    this.#endpoints = this.#endpoints.filter((own) => own !== endpoint);
-    await this.#tolerate("delete endpoint", () => deleteInDriver(endpoint));
     await forgetEndpoint(this.#parts, endpoint);
-    const { records } = this.#parts;
-    await records.store.commit((transaction) => {
-      transaction.delete(records.endpoints, endpoint.id);
-      this.#parts.memory.forget(transaction, endpoint.record);
+    const { link } = endpoint.record;
+    if (link) this.#leaving.add(link.index);
+    const isAside = await setLinkAside(endpoint, this.#netns).catch(() => false);
+    // the kernel takes tens of milliseconds for a link, and nobody sees it any more
+    this.#parts.background.run("delete endpoint", async () => {
+      await deleteInDriver(endpoint, isAside);
+      if (link) this.#leaving.delete(link.index);
     });
-    await this.#settle();
   }
 
   async #teardown(): Promise<void> {
@@ -306,14 +334,18 @@ export class Sandbox {
     });
   }
 
-  async #store(): Promise<void> {
-    const { records } = this.#parts;
+  async #store(leaving?: Endpoint): Promise<void> {
+    const { records, memory } = this.#parts;
     await records.store.commit((transaction) => {
+      if (leaving) {
+        transaction.delete(records.endpoints, leaving.id);
+        memory.forget(transaction, leaving.record);
+      }
       const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
       transaction.put(records.sandboxes, this.id, pack(record));
       for (const endpoint of this.#endpoints) {
         transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
-        this.#parts.memory.note(transaction, endpoint.record);
+        memory.note(transaction, endpoint.record);
       }
     });
   }

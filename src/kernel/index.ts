@@ -21,15 +21,21 @@ export {
   nlmFlag,
   nlmType,
 } from "./codec.ts";
-export { type Conntrack, deleteConntrack, listConntrack, openConntrack } from "./conntrack.ts";
+export {
+  type Conntrack,
+  type ConntrackChoice,
+  deleteConntrack,
+  listConntrack,
+  openConntrack,
+} from "./conntrack.ts";
 export type { ConntrackEntry, ConntrackFilter, ConntrackTuple } from "./conntrack-messages.ts";
 export { createDummy, type DummySpec } from "./dummy.ts";
 export { errorCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";
 export { addFdb, deleteFdb, type FdbEntry, type FdbMode, type FdbSpec } from "./fdb.ts";
-export { createIpvlan, type IpvlanFlag, type IpvlanMode, type IpvlanSpec } from "./ipvlan.ts";
 export { announcement, sendFrames } from "./frames.ts";
+export { createIpvlan, type IpvlanFlag, type IpvlanMode, type IpvlanSpec } from "./ipvlan.ts";
 export {
   deleteLink,
   deleteLinkGroup,
@@ -64,6 +70,7 @@ export {
   routeTable,
 } from "./route.ts";
 export type { LinkRef } from "./rtnetlink.ts";
+export { addRule, deleteRule, type RuleSpec } from "./rule.ts";
 export * from "./socket.ts";
 export { readSysctl, type Sysctl, writeSysctl, writeSysctls } from "./sysctl.ts";
 export * from "./system.ts";

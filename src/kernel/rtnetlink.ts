@@ -16,6 +16,8 @@ export const rtm = {
   newNeighbour: 28,
   deleteNeighbour: 29,
   getNeighbour: 30,
+  newRule: 32,
+  deleteRule: 33,
 } as const;
 
 export const addressFamily = { unspecified: 0, inet: 2, bridge: 7, inet6: 10 } as const;

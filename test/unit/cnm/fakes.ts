@@ -115,6 +115,7 @@ export class FakeDriver implements NetworkDriver {
   readonly networks = new Set<string>();
   readonly endpoints = new Map<string, "created" | "joined">();
   readonly published = new Set<string>();
+  readonly #internal = new Set<string>();
   readonly #steps: Steps;
 
   constructor(steps: Steps, name = "bridge", capabilities: Partial<NetworkDriver["capabilities"]> = {}) {
@@ -123,9 +124,10 @@ export class FakeDriver implements NetworkDriver {
     this.capabilities = { scope: "local", connectivityScope: "local", replay: true, ...capabilities };
   }
 
-  async createNetwork({ networkId, networkName }: { networkId: string; networkName: string }): Promise<void> {
-    this.#steps.take(`${this.name}: create network ${networkName}`);
-    this.networks.add(networkId);
+  async createNetwork(request: Parameters<NetworkDriver["createNetwork"]>[0]): Promise<void> {
+    this.#steps.take(`${this.name}: create network ${request.networkName}`);
+    this.networks.add(request.networkId);
+    if (request.options.internal) this.#internal.add(request.networkId);
   }
 
   async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
@@ -147,7 +149,7 @@ export class FakeDriver implements NetworkDriver {
     this.endpoints.set(request.endpointId, "joined");
     return {
       link: { srcName: request.suggestedName, dstPrefix: "eth", indexInSandbox: request.freeIndex },
-      gateway: { family: 4, value: 1n },
+      ...(!this.#internal.has(request.networkId) && { gateway: { family: 4, value: 1n } as const }),
       staticRoutes: [],
       disableGatewayService: false,
     };
