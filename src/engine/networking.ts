@@ -84,8 +84,7 @@ export interface EtcFiles {
 /** Where a container's files are: its own, or those of the container whose network it shares. */
 export function etcFiles(context: EngineContext, container: Container): EtcFiles {
   const mode = container.record.spec.networkMode;
-  const owner = mode.kind === "container" ? context.registry.find(mode.container) : container;
-  const folder = containerFolder(context, owner.id);
+  const folder = containerFolder(context, mode.kind === "container" ? mode.container : container.id);
   return { hosts: `${folder}/hosts`, resolvConf: `${folder}/resolv.conf`, hostname: `${folder}/hostname` };
 }
 

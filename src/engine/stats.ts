@@ -39,7 +39,10 @@ async function* samplesOf(
 /** Who holds the interfaces: another container where the network is shared, nobody in host mode. */
 function networkOwner(context: EngineContext, container: Container): Running | undefined {
   const mode = container.record.spec.networkMode;
-  if (mode.kind === "container") return networkOwner(context, context.registry.find(mode.container));
+  if (mode.kind === "container") {
+    const owner = context.registry.get(mode.container);
+    return owner && networkOwner(context, owner);
+  }
   return mode.kind === "host" ? undefined : container.running;
 }
 
