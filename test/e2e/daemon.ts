@@ -107,7 +107,8 @@ export class Daemon implements AsyncDisposable {
     child.once("close", () => log.end());
     this.#process = child;
     await until(`the daemon serves\n${await this.log()}`, async () => {
-      if (child.exitCode !== null) throw new Error(`the daemon ended: ${await this.log()}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the daemon ended: ${await this.log()}`);
       return await this.api("GET", "/_ping").then(
         ({ status }) => status === 200,
         () => false,
