@@ -9,6 +9,7 @@ import type {
   Host,
   JoinRequest,
   JoinResponse,
+  NetworkDescription,
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
@@ -17,9 +18,10 @@ import { allDone } from "../../src/util/all-done.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
-import { releaseAdopted } from "./adopted.ts";
+import { isAdopted, releaseAdopted } from "./adopted.ts";
 import { type BridgeLink, makeBridge, markedId, portGroup } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
+import { describeBridge, effectiveOptions } from "./describe.ts";
 import { chosenName, chosenSysctls, isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
 import { followUplink } from "./follow-uplink.ts";
 import { createForwarding } from "./forwarding.ts";
@@ -95,7 +97,9 @@ class BridgeDriver implements NetworkDriver {
     undo.defer("forget network", () => this.#forget(config.networkId));
     undo.defer("remove rules of network", () => this.#host.firewall.set(config.networkId, []));
     undo.defer("delete bridge", () => network.link?.isOurs && this.#removal.remove(config.link));
-    undo.defer("give bridge back", () => releaseAdopted(this.#host, config.networkId));
+    // what a restart finds on record is not its to forget
+    if (!isAdopted(this.#host, config.networkId))
+      undo.defer("give bridge back", () => releaseAdopted(this.#host, config.networkId));
     await this.#removal.freed(config.link);
     await allDone([
       this.#makeLink(network),
@@ -239,8 +243,18 @@ class BridgeDriver implements NetworkDriver {
     return this.#removal.settle();
   }
 
-  async describeNetwork({ networkId }: { networkId: string }): Promise<Record<string, string>> {
-    return { bridge: this.#network(networkId).config.link };
+  async effectiveOptions({ networkId }: { networkId: string }) {
+    return await effectiveOptions(this.#host, this.#network(networkId).config);
+  }
+
+  describeNetwork({ networkId }: { networkId: string }): Promise<NetworkDescription> {
+    const { config, endpoints } = this.#network(networkId);
+    const owners = [...endpoints].map(([id, { port, ports }]) => ({
+      id,
+      port,
+      owners: [guardOwner(id), ...(ports ? [ports.owner] : [])],
+    }));
+    return describeBridge(this.#host, config, owners);
   }
 
   async #makeLink(network: BridgeNetwork): Promise<void> {

@@ -11,6 +11,7 @@ import { createNetwork } from "./create-network.ts";
 import { createSandbox } from "./create-sandbox.ts";
 import { type DefaultBridgeConfig, ensureDefaultNetworks } from "./default-networks.ts";
 import { deleteNetwork } from "./delete-network.ts";
+import { describeNetwork } from "./describe.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
@@ -24,7 +25,7 @@ import { openRecords } from "./records.ts";
 import { type LiveContainers, restore } from "./restore.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { Sandboxes } from "./sandboxes.ts";
-import type { EndpointSpec, NetworkSpec, SandboxSpec } from "./types.ts";
+import type { EndpointSpec, NetworkDetails, NetworkSpec, SandboxSpec } from "./types.ts";
 
 export interface ControllerOptions {
   readonly store: Store;
@@ -69,6 +70,8 @@ export interface Controller {
   network(ref: string): Network;
   /** Oldest first. */
   networks(): readonly Network[];
+  /** What there is of a network in the kernel and in the firewall, endpoint by endpoint. @throws not-found */
+  describeNetwork(ref: string): Promise<NetworkDetails>;
   /** @throws not-found, forbidden (predefined, in use) */
   deleteNetwork(ref: string): Promise<void>;
   /** What `connect` would refuse of a container that does not run. @throws not-found, invalid, forbidden */
@@ -130,6 +133,10 @@ class NetworkController implements Controller {
 
   network(ref: string): Network {
     return this.#parts.networks.find(ref);
+  }
+
+  describeNetwork(ref: string): Promise<NetworkDetails> {
+    return describeNetwork(this.#sandboxes, this.network(ref));
   }
 
   networks(): readonly Network[] {

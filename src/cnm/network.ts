@@ -60,6 +60,12 @@ export class Network {
     this.isMissing = false;
   }
 
+  /** Its options as they took effect; none where it is not real, or its driver does not tell. */
+  async effectiveOptions(): Promise<Readonly<Record<string, string>>> {
+    if (this.record.configOnly || this.isMissing) return {};
+    return (await this.driver.effectiveOptions?.({ networkId: this.id })) ?? {};
+  }
+
   /** What clients are shown; nothing in it is alive. */
   async view(): Promise<NetworkView> {
     const { record } = this;

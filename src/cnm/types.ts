@@ -1,10 +1,16 @@
 // The words of the model as values: what callers ask for and what they are shown. Addresses are parsed before they come
 // here.
 
-import type { EndpointOptions, ExposedPort, PortBinding, PublishedPort } from "../driverapi/index.ts";
+import type {
+  EndpointOptions,
+  ExposedPort,
+  LinkDescription,
+  PortBinding,
+  PublishedPort,
+} from "../driverapi/index.ts";
 import type { Address, Mac, Prefix } from "../netip/index.ts";
 
-export type { ExposedPort, PortBinding, PublishedPort } from "../driverapi/index.ts";
+export type { ExposedPort, LinkDescription, PortBinding, PublishedPort } from "../driverapi/index.ts";
 /** Counters of one interface as the container sees them. */
 export type { LinkStats as InterfaceStatistics } from "../kernel/index.ts";
 
@@ -76,6 +82,30 @@ export interface NetworkMember {
   readonly mac?: Mac;
   readonly ipv4?: Prefix;
   readonly ipv6?: Prefix;
+}
+
+/** What `network inspect -v` tells besides the view. */
+export interface NetworkDetails {
+  /** In the host's netns. */
+  readonly links: readonly LinkDescription[];
+  /** The firewall's rules for the network itself, in words. */
+  readonly rules: readonly string[];
+  readonly endpoints: readonly EndpointDetails[];
+}
+
+export interface EndpointDetails {
+  readonly endpointId: string;
+  readonly containerId: string;
+  readonly containerName: string;
+  /** Path of the sandbox's netns; absent where the sandbox is not served now. */
+  readonly netnsPath?: string;
+  /** Its link in the sandbox. */
+  readonly link?: { readonly name: string; readonly index: number };
+  /** The host's end of it. */
+  readonly port?: LinkDescription;
+  readonly dnsNames: readonly string[];
+  readonly published: readonly PublishedPort[];
+  readonly rules: readonly string[];
 }
 
 export interface PoolUse {

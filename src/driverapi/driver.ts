@@ -1,7 +1,7 @@
 // NetworkDriver: Docker's remote-plugin protocol, typed, plus optional richer answers. Drivers return values; they never
 // call the controller back and never see its objects. Requests are the driver's to read and nobody's to change.
 
-import type { Address, Prefix } from "../netip/index.ts";
+import type { Address, Mac, Prefix } from "../netip/index.ts";
 import type {
   EndpointInterface,
   EndpointOptions,
@@ -100,6 +100,34 @@ export interface SweepRequest {
   readonly endpointIds: ReadonlySet<string>;
 }
 
+/** A link in the host's netns. */
+export interface LinkDescription {
+  /** What it is to the network: `bridge`, `parent`, `port`. */
+  readonly role: string;
+  readonly name: string;
+  /** Absent, as all that follows: there is no such link now. */
+  readonly index?: number;
+  readonly mac?: Mac;
+  readonly mtu?: number;
+  readonly up?: boolean;
+  readonly addresses?: readonly Prefix[];
+}
+
+export interface EndpointDescription {
+  /** The host's end of its link; absent where there is none. */
+  readonly port?: LinkDescription;
+  /** The firewall's rules for it, in words. */
+  readonly rules: readonly string[];
+}
+
+export interface NetworkDescription {
+  readonly links: readonly LinkDescription[];
+  /** The firewall's rules for the network itself, in words. */
+  readonly rules: readonly string[];
+  /** By endpoint id. */
+  readonly endpoints: ReadonlyMap<string, EndpointDescription>;
+}
+
 /**
  * A network driver. Every call may be repeated: making what is there and deleting what is gone succeed. A call that
  * throws has left nothing behind. Error kinds: `invalid` and `forbidden` reach the user as they are.
@@ -160,8 +188,14 @@ export interface NetworkDriver {
   /** Resolves when deletions that follow their answer are done. */
   settle?(): Promise<void>;
 
-  /** Kernel objects behind a network, for `network inspect -v`. */
-  describeNetwork?(request: { networkId: string }): Promise<Readonly<Record<string, string>>>;
+  /**
+   * The network's options as they took effect, defaults included, under the names that users give them; for `network
+   * inspect`, so it costs little.
+   */
+  effectiveOptions?(request: { networkId: string }): Promise<Readonly<Record<string, string>>>;
+
+  /** What there is of a network outside its sandboxes, read from the kernel, for `network inspect -v`. */
+  describeNetwork?(request: { networkId: string }): Promise<NetworkDescription>;
 }
 
 /** A driver package's default export: builds the driver on the host it is handed. */

@@ -3,35 +3,50 @@
 import type { Network } from "../cnm/index.ts";
 import { conflict, EngineError, errorMessage, forbidden, invalid, notFound } from "../util/errors.ts";
 import type { Container } from "./container.ts";
+import type { Attributes } from "./events.ts";
 import { matchesNetwork, matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
-import type { EndpointSpec, Filters, NetworkOperations, NetworkSpec, NetworkView } from "./types.ts";
+import type { EndpointSpec, Filters, NetworkInspection, NetworkOperations, NetworkSpec } from "./types.ts";
 
 export function networkOperations(context: EngineContext): NetworkOperations {
   const { controller } = context;
+  let isPruning = false;
   return {
     async list(filters) {
       const views = await Promise.all(controller.networks().map((network) => network.view()));
       return views.filter((view) => matchesNetwork(view, filters));
     },
-    inspect: async (ref, options) => inspectNetwork(context, ref, options?.scope),
+    inspect: (ref, options = {}) => inspectNetwork(context, ref, options),
     create: (spec) => createNetwork(context, spec),
     connect: (ref, containerRef, endpoint) => connect(context, { ref, containerRef, endpoint }),
     disconnect: (ref, containerRef, options) =>
       disconnect(context, { ref, containerRef, force: options.force }),
     remove: (ref) => removeNetwork(context, ref),
-    prune: (filters) => pruneNetworks(context, filters),
+    async prune(filters) {
+      if (isPruning) throw conflict("a prune operation is already running");
+      isPruning = true;
+      try {
+        return await pruneNetworks(context, filters);
+      } finally {
+        isPruning = false;
+      }
+    },
   };
 }
 
 async function inspectNetwork(
   { controller }: EngineContext,
   ref: string,
-  scope: string | undefined,
-): Promise<NetworkView> {
-  const view = await controller.network(ref).view();
-  if (scope && view.scope !== scope) throw notFound(`network ${ref} not found`);
-  return view;
+  { scope, isVerbose = false }: { readonly scope?: string; readonly isVerbose?: boolean },
+): Promise<NetworkInspection> {
+  const network = controller.network(ref);
+  if (scope && network.record.scope !== scope) throw notFound(`network ${ref} not found`);
+  const [view, effective, details] = await Promise.all([
+    network.view(),
+    network.effectiveOptions(),
+    isVerbose ? controller.describeNetwork(network.id) : undefined,
+  ]);
+  return { ...view, effective, ...(details && { details }) };
 }
 
 async function createNetwork(
@@ -54,7 +69,8 @@ async function removeNetwork(context: EngineContext, ref: string): Promise<void>
 async function pruneNetworks(context: EngineContext, filters: Filters): Promise<string[]> {
   const deleted: string[] = [];
   for (const { id, name, endpoints, record } of context.controller.networks()) {
-    const isUnused = !record.predefined && endpoints.size === 0;
+    // a configuration is used by name, and so never in use by containers
+    const isUnused = !record.predefined && !record.configOnly && endpoints.size === 0;
     if (!isUnused || !matchesPrune({ labels: record.labels, createdAt: new Date(record.createdAt) }, filters))
       continue;
     try {
@@ -87,7 +103,7 @@ async function connect(context: EngineContext, { ref, containerRef, endpoint }: 
     const networkMode = spec.networkMode.kind === "none" ? ({ kind: "default" } as const) : spec.networkMode;
     await context.registry.change(container, { spec: { ...spec, networkMode, endpoints } });
   });
-  publish(context, "connect", network, container);
+  publish(context, "connect", network, { container });
 }
 
 function checkConnectable(container: Container, network: Network): void {
@@ -155,7 +171,7 @@ async function disconnect(
     const endpoints = spec.endpoints.filter((it) => it !== endpoint);
     await context.registry.change(container, { spec: { ...spec, endpoints } });
   });
-  publish(context, "disconnect", network, container);
+  publish(context, "disconnect", network, { container });
 }
 
 function findForDisconnect(context: EngineContext, ref: string): Container | undefined {
@@ -166,25 +182,38 @@ function findForDisconnect(context: EngineContext, ref: string): Container | und
   }
 }
 
-function publish(context: EngineContext, action: string, network: Network, container?: Container): void {
-  const attributes = {
+function publish(
+  context: EngineContext,
+  action: string,
+  network: Network,
+  { container, attributes = {} }: { readonly container?: Container; readonly attributes?: Attributes } = {},
+): void {
+  context.events.publish("network", action, network.id, {
     name: network.name,
     type: network.record.driver,
     ...(container && { container: container.id }),
-  };
-  context.events.publish("network", action, network.id, attributes);
+    ...attributes,
+  });
 }
 
-/** Tells of the networks that a container joined or left by starting or ending. */
+/** Tells of the networks that a container joined or left by starting or ending, or on which its ports changed. */
 export function publishMembership(
   context: EngineContext,
   container: Container,
-  { action, networkIds }: { action: "connect" | "disconnect"; networkIds: readonly string[] },
+  {
+    action,
+    networkIds,
+    attributes = {},
+  }: {
+    readonly action: "connect" | "disconnect" | "update";
+    readonly networkIds: readonly string[];
+    readonly attributes?: Attributes;
+  },
 ): void {
   const byId = new Map(context.controller.networks().map((network) => [network.id, network]));
   for (const id of networkIds) {
     const network = byId.get(id);
-    if (network) publish(context, action, network, container);
+    if (network) publish(context, action, network, { container, attributes });
   }
 }
 

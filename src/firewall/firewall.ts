@@ -6,6 +6,7 @@ import type { Backend } from "./backend.ts";
 import { type Before, Ledger, type RuleChange } from "./ledger.ts";
 import type { Firewall, Rule } from "./rules.ts";
 import type { StaleFlows } from "./stale-flows.ts";
+import { ruleWords } from "./words.ts";
 
 /** A firewall that the daemon owns. */
 export interface OwnedFirewall extends Firewall {
@@ -73,6 +74,10 @@ class GroupCommit implements OwnedFirewall {
       this.#wishes.push({ owner, rules, resolve, reject });
       if (this.#wishes.length === 1) void this.#queue(() => this.#grant());
     });
+  }
+
+  describe(owner: string): readonly string[] {
+    return this.#ledger.rulesOf(owner).map(ruleWords);
   }
 
   start(): Promise<void> {

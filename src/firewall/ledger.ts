@@ -62,6 +62,12 @@ export class Ledger {
     return Array.from(this.#held.values(), ({ rule }) => rule);
   }
 
+  /** One owner's rules, in the order in which they came. */
+  rulesOf(owner: string): Rule[] {
+    const keys = this.#keys.get(owner) ?? new Set<RuleKey>();
+    return [...keys].flatMap((key) => this.#held.get(key)?.rule ?? []);
+  }
+
   #admit(owner: string, rules: readonly Rule[]): Map<RuleKey, Held> {
     const wanted = new Map<RuleKey, Held>();
     for (const rule of rules) {

@@ -113,4 +113,6 @@ export interface Firewall {
    * @throws when a key is already held by another owner (conflict), or the kernel refuses; then nothing has changed
    */
   set(owner: string, rules: readonly Rule[]): Promise<void>;
+  /** What an owner wants, a line for each rule: its key, and what it says. For people to read. */
+  describe(owner: string): readonly string[];
 }

@@ -10,6 +10,7 @@ import type {
   Host,
   JoinRequest,
   JoinResponse,
+  NetworkDescription,
   NetworkDriver,
   NetworkOptions,
   Parent,
@@ -28,7 +29,13 @@ import {
 } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
-import { type ChildNetworkConfig, chosenName, chosenSysctls, isInternal } from "./options.ts";
+import {
+  type ChildNetworkConfig,
+  childOptionNames,
+  chosenName,
+  chosenSysctls,
+  isInternal,
+} from "./options.ts";
 import { dummyName } from "./parents.ts";
 
 /** The link of an endpoint, as its kind is to make it. */
@@ -67,6 +74,7 @@ export interface ChildKind<C extends ChildNetworkConfig> {
   createLink(host: Host, config: C, spec: ChildLinkSpec): Request;
   /** How an endpoint of a network that is not internal leaves it. */
   wayOut(config: C, own: EndpointInterface): Pick<JoinResponse, "gateway" | "gatewayIpv6" | "staticRoutes">;
+  /** Its own options as they took effect. */
   describe(config: C): Readonly<Record<string, string>>;
   /** Why the kernel may have called a link of this network an invalid argument. */
   explainRefusal(config: C): string | undefined;
@@ -192,15 +200,36 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     await this.#host.parents.sweep();
   }
 
-  async describeNetwork({ networkId }: { networkId: string }): Promise<Readonly<Record<string, string>>> {
+  async effectiveOptions({ networkId }: { networkId: string }): Promise<Readonly<Record<string, string>>> {
     const { config } = this.#network(networkId);
-    const name = config.parent ?? dummyName(networkId);
-    const parent = await this.#host.netlink.link(name);
-    const mtu = config.mtu ?? parent?.mtu;
+    const parent = config.parent ?? dummyName(networkId);
+    const mtu = config.mtu ?? (await this.#host.netlink.link(parent))?.mtu;
     return {
-      parent: parent ? name : `${name} (not there)`,
-      ...(mtu !== undefined && { mtu: String(mtu) }),
+      [childOptionNames.parent]: parent,
+      ...(mtu !== undefined && { [childOptionNames.mtu]: String(mtu) }),
+      [childOptionNames.interfacePrefix]: config.interfacePrefix,
       ...this.#kind.describe(config),
+    };
+  }
+
+  /** Nothing but the parent is on the host; there are no rules for what does not pass it. */
+  async describeNetwork({ networkId }: { networkId: string }): Promise<NetworkDescription> {
+    const { config, endpoints } = this.#network(networkId);
+    const { netlink } = this.#host;
+    const name = config.parent ?? dummyName(networkId);
+    const link = await netlink.link(name);
+    const own = link ? await netlink.addresses({ link: link.index }) : [];
+    const parent = link && {
+      index: link.index,
+      ...(link.mac && { mac: link.mac }),
+      mtu: link.mtu,
+      up: link.up,
+      addresses: own.map(({ prefix }) => prefix),
+    };
+    return {
+      links: [{ role: "parent", name, ...parent }],
+      rules: [],
+      endpoints: new Map([...endpoints.keys()].map((id) => [id, { rules: [] }])),
     };
   }
 

@@ -30,13 +30,13 @@ export const networkRoutes = ({ networks }: Engine): readonly Route[] => [
     get(path, async (call) => {
       const views = await networks.list(readFilters(call.query, listFilters));
       const show = isBefore(call.version, 28) ? networkInspect : networkSummary;
-      return ok(views.map((view) => show(view, call.version)));
+      return ok(views.map((view) => show(view)));
     }),
   ),
   get("/networks/:id", async (call) => {
-    call.query.strictFlag("verbose");
-    const scope = defined({ scope: call.query.text("scope") });
-    return ok(networkInspect(await networks.inspect(call.parameter("id"), scope), call.version));
+    const isVerbose = call.query.strictFlag("verbose");
+    const options = { isVerbose, ...defined({ scope: call.query.text("scope") }) };
+    return ok(networkInspect(await networks.inspect(call.parameter("id"), options)));
   }),
   post("/networks/create", async (call) => {
     const request = (await call.json(createNetworkRequest)) ?? {};

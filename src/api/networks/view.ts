@@ -1,10 +1,16 @@
 // Networks as list and inspect show them.
 
-import type { NetworkMember, NetworkView, PoolSpec } from "../../engine/types.ts";
+import type { NetworkInspection, NetworkMember, NetworkView, PoolSpec } from "../../engine/types.ts";
 import { formatAddress, formatPrefix } from "../../netip/index.ts";
-import type { IpamPool, NetworkContainer, NetworkInspect, NetworkSummary } from "../schemas/network.ts";
+import type {
+  IpamPool,
+  NetworkContainer,
+  NetworkInspect,
+  NetworkStatus,
+  NetworkSummary,
+} from "../schemas/network.ts";
 import { formatTime } from "../time.ts";
-import { type ApiVersion, isBefore } from "../version.ts";
+import { kernelWire } from "./kernel-view.ts";
 
 export function networkSummary(view: NetworkView): NetworkSummary {
   return {
@@ -32,11 +38,11 @@ export function networkSummary(view: NetworkView): NetworkSummary {
   };
 }
 
-export function networkInspect(view: NetworkView, version: ApiVersion): NetworkInspect {
+export function networkInspect(view: NetworkView | NetworkInspection): NetworkInspect {
   return {
     ...networkSummary(view),
     Containers: Object.fromEntries(view.members.map((it) => [memberKey(it), memberWire(it)])),
-    ...(!isBefore(version, 52) && { Status: statusWire(view) }),
+    Status: statusWire(view),
   };
 }
 
@@ -66,10 +72,22 @@ function memberWire(member: NetworkMember): NetworkContainer {
   };
 }
 
-function statusWire(view: NetworkView): NonNullable<NetworkInspect["Status"]> {
-  const subnets = view.pools.map(({ subnet, inUse, available }) => [
+function statusWire(view: NetworkView | NetworkInspection): NetworkStatus {
+  const leased = view.pools.filter(({ subnet }) => subnet.length > 0);
+  const subnets = leased.map(({ subnet, inUse, available }) => [
     formatPrefix(subnet),
-    { IPsInUse: Number(inUse), DynamicIPsAvailable: Number(available) },
+    { IPsInUse: uint64(inUse), DynamicIPsAvailable: uint64(available) },
   ]);
-  return { IPAM: { Subnets: Object.fromEntries(subnets) } };
+  return {
+    IPAM: { Subnets: Object.fromEntries(subnets) },
+    ...("effective" in view && { Effective: view.effective }),
+    ...("details" in view && view.details && { Kernel: kernelWire(view.details) }),
+  };
+}
+
+/** The largest double that a Go client still reads into 64 bits. */
+const mostUint64 = 2 ** 64 - 2 ** 11;
+
+function uint64(count: bigint): number {
+  return Math.min(Number(count), mostUint64);
 }

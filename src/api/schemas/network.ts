@@ -77,10 +77,57 @@ export interface NetworkContainer {
 
 export interface NetworkInspect extends NetworkSummary {
   readonly Containers: Readonly<Record<string, NetworkContainer>>;
-  /** Since API 1.52. */
-  readonly Status?: { readonly IPAM: { readonly Subnets: Readonly<Record<string, SubnetStatus>> } };
+  readonly Status: NetworkStatus;
 }
 
+/** IPAM is Docker's, since API 1.52 there and in every version here; the rest is ours. */
+export interface NetworkStatus {
+  readonly IPAM: { readonly Subnets: Readonly<Record<string, SubnetStatus>> };
+  /** Options as they took effect, defaults included. */
+  readonly Effective?: Readonly<Record<string, string>>;
+  /** With `verbose`. */
+  readonly Kernel?: NetworkKernel;
+}
+
+/** What there is of a network in the kernel. */
+export interface NetworkKernel {
+  /** In the host's netns. */
+  readonly Links: readonly KernelLink[];
+  /** The firewall's rules for the network itself, in words. */
+  readonly Firewall: readonly string[];
+  /** By endpoint id. */
+  readonly Endpoints: Readonly<Record<string, KernelEndpoint>>;
+}
+
+export interface KernelLink {
+  /** `bridge`, `parent`, `port`. */
+  readonly Role: string;
+  readonly Name: string;
+  /** Absent, as all that follows: there is no such link now. */
+  readonly Index?: number;
+  readonly MacAddress?: string;
+  readonly MTU?: number;
+  readonly Up?: boolean;
+  /** With prefix length. */
+  readonly Addresses?: readonly string[];
+}
+
+export interface KernelEndpoint {
+  readonly Container: string;
+  readonly Name: string;
+  /** Path of the netns. */
+  readonly SandboxKey?: string;
+  /** Its link in the sandbox. */
+  readonly Interface?: { readonly Name: string; readonly Index: number };
+  /** The host's end of it. */
+  readonly Port?: KernelLink;
+  readonly DNSNames: readonly string[];
+  /** `0.0.0.0:8080->80/tcp`. */
+  readonly Ports: readonly string[];
+  readonly Firewall: readonly string[];
+}
+
+/** Both saturate at what 64 bits hold. */
 export interface SubnetStatus {
   readonly IPsInUse: number;
   readonly DynamicIPsAvailable: number;

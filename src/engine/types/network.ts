@@ -1,11 +1,20 @@
 // Networks and a container's endpoints on them.
 
-import type { EndpointSpec, IpamSpec, NetworkSpec, PoolUse } from "../../cnm/index.ts";
+import type { EndpointSpec, IpamSpec, NetworkDetails, NetworkSpec, PoolUse } from "../../cnm/index.ts";
 import type { Address, Mac, Prefix } from "../../netip/index.ts";
 import type { Filters, Labels } from "./stream.ts";
 
 // what is asked of the model is the model's
-export type { EndpointSpec, IpamSpec, NetworkSpec, PoolSpec, PoolUse } from "../../cnm/index.ts";
+export type {
+  EndpointDetails,
+  EndpointSpec,
+  IpamSpec,
+  LinkDescription,
+  NetworkDetails,
+  NetworkSpec,
+  PoolSpec,
+  PoolUse,
+} from "../../cnm/index.ts";
 
 export interface NetworkView {
   readonly id: string;
@@ -29,6 +38,14 @@ export interface NetworkView {
   /** The endpoints of running containers. Lists need them for the dangling filter. */
   readonly members: readonly NetworkMember[];
   readonly pools: readonly PoolUse[];
+}
+
+/** One network, looked at closely. */
+export interface NetworkInspection extends NetworkView {
+  /** Options as they took effect, defaults included, under the names that users give them. */
+  readonly effective: Readonly<Record<string, string>>;
+  /** The kernel objects behind it, when they were asked for. */
+  readonly details?: NetworkDetails;
 }
 
 export interface NetworkMember {
@@ -67,7 +84,10 @@ export interface NetworkOperations {
   /** Newest last. `matchesNetwork` in src/engine/filters.ts tells whether a view passes. */
   list(filters: Filters): Promise<readonly NetworkView[]>;
   /** Exact id, then exact name, then id prefix. Errors: not-found `network x not found`, invalid when ambiguous. */
-  inspect(ref: string, options?: { readonly scope?: string }): Promise<NetworkView>;
+  inspect(
+    ref: string,
+    options?: { readonly scope?: string; readonly isVerbose?: boolean },
+  ): Promise<NetworkInspection>;
   /** Errors: conflict `network with name x already exists`, forbidden on overlap or a predefined name, not-found for a driver. */
   create(spec: NetworkSpec): Promise<{ readonly id: string; readonly warning: string }>;
   /** `endpoint.network` is `ref`. */
@@ -75,6 +95,6 @@ export interface NetworkOperations {
   disconnect(ref: string, containerRef: string, options: { readonly force: boolean }): Promise<void>;
   /** Errors: forbidden when predefined or with active endpoints. */
   remove(ref: string): Promise<void>;
-  /** Names of what went. */
+  /** Names of what went. Errors: conflict while another prune runs. */
   prune(filters: Filters): Promise<readonly string[]>;
 }

@@ -7,7 +7,7 @@ import type {
   ContainerView,
   EndpointView,
   Engine,
-  NetworkView,
+  NetworkInspection,
   OutputChunk,
 } from "../../../src/engine/types.ts";
 import { type Address, type Prefix, parseAddress, parseMac, parsePrefix } from "../../../src/netip/index.ts";
@@ -145,7 +145,7 @@ export function containerView(given: Partial<ContainerView> = {}): ContainerView
   };
 }
 
-export function networkView(given: Partial<NetworkView> = {}): NetworkView {
+export function networkView(given: Partial<NetworkInspection> = {}): NetworkInspection {
   return {
     id: x1Id,
     name: "x1",
@@ -168,6 +168,7 @@ export function networkView(given: Partial<NetworkView> = {}): NetworkView {
     predefined: false,
     members: [],
     pools: [{ subnet: prefix("172.18.0.0/16"), inUse: 3n, available: 65532n }],
+    effective: { "com.docker.network.driver.mtu": "1500" },
     ...given,
   };
 }

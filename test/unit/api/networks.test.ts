@@ -1,7 +1,8 @@
 // Networks on the wire: requests to specs, views to documents.
 
 import { expect, test } from "vitest";
-import type { EndpointSpec, Filters, NetworkSpec } from "../../../src/engine/types.ts";
+import type { EndpointSpec, Filters, NetworkDetails, NetworkSpec } from "../../../src/engine/types.ts";
+import { mac } from "../kernel/values.ts";
 import { address, c1Id, fakeEngine, networkView, prefix, x1Id } from "./fake-engine.ts";
 import { ServedApi } from "./serve.ts";
 
@@ -148,7 +149,93 @@ test("inspect shows the network and who is on it", async () => {
     },
     Options: {},
     Labels: {},
+    Status: {
+      IPAM: { Subnets: { "172.18.0.0/16": { IPsInUse: 3, DynamicIPsAvailable: 65532 } } },
+      Effective: { "com.docker.network.driver.mtu": "1500" },
+    },
   });
+});
+
+test("counts of addresses stay within what a Go client reads into 64 bits", async () => {
+  const pools = [{ subnet: prefix("2001:db8::/32"), inUse: 1n, available: 2n ** 96n }];
+  const inspect = async () => networkView({ pools });
+  await using api = await ServedApi.create(fakeEngine({ networks: { inspect } }));
+  const { text } = await api.ask("GET", "/networks/x1");
+  const count = /"DynamicIPsAvailable":(\d+)/.exec(text)?.[1] ?? "";
+  expect(BigInt(count)).toBeLessThan(2n ** 64n);
+  expect(BigInt(count)).toBeGreaterThan(2n ** 63n);
+});
+
+test("a verbose inspect asks for the kernel objects and shows them", async () => {
+  const asked: unknown[] = [];
+  const details: NetworkDetails = {
+    links: [
+      {
+        role: "bridge",
+        name: "br-x1",
+        index: 7,
+        mac: mac("02:00:00:00:00:01"),
+        mtu: 1500,
+        up: true,
+        addresses: [prefix("172.18.0.1/16")],
+      },
+    ],
+    rules: ["bridge br-x1: 172.18.0.0/16, icc"],
+    endpoints: [
+      {
+        endpointId: "e1",
+        containerId: c1Id,
+        containerName: "c1",
+        netnsPath: "/run/netns/c1",
+        link: { name: "eth0", index: 2 },
+        port: { role: "port", name: "veth1" },
+        dnsNames: ["c1"],
+        published: [
+          { protocol: "tcp", containerPort: 80, hostAddress: address("0.0.0.0"), hostPort: 8080, count: 3 },
+          { protocol: "udp", containerPort: 53, hostAddress: address("::"), hostPort: 53 },
+          { protocol: "tcp", containerPort: 22, hostAddress: address("::"), hostPort: 0 },
+        ],
+        rules: ["guard veth1"],
+      },
+    ],
+  };
+  const inspect = async (_: string, options?: { isVerbose?: boolean }) => {
+    asked.push(options);
+    return networkView(options?.isVerbose ? { details } : {});
+  };
+  await using api = await ServedApi.create(fakeEngine({ networks: { inspect } }));
+  expect((await api.ask("GET", "/networks/x1")).json()).not.toHaveProperty("Status.Kernel");
+  expect((await api.ask("GET", "/networks/x1?verbose=true&scope=local")).json()).toHaveProperty(
+    "Status.Kernel",
+    {
+      Links: [
+        {
+          Role: "bridge",
+          Name: "br-x1",
+          Index: 7,
+          MacAddress: "02:00:00:00:00:01",
+          MTU: 1500,
+          Up: true,
+          Addresses: ["172.18.0.1/16"],
+        },
+      ],
+      Firewall: ["bridge br-x1: 172.18.0.0/16, icc"],
+      Endpoints: {
+        e1: {
+          Container: c1Id,
+          Name: "c1",
+          SandboxKey: "/run/netns/c1",
+          Interface: { Name: "eth0", Index: 2 },
+          Port: { Role: "port", Name: "veth1" },
+          DNSNames: ["c1"],
+          Ports: ["0.0.0.0:8080-8082->80-82/tcp", "[::]:53->53/udp", "22/tcp"],
+          Firewall: ["guard veth1"],
+        },
+      },
+    },
+  );
+  expect(asked).toEqual([{ isVerbose: false }, { isVerbose: true, scope: "local" }]);
+  expect((await api.ask("GET", "/networks/x1?verbose=x")).status).toBe(400);
 });
 
 test("a list leaves the containers out, except for clients before 1.28", async () => {

@@ -55,6 +55,7 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
         steps.take(`firewall ${wanted.map(({ kind }) => kind).join(" ")}`);
         rules.set(owner, wanted);
       },
+      describe: (owner) => (rules.get(owner) ?? []).map(({ kind }) => kind),
     },
     ports: { reserve: async (requests) => requests.map((request, at) => reserve(steps, held, request, at)) },
     forwarder: {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import createMacvlanDriver from "../../../drivers/macvlan/index.ts";
+import { deleteLink } from "../../../src/kernel/index.ts";
 import { parseAddress, parseMac } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { createChildHost, endpointRequest, errno, joinRequest, networkRequest } from "./child-world.ts";
@@ -157,13 +158,18 @@ test("a kernel without macvlan is named once, however often it is asked", async 
   expect(netlink.transcript).toHaveLength(1);
 });
 
-test("a network describes its parent, also one that is gone", async () => {
-  const { host } = await createChildHost();
+test("a network tells of its parent and its options, also when the parent is gone", async () => {
+  const { host, netlink } = await createChildHost();
   const driver = createMacvlanDriver(host);
   await driver.createNetwork(networkRequest("n1", { parent: "eth0", macvlan_mode: "vepa" }));
-  expect(await driver.describeNetwork?.({ networkId: "n1" })).toMatchObject({
+  expect(await driver.effectiveOptions?.({ networkId: "n1" })).toEqual({
     parent: "eth0",
-    mtu: "1500",
     macvlan_mode: "vepa",
+    "com.docker.network.driver.mtu": "1500",
+    "com.docker.network.container_iface_prefix": "eth",
   });
+  const shown = async () => (await driver.describeNetwork?.({ networkId: "n1" }))?.links;
+  expect(await shown()).toMatchObject([{ role: "parent", name: "eth0", index: 2, mtu: 1500 }]);
+  await netlink.send(deleteLink("eth0"));
+  expect(await shown()).toEqual([{ role: "parent", name: "eth0" }]);
 });
