@@ -57,6 +57,8 @@ export async function buildEngine(
     runcVersion,
     events,
   });
+  const { backend } = network.firewall;
+  network.onFirewallRepaired(() => events.publish("network", "repair", "", { backend }));
   return late.engine;
 }
 

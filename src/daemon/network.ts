@@ -47,6 +47,8 @@ const ownNetns = "/proc/self/ns/net";
 export interface NetworkSide {
   readonly controller: Controller;
   readonly firewall: OwnedFirewall;
+  /** Who is told when somebody else's change of the firewall was undone; the last one set. */
+  onFirewallRepaired(listener: () => void): void;
   /** Outlives the daemon. */
   readonly proxy: ProxyHandle;
 }
@@ -68,7 +70,7 @@ export async function buildNetwork(
   { store, hostId, failpoints, live, leaving, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
-  const built: { controller?: Controller } = {};
+  const built: { controller?: Controller; onRepaired?: () => void } = {};
   const portsMoved = (sandboxId: string, ports: ResolverPorts) => {
     built.controller?.redirectDns(sandboxId, ports).catch((error) => {
       log.error({ sandbox: sandboxId, reason: errorMessage(error) }, "cannot lead a sandbox to its resolver");
@@ -81,7 +83,7 @@ export async function buildNetwork(
     }),
     owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
     owned(undo, "end firewall", {
-      opening: openFirewall(network, log),
+      opening: openFirewall(network, { log, onRepaired: () => built.onRepaired?.() }),
       close: (it) => (leaving.keeps ? it.close() : it.stop()),
     }),
     owned(undo, "end proxy", {
@@ -159,7 +161,14 @@ export async function buildNetwork(
   ports.sweep();
   // the uplink may have changed while no daemon looked
   await controller.followUplink();
-  return { controller, firewall, proxy };
+  return {
+    controller,
+    firewall,
+    proxy,
+    onFirewallRepaired: (listener) => {
+      built.onRepaired = listener;
+    },
+  };
 }
 
 /** Opens something and puts closing it onto the stack. */
@@ -186,8 +195,11 @@ function openProxy(
   });
 }
 
-async function openFirewall({ firewall }: NetworkConfig, log: Log): Promise<OwnedFirewall> {
-  const options = { ipv6: firewall.ipv6, log: log.child({ part: "firewall" }) };
+async function openFirewall(
+  { firewall }: NetworkConfig,
+  { log, onRepaired }: { readonly log: Log; readonly onRepaired: () => void },
+): Promise<OwnedFirewall> {
+  const options = { ipv6: firewall.ipv6, log: log.child({ part: "firewall" }), onRepaired };
   if (firewall.backend) return await createFirewall({ backend: firewall.backend, ...options });
   return await createFirewall({ backend: "nftables", ...options }).catch((error) => {
     log.warn({ reason: String(error) }, "this kernel has no nftables, using iptables");

@@ -4,6 +4,7 @@ import { conflict, invalid } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { withImageDefaults } from "./image-defaults.ts";
 import { exposedOf } from "./networking.ts";
+import { publishMembership } from "./networks.ts";
 import type { EngineContext } from "./parts.ts";
 import { type ContainerPort, exposes, selectionText, withPorts } from "./port-changes.ts";
 import type { ContainerSpec, PortChanges } from "./types.ts";
@@ -22,6 +23,7 @@ export function changePorts(
       isExposedByImage: (port) => imageExposes(context, container, port),
     });
     const sandbox = container.running?.sandbox;
+    const before = publishingNetworks(container);
     await sandbox?.setPorts(portsOf(changed));
     try {
       await context.registry.change(container, { spec: changed });
@@ -30,8 +32,15 @@ export function changePorts(
       await sandbox?.setPorts(portsOf(spec));
       throw error;
     }
-    publish(context, container, changes);
+    const networkIds = new Set([...before, ...publishingNetworks(container)]);
+    publish(context, container, { changes, networkIds: [...networkIds] });
   });
+}
+
+/** The networks by which a container's ports are published. */
+function publishingNetworks(container: Container): string[] {
+  const endpoints = container.running?.sandbox?.endpoints() ?? [];
+  return endpoints.filter(({ published }) => published.length > 0).map(({ networkId }) => networkId);
 }
 
 /** The same ports in the model's words. */
@@ -61,12 +70,16 @@ function imageExposes(context: EngineContext, { record }: Container, port: Conta
   return exposedPorts.some((ports) => exposes(ports, port));
 }
 
-/** Docker tells of a changed container by `update`; what changed is told beside. */
-function publish({ events }: EngineContext, container: Container, { add, remove }: PortChanges): void {
-  const [published, unpublished] = [add, remove].map((ports) => ports.map(selectionText).join(","));
-  events.publish("container", "update", container.id, {
-    ...container.attributes,
-    ...(published && { published }),
-    ...(unpublished && { unpublished }),
-  });
+/** Docker tells of a changed container, and of a changed network, by `update`; what changed is told beside. */
+function publish(
+  context: EngineContext,
+  container: Container,
+  { changes, networkIds }: { readonly changes: PortChanges; readonly networkIds: readonly string[] },
+): void {
+  const [published, unpublished] = [changes.add, changes.remove].map((ports) =>
+    ports.map(selectionText).join(","),
+  );
+  const ports = { ...(published && { published }), ...(unpublished && { unpublished }) };
+  context.events.publish("container", "update", container.id, { ...container.attributes, ...ports });
+  publishMembership(context, container, { action: "update", networkIds, attributes: ports });
 }
