@@ -2,7 +2,7 @@
 
 import { type Address, formatAddress, isUnspecified, sameAddress } from "../netip/index.ts";
 import { conflict, notFound } from "../util/errors.ts";
-import { joinBindings, joinExposed, singleBindings } from "./port-runs.ts";
+import { bindingsDocument, hostPortText, joinBindings, joinExposed, singleBindings } from "./port-runs.ts";
 import type {
   ContainerSpec,
   ExposedPorts,
@@ -144,28 +144,6 @@ function isSame(a: PortBinding, b: PortBinding): boolean {
     a.hostPorts?.first === b.hostPorts?.first &&
     a.hostPorts?.last === b.hostPorts?.last
   );
-}
-
-/** Docker's PortBindings. */
-function bindingsDocument(bindings: readonly PortBinding[]): JsonObject {
-  const document: Record<string, JsonObject[]> = {};
-  for (const binding of bindings) {
-    const { protocol, containerPort, hostAddress } = binding;
-    const port = `${containerPort}/${protocol}`;
-    const host: JsonObject = {
-      HostIp: hostAddress ? formatAddress(hostAddress) : "",
-      HostPort: hostPortText(binding.hostPorts),
-    };
-    const known = document[port];
-    if (known) known.push(host);
-    else document[port] = [host];
-  }
-  return document;
-}
-
-function hostPortText(range: PortBinding["hostPorts"]): string {
-  if (!range) return "";
-  return range.first === range.last ? `${range.first}` : `${range.first}-${range.last}`;
 }
 
 function bindingText({ hostAddress, hostPorts }: Pick<PortBinding, "hostAddress" | "hostPorts">): string {

@@ -27,6 +27,34 @@ export function singleBindings(bindings: readonly PortBinding[]): PortBinding[] 
   });
 }
 
+/** HostConfig.PortBindings. */
+export type PortBindingsDocument = Readonly<
+  Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
+>;
+
+/** Docker's PortBindings, port by port. */
+export function bindingsDocument(bindings: readonly PortBinding[]): PortBindingsDocument {
+  const document: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const binding of singleBindings(bindings)) {
+    const { protocol, containerPort, hostAddress } = binding;
+    const port = `${containerPort}/${protocol}`;
+    const host = {
+      HostIp: hostAddress ? formatAddress(hostAddress) : "",
+      HostPort: hostPortText(binding.hostPorts),
+    };
+    const known = document[port];
+    if (known) known.push(host);
+    else document[port] = [host];
+  }
+  return document;
+}
+
+/** `8080`, `8000-8010`; empty for any. */
+export function hostPortText(range: PortBinding["hostPorts"]): string {
+  if (!range) return "";
+  return range.first === range.last ? `${range.first}` : `${range.first}-${range.last}`;
+}
+
 /** Exposed ports that follow one another become one range. */
 export function joinExposed(exposed: readonly ExposedPorts[]): ExposedPorts[] {
   return joinRuns(exposed, {

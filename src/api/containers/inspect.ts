@@ -1,5 +1,6 @@
 // GET /containers/{id}/json.
 
+import { bindingsDocument, type PortBindingsDocument } from "../../engine/port-runs.ts";
 import type { ContainerState, ContainerView } from "../../engine/types.ts";
 import type { ContainerInspect, ContainerStateInspect, NetworkSettings } from "../schemas/container.ts";
 import type {
@@ -116,7 +117,9 @@ function nullable(field: string, value: readonly string[] | object | undefined):
 }
 
 function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
-  const { PortBindings: portBindings } = spec.given.hostConfig as HostConfig;
+  const { PortBindings: given } = spec.given.hostConfig as HostConfig;
+  const portBindings =
+    given ?? (spec.portBindings.length > 0 ? bindingsDocument(spec.portBindings) : undefined);
   return {
     ...hostConfigDefaults,
     ...spec.given.hostConfig,
@@ -131,7 +134,7 @@ function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
 }
 
 /** A binding has both of its fields, given or not. */
-function portBindingsWire(given: NonNullable<HostConfig["PortBindings"]>) {
+function portBindingsWire(given: NonNullable<HostConfig["PortBindings"]> | PortBindingsDocument) {
   const full = Object.entries(given).map(([port, bindings]) => [
     port,
     bindings.map(({ HostIp = "", HostPort = "" }) => ({ HostIp, HostPort })),

@@ -1,5 +1,6 @@
 // POST /containers/create: from the request's document to the engine's spec.
 
+import { bindingsDocument, type PortBindingsDocument } from "../../engine/port-runs.ts";
 import type {
   ContainerSpec,
   Healthcheck,
@@ -31,6 +32,7 @@ export function readContainerSpec(
   const { name, platform, version } = parameters;
   checkName(name);
   const restartPolicy = readRestartPolicy(host.RestartPolicy);
+  const networking = readNetworking(request, version);
   if (host.AutoRemove && restartPolicy.name !== "no")
     throw invalid("can't create 'AutoRemove' container with restart policy");
   return {
@@ -43,15 +45,44 @@ export function readContainerSpec(
     labels: config.Labels ?? {},
     annotations: host.Annotations ?? {},
     ...readProcess(config, host),
-    ...readNetworking(request, version),
+    ...networking,
     ...readStorage(request),
     ...readIsolation(host, version),
     resources: readResources(host),
     restartPolicy,
     autoRemove: host.AutoRemove ?? false,
     log: { ...defined({ driver: nonEmpty(host.LogConfig?.Type) }), options: host.LogConfig?.Config ?? {} },
-    given: { config, hostConfig: host },
+    given: { config: withoutExposed(config), hostConfig: withoutRanges(host, networking) },
   };
+}
+
+/** What is exposed is in the spec, ranges as such. */
+function withoutExposed({ ExposedPorts: _, ...config }: ContainerConfig): ContainerConfig {
+  return config;
+}
+
+/** Thousands of ports are kept as the few ranges that they are, where those tell the same. */
+function withoutRanges(host: HostConfig, { portBindings }: Pick<ContainerSpec, "portBindings">): HostConfig {
+  const { PortBindings: given = {}, ...rest } = host;
+  const isWorthIt = Object.keys(given).length > 2 * portBindings.length;
+  return isWorthIt && isSameDocument(given, bindingsDocument(portBindings)) ? rest : host;
+}
+
+function isSameDocument(given: NonNullable<HostConfig["PortBindings"]>, own: PortBindingsDocument): boolean {
+  const ports = Object.entries(given);
+  return (
+    ports.length === Object.keys(own).length &&
+    ports.every(([port, hosts]) => {
+      const same = own[port] ?? [];
+      return (
+        hosts.length === same.length &&
+        hosts.every(
+          ({ HostIp = "", HostPort = "" }, at) =>
+            HostIp === same[at]?.HostIp && HostPort === same[at]?.HostPort,
+        )
+      );
+    })
+  );
 }
 
 /** A memory limit without one for swap allows as much again. */
