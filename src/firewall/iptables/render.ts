@@ -128,6 +128,8 @@ function entering(bridge: BridgeRule, allowed: readonly AllowRule[], family: Fam
   return [
     // whoever says from outside that he is a container's neighbour must not be taken for one
     ...subnets.map((subnet) => `-s ${formatPrefix(subnetOf(subnet))} ${fromElsewhere} -j DROP`),
+    // nor for the host: of IPv4 the kernel sees to that itself
+    ...(family === 6 ? [`${fromElsewhere} -m addrtype --src-type LOCAL -j DROP`] : []),
     `-o ${link} -m conntrack --ctstate DNAT -j ACCEPT`,
     ...within(bridge, allowed),
     ...(mode === "nat-unprotected" ? [`${fromElsewhere} -j ACCEPT`] : []),

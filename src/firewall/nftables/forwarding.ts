@@ -1,6 +1,15 @@
 // The chains that packets on their way through the host pass.
 
-import { changeMark, equals, field, inSet, verdict, verdictBy } from "../../kernel/nftables/index.ts";
+import {
+  changeMark,
+  equals,
+  field,
+  hostNumber,
+  inSet,
+  localAddressKind,
+  verdict,
+  verdictBy,
+} from "../../kernel/nftables/index.ts";
 import {
   addressFields,
   allowFrom,
@@ -68,7 +77,7 @@ export const forwarding: readonly ChainWithRules[] = [
   {
     name: "admit",
     rules: [
-      ...neighboursFromOutside(),
+      ...spoofed(),
       rule("published ports", wasPublished, verdict("accept")),
       rule("", inSet([inLink, outLink], "trusted"), verdict("accept")),
       ...allowTo(),
@@ -78,16 +87,21 @@ export const forwarding: readonly ChainWithRules[] = [
   },
 ];
 
-/** Whoever says from outside that he is a container's neighbour must not be taken for one. */
-function neighboursFromOutside() {
-  return ([4, 6] as const).map((version) =>
-    rule(
-      "a neighbour's address from outside",
-      isFamily[version],
-      inSet([outLink, addressFields[version].source], `inside${version}`),
-      verdict("drop"),
+/** Whoever says from outside that he is a container's neighbour, or the host, must not be taken for one. */
+function spoofed() {
+  const isHosts = equals(field.sourceKind, hostNumber(localAddressKind));
+  return [
+    ...([4, 6] as const).map((version) =>
+      rule(
+        "a neighbour's address from outside",
+        isFamily[version],
+        inSet([outLink, addressFields[version].source], `inside${version}`),
+        verdict("drop"),
+      ),
     ),
-  );
+    // of IPv4 the kernel sees to that itself
+    rule("the host's address from outside", isIpv6, isHosts, verdict("drop")),
+  ];
 }
 
 /** Flows that are let through from anywhere outside: `allow`, `allow_ranges`. */

@@ -38,6 +38,15 @@ const conntrack = (key: number, size: number): Field => ({
   load: (register) => ({ name: "ct", encode: (into) => into.be32(1, register).be32(2, key) }),
 });
 
+/** By NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR; the result is NFT_FIB_RESULT_ADDRTYPE. */
+function addressKind(flag: 1 | 2): Field {
+  const load = (register: number): Expression => ({
+    name: "fib",
+    encode: (into) => into.be32(1, register).be32(2, 3).be32(3, flag),
+  });
+  return { size: 4, load };
+}
+
 /** `iifname`, `ip saddr`, `ct state` and so on; `ip…` fields need the family checked before, `th…` the protocol. */
 export const field = {
   /** EtherType, behind a VLAN tag if there is one: unlike `etherType`, a tag does not hide it. */
@@ -68,18 +77,10 @@ export const field = {
   ndTarget: payload("transport", 8, 16),
   ctState: conntrack(0, 4),
   ctStatus: conntrack(2, 4),
-  /** Kind of the target address (RTN_*, host byte order): `fib daddr type`. */
-  targetKind: {
-    size: 4,
-    load: (register: number): Expression => ({
-      name: "fib",
-      encode: (into) => into.be32(1, register).be32(2, fibResultKind).be32(3, fibFlagTarget),
-    }),
-  },
+  /** Kind of the source and of the target address (RTN_*, host byte order): `fib saddr type`, `fib daddr type`. */
+  sourceKind: addressKind(1),
+  targetKind: addressKind(2),
 } as const satisfies Record<string, Field>;
-
-const fibResultKind = 3;
-const fibFlagTarget = 2;
 
 /** Bits of `ct state` (host byte order). */
 export const ctState = { invalid: 1, established: 2, related: 4, new: 8 } as const;

@@ -14,3 +14,11 @@ for (const iptables of ["nft", "legacy"] as const)
     packetSuite(subject);
     spoofingSuite(subject);
   }
+
+for (const only of [4, 6] as const)
+  packetSuite({
+    title: `iptables, IPv${only} only`,
+    open: (netns) => createFirewall({ backend: "iptables", iptables: "nft", netns }),
+    bridgeNetfilter: false,
+    only,
+  });

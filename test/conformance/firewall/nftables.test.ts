@@ -13,3 +13,11 @@ for (const bridgeNetfilter of [true, false]) {
   packetSuite(subject);
   spoofingSuite(subject);
 }
+
+for (const only of [4, 6] as const)
+  packetSuite({
+    title: `nftables, IPv${only} only`,
+    open: (netns) => createFirewall({ backend: "nftables", netns }),
+    bridgeNetfilter: false,
+    only,
+  });

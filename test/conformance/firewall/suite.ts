@@ -2,7 +2,11 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { OwnedFirewall, Rule } from "../../../src/firewall/index.ts";
+import type { Family } from "../../../src/netip/index.ts";
+import { addresses } from "./addresses.ts";
+import { hostAccessSuite } from "./host-access.ts";
 import { address, type Host } from "./lab.ts";
+import { outsiderSuite } from "./outsiders.ts";
 import { allow, bridge, publish, usual } from "./rules.ts";
 import { buildTown, setBridgeNetfilter, type Town } from "./town.ts";
 
@@ -11,48 +15,22 @@ export interface Subject {
   open(netns: string): Promise<OwnedFirewall>;
   /** br_netfilter on or off in the host's namespace. */
   readonly bridgeNetfilter: boolean;
+  /** The networks have this family alone. Default: both. */
+  readonly only?: Family;
 }
-
-/** Addresses of the town, by family. */
-const addresses = {
-  4: {
-    host: "192.0.2.1",
-    otherHost: "198.51.100.1",
-    peer: "192.0.2.2",
-    attacker: "198.51.100.2",
-    gateway1: "172.20.1.1",
-    gateway9: "172.20.9.1",
-    c1: "172.20.1.2",
-    c2: "172.20.1.3",
-    c3: "172.20.2.2",
-    guest: "172.20.9.2",
-  },
-  6: {
-    host: "2001:db8:a::1",
-    otherHost: "2001:db8:b::1",
-    peer: "2001:db8:a::2",
-    attacker: "2001:db8:b::2",
-    gateway1: "fd00:1::1",
-    gateway9: "fd00:9::1",
-    c1: "fd00:1::2",
-    c2: "fd00:1::3",
-    c3: "fd00:2::2",
-    guest: "fd00:9::2",
-  },
-} as const;
 
 /** Everything that holds for both families, and then what does not. */
 export function packetSuite(subject: Subject): void {
   describe(subject.title, () => {
     let town: Town;
     beforeAll(async () => {
-      town = await buildTown({ bridgeNetfilter: subject.bridgeNetfilter });
+      town = await buildTown(subject);
     });
     afterAll(() => town?.[Symbol.asyncDispose]());
 
     const wall = async (...rules: readonly Rule[]) => {
       const firewall = await subject.open(town.host.netns);
-      await firewall.set("test", rules);
+      await firewall.set("test", subject.only ? rules.map((rule) => inFamily(rule, subject.only)) : rules);
       await firewall.start();
       const end = async () => {
         await firewall.stop();
@@ -61,15 +39,29 @@ export function packetSuite(subject: Subject): void {
       return { firewall, [Symbol.asyncDispose]: end };
     };
 
-    for (const family of [4, 6] as const)
+    for (const family of subject.only ? [subject.only] : ([4, 6] as const))
       describe(`IPv${family}`, () => {
         familySuite(family, () => town, wall);
+        hostAccessSuite(family, () => town, wall);
+        outsiderSuite(family, () => town, wall);
       });
-    loopbackSuite(() => town, wall);
+    if (!subject.only) loopbackSuite(() => town, wall);
   });
 }
 
-type Wall = (...rules: readonly Rule[]) => Promise<{ readonly firewall: OwnedFirewall } & AsyncDisposable>;
+/** A bridge without the subnets of the other family. */
+function inFamily(rule: Rule, only: Family | undefined): Rule {
+  if (rule.kind !== "bridge") return rule;
+  const subnets = rule.subnets.filter(({ address }) => address.family === only);
+  if (!rule.self) return { ...rule, subnets };
+  const own = rule.self.addresses.filter(({ family }) => family === only);
+  return { ...rule, subnets, self: { ...rule.self, addresses: own } };
+}
+
+/** Has these rules in force until it is disposed. */
+export type Wall = (
+  ...rules: readonly Rule[]
+) => Promise<{ readonly firewall: OwnedFirewall } & AsyncDisposable>;
 
 function familySuite(family: 4 | 6, town: () => Town, wall: Wall): void {
   const at = addresses[family];
@@ -366,7 +358,13 @@ function loopbackSuite(town: () => Town, wall: Wall): void {
   });
 }
 
-async function silence(from: Host, to: string, port: number, protocol: "tcp" | "udp" = "tcp"): Promise<void> {
+/** Nothing answers, not even a refusal. */
+export async function silence(
+  from: Host,
+  to: string,
+  port: number,
+  protocol: "tcp" | "udp" = "tcp",
+): Promise<void> {
   const label = `${from.name} asks ${to}:${port}/${protocol}: `;
   expect(label + (await from.ask({ to, port, protocol }, 250))).toBe(`${label}nothing`);
 }

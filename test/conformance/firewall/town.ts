@@ -30,8 +30,14 @@ export interface Town extends AsyncDisposable {
   readonly guest: Host;
 }
 
-/** `bridgeNetfilter`: whether br_netfilter hands bridged packets to the rules for forwarded ones. */
-export async function buildTown(options: { readonly bridgeNetfilter: boolean }): Promise<Town> {
+export interface TownOptions {
+  /** Whether br_netfilter hands bridged packets to the rules for forwarded ones. */
+  readonly bridgeNetfilter: boolean;
+  /** Containers have addresses of this family alone. */
+  readonly only?: 4 | 6;
+}
+
+export async function buildTown(options: TownOptions): Promise<Town> {
   const lab = new Lab();
   try {
     const names = ["host", "peer", "attacker", "c1", "c2", "c3", "guest"] as const;
@@ -40,7 +46,7 @@ export async function buildTown(options: { readonly bridgeNetfilter: boolean }):
       (typeof names)[number],
       Host
     >;
-    await wire(town, options.bridgeNetfilter);
+    await wire(town, options);
     await Promise.all(hosts.map((host) => host.serve(80, 81, 8080)));
     return { ...town, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
   } catch (error) {
@@ -56,7 +62,10 @@ export async function setBridgeNetfilter(host: Host, isOn: boolean): Promise<voi
   await writeSysctl("net.bridge.bridge-nf-call-ip6tables", value, host.netns);
 }
 
-async function wire(town: Omit<Town, typeof Symbol.asyncDispose>, bridgeNetfilter: boolean): Promise<void> {
+async function wire(
+  town: Omit<Town, typeof Symbol.asyncDispose>,
+  { bridgeNetfilter, only }: TownOptions,
+): Promise<void> {
   const { host, peer, attacker } = town;
   await host.run(`
     sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.route_localnet=1`);
@@ -71,6 +80,11 @@ async function wire(town: Omit<Town, typeof Symbol.asyncDispose>, bridgeNetfilte
     await host.run("bridge link set dev p1-0 hairpin on; bridge link set dev p1-1 hairpin on");
   await bridge(host, 2, [town.c3]);
   await bridge(host, 9, [town.guest]);
+  if (!only) return;
+  const other = only === 4 ? 6 : 4;
+  for (const container of [town.c1, town.c2, town.c3])
+    await container.run(`ip -${other} addr flush dev eth0 scope global`);
+  await host.run(`for link in br1 br2; do ip -${other} addr flush dev $link scope global; done`);
 }
 
 async function uplink(host: Host, link: string, peer: Host, net4: string, net6: string): Promise<void> {
