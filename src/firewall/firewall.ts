@@ -99,6 +99,7 @@ class GroupCommit implements OwnedFirewall {
         "firewall rules were changed by somebody else: repaired them",
       );
       this.#onRepaired();
+      this.#forget(this.#staleFlows?.forgetGap(this.#ledger.rules()));
       return true;
     });
   }
@@ -175,10 +176,7 @@ class GroupCommit implements OwnedFirewall {
     if (change.removed.length + change.added.length === 0) return;
     this.#log.debug({ removed: change.removed.length, added: change.added.length }, "change firewall rules");
     await this.#change(change);
-    // the rules are in force: a connection that stays tracked is no reason to take them back
-    await this.#staleFlows?.forget(change).catch((error) => {
-      this.#log.warn({ reason: errorMessage(error) }, "cannot forget connections of changed ports");
-    });
+    this.#forget(this.#staleFlows?.forget(change));
   }
 
   /** A change of something that somebody else has just taken away meets the repair half-way: all of it, then. */
@@ -189,5 +187,12 @@ class GroupCommit implements OwnedFirewall {
       if (!hasCode(error, "ENOENT")) throw error;
       await this.#backend.restore(this.#ledger.rules());
     }
+  }
+
+  /** The rules are in force: a connection that stays tracked is no reason to wait, or to take them back. */
+  #forget(forgetting: Promise<number> | undefined): void {
+    forgetting?.catch((error) => {
+      this.#log.warn({ reason: errorMessage(error) }, "cannot forget connections of changed rules");
+    });
   }
 }

@@ -1,132 +1,90 @@
-// Connections that a published port leaves behind: when a mapping goes, the kernel still translates the flows it has
-// tracked; when one comes, a sender of datagrams who was there before goes on reaching the host itself. Both end with the
-// mapping's change, and only those.
+// Connections that a change of rules leaves behind: when a mapping goes, the kernel still translates the flows it has
+// tracked; when one comes, a sender of datagrams who was there before goes on reaching the host itself; when a container
+// goes, its flows would reach the next one with its address. They end with the change, and only those.
 
-import {
-  type Conntrack,
-  type ConntrackEntry,
-  type Netlink,
-  openConntrack,
-  openNetlink,
-} from "../kernel/index.ts";
-import {
-  type Address,
-  type Family,
-  formatAddress,
-  type PortRange,
-  type Protocol,
-  protocolNumber,
-  sameAddress,
-} from "../netip/index.ts";
+import { type Conntrack, type Netlink, openConntrack, openNetlink } from "../kernel/index.ts";
 import type { RuleChange } from "./ledger.ts";
-import type { PublishRule, Rule } from "./rules.ts";
+import type { Rule } from "./rules.ts";
+import { mergeChanges, upheavalOf, type Walk, walksAfterRepair, walksFor } from "./staleness.ts";
 
 /** Forgets tracked connections in one netns. */
 export interface StaleFlows {
-  /** Deletes the connections that a change of rules has made wrong; resolves with how many. */
+  /**
+   * Deletes the connections that a change of rules has made wrong; resolves with how many. Changes that come while it
+   * walks through them are met by one more walk.
+   */
   forget(change: RuleChange): Promise<number>;
+  /** The same for what began while these rules, all that there are, had been taken away. */
+  forgetGap(rules: readonly Rule[]): Promise<number>;
+  /** When all that was asked for is done. */
   close(): Promise<void>;
 }
 
 /** Opens its sockets at the first change that needs them and keeps them. */
 export function staleFlowsIn(netns: string | undefined): StaleFlows {
-  let opening: Promise<{ conntrack: Conntrack; netlink: Netlink }> | undefined;
-  const open = async () => {
-    const [conntrack, netlink] = await Promise.all([openConntrack(netns), openNetlink(netns)]);
-    return { conntrack, netlink };
-  };
-  return {
-    async forget(change) {
-      const kinds = kindsOf(change);
-      if (kinds.length === 0) return 0;
-      opening ??= open();
-      const { conntrack, netlink } = await opening;
-      const needsLocal = kinds.some(({ come }) => come.length > 0);
-      const local = needsLocal ? (await netlink.addresses()).map(({ prefix }) => prefix.address) : [];
-      let deleted = 0;
-      for (const { family, protocol, gone, come, stays } of kinds) {
-        const filter = { family, protocol: protocolNumber[protocol] };
-        deleted += await conntrack.delete(filter, staleness({ gone, come, stays, local }));
-      }
-      return deleted;
-    },
-    async close() {
-      const opened = await opening?.catch(() => undefined);
-      await Promise.all([opened?.conntrack.close(), opened?.netlink.close()]);
-    },
-  };
+  return new Forgetter(netns);
 }
 
-interface Kind {
-  readonly family: Family;
-  readonly protocol: Protocol;
-  readonly gone: readonly PublishRule[];
-  readonly come: readonly PublishRule[];
-  readonly stays: readonly PublishRule[];
-}
+class Forgetter implements StaleFlows {
+  readonly #netns: string | undefined;
+  #opening: Promise<{ conntrack: Conntrack; netlink: Netlink }> | undefined;
+  #pending: RuleChange | undefined;
+  #next: Promise<number> | undefined;
+  #work: Promise<unknown> = Promise.resolve();
 
-/** The change by family and protocol: what one walk through the connections deals with. */
-function kindsOf({ removed, added }: RuleChange): Kind[] {
-  const gone = removed.filter(isPublish);
-  // a tcp client makes a new connection; datagrams of one sender are one flow for as long as they come
-  const stays = added.filter(isPublish);
-  const come = stays.filter(({ protocol }) => protocol !== "tcp");
-  const names = new Map(
-    [...gone, ...come].map(({ target, protocol }) => [`${target.family} ${protocol}`, { target, protocol }]),
-  );
-  return [...names.values()].map(({ target: { family }, protocol }) => {
-    const isOfKind = (rule: PublishRule) => rule.target.family === family && rule.protocol === protocol;
-    const [its, new_, staying] = [gone, come, stays].map((rules) => rules.filter(isOfKind));
-    return { family, protocol, gone: its ?? [], come: new_ ?? [], stays: staying ?? [] };
-  });
-}
+  constructor(netns: string | undefined) {
+    this.#netns = netns;
+  }
 
-function isPublish(rule: Rule): rule is PublishRule {
-  return rule.kind === "publish";
-}
+  forget(change: RuleChange): Promise<number> {
+    if (!upheavalOf(change) && !this.#pending) return Promise.resolve(0);
+    this.#pending = mergeChanges(this.#pending, change);
+    this.#next ??= this.#queue(() => this.#forgetPending());
+    return this.#next;
+  }
 
-/** Tells whether a connection is one that the change has made wrong. */
-export function staleness(change: {
-  readonly gone: readonly PublishRule[];
-  readonly come: readonly PublishRule[];
-  /** All that were added, whatever the protocol. */
-  readonly stays?: readonly PublishRule[];
-  /** The host's own addresses. */
-  readonly local: readonly Address[];
-}): (entry: ConntrackEntry) => boolean {
-  const goneByTarget = Map.groupBy(change.gone, ({ target }) => formatAddress(target));
-  const staysByTarget = Map.groupBy(change.stays ?? [], ({ target }) => formatAddress(target));
-  const local = new Set(change.local.map(formatAddress));
-  return ({ original, reply }) => {
-    const isTranslated = !sameAddress(original.destination, reply.source);
-    if (isTranslated) {
-      const target = formatAddress(reply.source);
-      const leads = (rule: PublishRule) => isLedBy(rule, { original, reply });
-      // a range that lost a port comes again as two: what is in them is led where it was
-      return !!goneByTarget.get(target)?.some(leads) && !staysByTarget.get(target)?.some(leads);
-    }
-    if (!local.has(formatAddress(original.destination))) return false;
-    return change.come.some(
-      ({ hostAddress, hostPorts }) =>
-        holds(hostPorts, original.destinationPort) &&
-        (hostAddress === undefined || sameAddress(hostAddress, original.destination)),
-    );
-  };
-}
+  forgetGap(rules: readonly Rule[]): Promise<number> {
+    return this.#queue(async () => this.#walk(walksAfterRepair(rules, await this.#local())));
+  }
 
-/** Whether the rule is what sent the flow's first packet where it went. */
-function isLedBy(
-  { hostAddress, hostPorts, targetPorts }: PublishRule,
-  { original, reply }: Pick<ConntrackEntry, "original" | "reply">,
-): boolean {
-  const offset = (original.destinationPort ?? 0) - hostPorts.first;
-  return (
-    holds(hostPorts, original.destinationPort) &&
-    targetPorts.first + offset === reply.sourcePort &&
-    (hostAddress === undefined || sameAddress(hostAddress, original.destination))
-  );
-}
+  async close(): Promise<void> {
+    await this.#work;
+    const opened = await this.#opening?.catch(() => undefined);
+    await Promise.all([opened?.conntrack.close(), opened?.netlink.close()]);
+  }
 
-function holds({ first, last }: PortRange, port: number | undefined): boolean {
-  return port !== undefined && first <= port && port <= last;
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#work.then(work);
+    this.#work = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #forgetPending(): Promise<number> {
+    const upheaval = this.#pending && upheavalOf(this.#pending);
+    this.#pending = undefined;
+    this.#next = undefined;
+    if (!upheaval) return 0;
+    const local = upheaval.come.length > 0 ? await this.#local() : [];
+    return await this.#walk(walksFor(upheaval, local));
+  }
+
+  async #walk(walks: readonly Walk[]): Promise<number> {
+    const { conntrack } = await this.#open();
+    let deleted = 0;
+    for (const { filter, ...choice } of walks) deleted += await conntrack.delete(filter, choice);
+    return deleted;
+  }
+
+  async #local() {
+    const { netlink } = await this.#open();
+    return (await netlink.addresses()).map(({ prefix }) => prefix.address);
+  }
+
+  #open() {
+    this.#opening ??= (async () => {
+      const [conntrack, netlink] = await Promise.all([openConntrack(this.#netns), openNetlink(this.#netns)]);
+      return { conntrack, netlink };
+    })();
+    return this.#opening;
+  }
 }

@@ -1,12 +1,15 @@
 // Connection tracking: find the entries of a namespace, delete those that match and no others.
 
+import type { Address } from "../netip/index.ts";
 import {
+  addressesLeftOver,
   type ConntrackEntry,
   type ConntrackFilter,
   decodeConntrack,
   deletion,
   listing,
   matches,
+  mentions,
 } from "./conntrack-messages.ts";
 import { type NetlinkSocket, netlinkProtocol, openNetlinkSocket } from "./netlink-socket.ts";
 
@@ -25,14 +28,21 @@ export async function deleteConntrack(filter: ConntrackFilter, netns?: string): 
   return await conntrack.delete(filter);
 }
 
+/** What a filter cannot say. */
+export interface ConntrackChoice {
+  readonly isUnwanted: (entry: ConntrackEntry) => boolean;
+  /** Entries in which none of these occurs anywhere are passed over, cheaply. Absent: none is. */
+  readonly among?: readonly Address[];
+}
+
 /** The connections of one namespace. */
 export interface Conntrack extends AsyncDisposable {
   list(filter: ConntrackFilter): Promise<ConntrackEntry[]>;
   /**
-   * Deletes what matches the filter and, where it is given, `isUnwanted`; resolves with how many.
-   * @throws RangeError for a filter of the family alone
+   * Deletes what matches the filter and, where it is given, the choice; resolves with how many.
+   * @throws RangeError for a filter of the family alone, without a choice
    */
-  delete(filter: ConntrackFilter, isUnwanted?: (entry: ConntrackEntry) => boolean): Promise<number>;
+  delete(filter: ConntrackFilter, choice?: ConntrackChoice): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -45,7 +55,7 @@ export async function openConntrack(netns?: string): Promise<Conntrack> {
   const close = () => socket.close();
   return {
     list: async (filter) => (await find(socket, filter)).map(({ entry }) => entry),
-    delete: (filter, isUnwanted) => deleteFound(socket, filter, isUnwanted),
+    delete: (filter, choice) => deleteFound(socket, filter, choice),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -54,12 +64,13 @@ export async function openConntrack(netns?: string): Promise<Conntrack> {
 async function deleteFound(
   socket: NetlinkSocket,
   filter: ConntrackFilter,
-  isUnwanted: (entry: ConntrackEntry) => boolean = () => true,
+  choice?: ConntrackChoice,
 ): Promise<number> {
-  if (Object.entries(filter).filter(([key, value]) => key !== "family" && value !== undefined).length === 0)
+  const isForAll = Object.entries(filter).every(([key, value]) => key === "family" || value === undefined);
+  if (isForAll && !choice)
     throw new RangeError("delete conntrack entries: the filter would match every connection");
-  const requests = (await find(socket, filter))
-    .filter(({ entry }) => isUnwanted(entry))
+  const requests = (await find(socket, filter, choice?.among))
+    .filter(({ entry }) => choice?.isUnwanted(entry) ?? true)
     .map(({ payload, entry }) => deletion(filter.family, payload, entry));
   let deleted = 0;
   for (let at = 0; at < requests.length; at += batchSize) {
@@ -77,9 +88,16 @@ interface Found {
   readonly payload: Buffer;
 }
 
-async function find(socket: NetlinkSocket, filter: ConntrackFilter): Promise<Found[]> {
+async function find(
+  socket: NetlinkSocket,
+  filter: ConntrackFilter,
+  among?: readonly Address[],
+): Promise<Found[]> {
   const answers = await socket.dump(listing(filter));
+  const all = addressesLeftOver(filter);
   return answers.flatMap(({ payload }) => {
+    if (!all.every((address) => mentions(payload, address))) return [];
+    if (among && !among.some((address) => mentions(payload, address))) return [];
     const entry = decodeConntrack(payload);
     return entry && matches(entry, filter) ? [{ entry, payload }] : [];
   });

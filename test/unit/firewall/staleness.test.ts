@@ -1,37 +1,41 @@
-// Which connections end when a mapping comes or goes.
+// Which connections end when a mapping or a container comes or goes.
 
 import { expect, test } from "vitest";
-import type { PublishRule } from "../../../src/firewall/rules.ts";
-import { staleness } from "../../../src/firewall/stale-flows.ts";
+import type { RuleChange } from "../../../src/firewall/ledger.ts";
+import type { GuardRule, PublishRule, Rule } from "../../../src/firewall/rules.ts";
+import {
+  mergeChanges,
+  upheavalOf,
+  type Walk,
+  walksAfterRepair,
+  walksFor,
+} from "../../../src/firewall/staleness.ts";
+import { matches } from "../../../src/kernel/conntrack-messages.ts";
 import type { ConntrackEntry } from "../../../src/kernel/index.ts";
-import { type Address, parseAddress } from "../../../src/netip/index.ts";
-
-function address(text: string): Address {
-  const parsed = parseAddress(text);
-  if (!parsed) throw new Error(`${text} is no address`);
-  return parsed;
-}
+import { type Address, sameAddress } from "../../../src/netip/index.ts";
+import { address, bridge } from "./rules.ts";
 
 const client = address("192.0.2.9");
 const host = address("192.0.2.1");
 const container = address("172.18.0.2");
+const other = address("172.18.0.3");
+const elsewhere = address("198.51.100.7");
 
-/** A client's datagrams to `destination`, answered by `answerer`. */
-function flow(
-  destination: Address,
-  port: number,
-  answerer: { address: Address; port: number },
-): ConntrackEntry {
+interface Flow {
+  readonly from?: Address;
+  readonly to: Address;
+  readonly port: number;
+  /** Where it was led; default: nowhere else. */
+  readonly led?: { readonly to: Address; readonly port: number };
+  readonly protocol?: number;
+}
+
+function flow({ from = client, to, port, led = { to, port }, protocol = 17 }: Flow): ConntrackEntry {
   return {
-    original: { source: client, destination, protocol: 17, sourcePort: 4000, destinationPort: port },
-    reply: {
-      source: answerer.address,
-      destination: client,
-      protocol: 17,
-      sourcePort: answerer.port,
-      destinationPort: 4000,
-    },
+    original: { source: from, destination: to, protocol, sourcePort: 4000, destinationPort: port },
+    reply: { source: led.to, destination: from, protocol, sourcePort: led.port, destinationPort: 4000 },
     mark: 0,
+    isLedElsewhere: !sameAddress(led.to, to) || led.port !== port,
   };
 }
 
@@ -44,34 +48,109 @@ const published: PublishRule = {
   targetPorts: { first: 6000, last: 6009 },
 };
 
-test("a mapping that went takes the flows to its container along, and no other", () => {
-  const isStale = staleness({ gone: [published], come: [], local: [host] });
-  expect(isStale(flow(host, 5001, { address: container, port: 6001 }))).toBe(true);
-  expect(isStale(flow(host, 9000, { address: container, port: 9000 }))).toBe(false);
-  expect(isStale(flow(host, 5001, { address: address("172.18.0.3"), port: 6001 }))).toBe(false);
-  // what reached the container without a translation was not the mapping's
-  expect(isStale(flow(container, 6001, { address: container, port: 6001 }))).toBe(false);
+const endpoint = (...addresses: Address[]) =>
+  ({ kind: "guard", port: "veth1", addresses }) as unknown as GuardRule;
+
+const none: readonly Rule[] = [];
+
+/** Whether one of the walks that a change asks for finds the connection. */
+function ends({ removed = none, added = none }: Partial<RuleChange>, entry: ConntrackEntry): boolean {
+  const upheaval = upheavalOf({ removed, added });
+  return upheaval !== undefined && isFound(walksFor(upheaval, [host]), entry);
+}
+
+function isFound(walks: readonly Walk[], entry: ConntrackEntry): boolean {
+  return walks.some(({ filter, isUnwanted }) => matches(entry, filter) && isUnwanted(entry));
+}
+
+test("a mapping that went takes the flows that it led along, and no other", () => {
+  const gone = { removed: [published] };
+  expect(ends(gone, flow({ to: host, port: 5001, led: { to: container, port: 6001 } }))).toBe(true);
+  expect(ends(gone, flow({ to: host, port: 9000 }))).toBe(false);
+  expect(ends(gone, flow({ to: host, port: 5001, led: { to: other, port: 6001 } }))).toBe(false);
+  expect(ends(gone, flow({ to: host, port: 5001, led: { to: container, port: 6002 } }))).toBe(false);
+  expect(ends(gone, flow({ to: host, port: 5001, led: { to: container, port: 6001 }, protocol: 6 }))).toBe(
+    false,
+  );
+  // what reached the container at its own address was not the mapping's
+  expect(ends(gone, flow({ to: container, port: 6001 }))).toBe(false);
+});
+
+test("a mapping that comes again in other words keeps its flows", () => {
+  const half = {
+    ...published,
+    hostPorts: { first: 5000, last: 5004 },
+    targetPorts: { first: 6000, last: 6004 },
+  };
+  const change = { removed: [published], added: [half] };
+  expect(ends(change, flow({ to: host, port: 5001, led: { to: container, port: 6001 } }))).toBe(false);
+  expect(ends(change, flow({ to: host, port: 5006, led: { to: container, port: 6006 } }))).toBe(true);
 });
 
 test("a mapping that came takes over from the host who was talked to at its ports", () => {
-  const isStale = staleness({ gone: [], come: [published], local: [host] });
-  expect(isStale(flow(host, 5001, { address: host, port: 5001 }))).toBe(true);
-  expect(isStale(flow(host, 53, { address: host, port: 53 }))).toBe(false);
-  expect(isStale(flow(host, 5001, { address: container, port: 6001 }))).toBe(false);
+  const come = { added: [published] };
+  expect(ends(come, flow({ to: host, port: 5001 }))).toBe(true);
+  expect(ends(come, flow({ to: host, port: 53 }))).toBe(false);
+  expect(ends(come, flow({ to: host, port: 5001, protocol: 6 }))).toBe(false);
+  expect(ends(come, flow({ to: host, port: 5001, led: { to: container, port: 6001 } }))).toBe(false);
 });
 
 test("datagrams that only pass through to that port of another machine are left alone", () => {
-  const elsewhere = address("198.51.100.7");
-  const isStale = staleness({ gone: [], come: [published], local: [host] });
-  expect(isStale(flow(elsewhere, 5001, { address: elsewhere, port: 5001 }))).toBe(false);
+  expect(ends({ added: [published] }, flow({ to: elsewhere, port: 5001 }))).toBe(false);
 });
 
-test("a mapping of one host address concerns that address alone", () => {
-  const isStale = staleness({
-    gone: [],
-    come: [{ ...published, hostAddress: address("192.0.2.2") }],
-    local: [host, address("192.0.2.2")],
-  });
-  expect(isStale(flow(host, 5001, { address: host, port: 5001 }))).toBe(false);
-  expect(isStale(flow(address("192.0.2.2"), 5001, { address: address("192.0.2.2"), port: 5001 }))).toBe(true);
+test("a mapping of one host address concerns that address alone, and 0.0.0.0 is every address", () => {
+  const at = (text: string) => ({ added: [{ ...published, hostAddress: address(text) }] });
+  expect(ends(at("192.0.2.2"), flow({ to: host, port: 5001 }))).toBe(false);
+  expect(ends(at("192.0.2.1"), flow({ to: host, port: 5001 }))).toBe(true);
+  expect(ends(at("0.0.0.0"), flow({ to: host, port: 5001 }))).toBe(true);
+});
+
+test("a container that went takes every flow along that it is an end of", () => {
+  const left = { removed: [endpoint(container, address("fd00::2"))] };
+  expect(ends(left, flow({ from: container, to: elsewhere, port: 443, protocol: 6 }))).toBe(true);
+  expect(ends(left, flow({ to: container, port: 80, protocol: 6 }))).toBe(true);
+  expect(ends(left, flow({ to: host, port: 80, led: { to: container, port: 8080 } }))).toBe(true);
+  expect(ends(left, flow({ from: address("fd00::2"), to: address("2001:db8::1"), port: 443 }))).toBe(true);
+  expect(ends(left, flow({ from: other, to: elsewhere, port: 443 }))).toBe(false);
+});
+
+test("a container whose guard merely changed keeps its flows", () => {
+  const change = { removed: [endpoint(container, other)], added: [endpoint(container)] };
+  expect(ends(change, flow({ from: container, to: elsewhere, port: 443 }))).toBe(false);
+  expect(ends(change, flow({ from: other, to: elsewhere, port: 443 }))).toBe(true);
+});
+
+test("what concerns no connection asks for no walk", () => {
+  expect(upheavalOf({ removed: [bridge("br1")], added: [bridge("br2")] })).toBeUndefined();
+  expect(upheavalOf({ removed: [], added: [{ ...published, protocol: "tcp" }] })).toBeUndefined();
+});
+
+test("one target, one port and one address are left to the kernel to look for", () => {
+  const single = { ...published, hostPorts: { first: 53, last: 53 }, targetPorts: { first: 53, last: 53 } };
+  const upheaval = upheavalOf({ removed: [published], added: [single] });
+  expect(upheaval && walksFor(upheaval, [host]).map(({ filter }) => filter)).toEqual([
+    { family: 4, replySource: container, isLedElsewhere: true },
+    { family: 4, isLedElsewhere: false, protocol: 17, originalDestinationPort: 53 },
+  ]);
+});
+
+test("changes in a row add up: what goes and comes again is not forgotten with what went", () => {
+  const first = { removed: [published], added: [endpoint(other)] };
+  const second = { removed: [endpoint(other)], added: [published] };
+  const both = mergeChanges(mergeChanges(undefined, first), second);
+  expect(ends(both, flow({ to: host, port: 5001, led: { to: container, port: 6001 } }))).toBe(false);
+  expect(ends(both, flow({ from: other, to: elsewhere, port: 443 }))).toBe(true);
+});
+
+test("after a repair flows end that began untranslated", () => {
+  const rules = [bridge("br1", {}, ["172.18.0.0/16"]), bridge("br2", {}, ["172.19.0.0/16"]), published];
+  const walks = walksAfterRepair(rules, [host]);
+  const masqueraded = flow({ from: container, to: elsewhere, port: 53 });
+  expect(isFound(walks, masqueraded)).toBe(true);
+  expect(isFound(walks, { ...masqueraded, reply: { ...masqueraded.reply, destination: host } })).toBe(false);
+  expect(isFound(walks, flow({ to: host, port: 5001 }))).toBe(true);
+  expect(isFound(walks, flow({ from: container, to: other, port: 53 }))).toBe(false);
+  expect(isFound(walks, flow({ from: container, to: host, port: 53 }))).toBe(false);
+  expect(isFound(walks, flow({ from: client, to: elsewhere, port: 53 }))).toBe(false);
 });

@@ -24,6 +24,7 @@ const entry: ConntrackEntry = {
     destinationPort: 40000,
   },
   mark: 5,
+  isLedElsewhere: false,
 };
 
 describe("a conntrack filter", () => {
