@@ -14,6 +14,7 @@ import {
   parsePrefix,
   prefixContains,
   prefixFamily,
+  sameAddress,
   samePrefix,
   subnetOf,
 } from "../netip/index.ts";
@@ -64,10 +65,15 @@ export function endpointRoutes(
   { interface: own, link }: Pick<EndpointRecord, "interface" | "link">,
 ): readonly StaticRoute[] {
   if (!link) return [];
+  const addresses = [own.address?.address, own.addressIpv6?.address];
   const has = { 4: own.address !== undefined, 6: own.addressIpv6 !== undefined };
-  return networkRoutes(network)
-    .filter(({ destination }) => has[prefixFamily(destination)])
-    .map((route) => ({ metric: leastMetric + link.index, ...route }));
+  return (
+    networkRoutes(network)
+      .filter(({ destination }) => has[prefixFamily(destination)])
+      // the router itself gets no route by itself
+      .filter(({ nextHop }) => !nextHop || !addresses.some((address) => sameAddress(address, nextHop)))
+      .map((route) => ({ metric: leastMetric + link.index, ...route }))
+  );
 }
 
 /** How the network's endpoints are announced; Docker's defaults where it says nothing. */
