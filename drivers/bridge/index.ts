@@ -9,11 +9,19 @@ import type {
   Host,
   JoinRequest,
   JoinResponse,
+  LinksRequest,
   NetworkDescription,
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
-import { derivedMac, formatAddress, type Mac, type Prefix, randomMac } from "../../src/netip/index.ts";
+import {
+  type Address,
+  derivedMac,
+  formatAddress,
+  type Mac,
+  type Prefix,
+  randomMac,
+} from "../../src/netip/index.ts";
 import { allDone } from "../../src/util/all-done.ts";
 import { conflict, forbidden, invalid, notFound } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
@@ -27,6 +35,7 @@ import { followUplink } from "./follow-uplink.ts";
 import { createForwarding } from "./forwarding.ts";
 import { joinResponse } from "./join-response.ts";
 import { LinkRemoval } from "./link-removal.ts";
+import { linkRules, linksOwner } from "./links.ts";
 import {
   type BridgeConfig,
   checkEndpointOptions,
@@ -53,12 +62,18 @@ interface BridgeEndpoint {
   readonly port: string;
   joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
   ports?: Publication;
+  /** Something was ever let through for its legacy links. */
+  hasLinks?: boolean;
 }
 
 /** Builds the driver `bridge`. */
 const createBridgeDriver: NetworkDriverFactory = (host) => new BridgeDriver(host);
 
 export default createBridgeDriver;
+
+function addressesOf({ interface: { address, addressIpv6 } }: BridgeEndpoint): Address[] {
+  return [address, addressIpv6].flatMap((prefix) => (prefix ? [prefix.address] : []));
+}
 
 /** Whose rule an endpoint's guard is: its ports' rules come and go without it. */
 function guardOwner(endpointId: string): string {
@@ -147,16 +162,18 @@ class BridgeDriver implements NetworkDriver {
     return address ? derivedMac(`${networkId} ${formatAddress(address)}`) : randomMac();
   }
 
-  async deleteEndpoint({ networkId, endpointId, sandboxIsGone }: DeleteEndpointRequest): Promise<void> {
+  async deleteEndpoint(request: DeleteEndpointRequest): Promise<void> {
+    const { networkId, endpointId, sandboxIsGone, linkIsAside } = request;
     const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
     this.#networks.get(networkId)?.endpoints.delete(endpointId);
     if (endpoint) await this.#unpublish(endpoint);
+    if (endpoint?.hasLinks) await this.#host.firewall.set(linksOwner(endpointId), []);
     const port = endpoint?.port ?? portName(endpointId);
     const unguard = () => this.#host.firewall.set(guardOwner(endpointId), []);
     // a name that the user chose may be another's link
     if (port !== portName(endpointId) && !(await isPortOf(this.#host, { endpointId, port })))
       return await unguard();
-    const gone = this.#removal.remove(port, { lazy: sandboxIsGone === true });
+    const gone = this.#removal.remove(port, { lazy: sandboxIsGone === true || linkIsAside === true });
     // who is still there to send must not be able to before the port is gone
     if (sandboxIsGone) await allDone([gone, unguard()]);
     else await gone.then(unguard);
@@ -218,6 +235,18 @@ class BridgeDriver implements NetworkDriver {
     if (endpoint) await this.#unpublish(endpoint);
   }
 
+  async setLinks({ networkId, endpointId, links }: LinksRequest): Promise<void> {
+    const { network, endpoint } = this.#endpoint({ networkId, endpointId });
+    if (network.config.icc) return;
+    const known = links.flatMap(({ endpointId: id, ports }) => {
+      const other = network.endpoints.get(id);
+      return other ? [{ ports, addresses: addressesOf(other) }] : [];
+    });
+    endpoint.hasLinks = true;
+    const rules = linkRules(network.config.link, addressesOf(endpoint), known);
+    await this.#host.firewall.set(linksOwner(endpointId), rules);
+  }
+
   async sweep({
     networkIds,
     endpointIds,
@@ -249,10 +278,10 @@ class BridgeDriver implements NetworkDriver {
 
   describeNetwork({ networkId }: { networkId: string }): Promise<NetworkDescription> {
     const { config, endpoints } = this.#network(networkId);
-    const owners = [...endpoints].map(([id, { port, ports }]) => ({
+    const owners = [...endpoints].map(([id, { port, ports, hasLinks }]) => ({
       id,
       port,
-      owners: [guardOwner(id), ...(ports ? [ports.owner] : [])],
+      owners: [guardOwner(id), ...(ports ? [ports.owner] : []), ...(hasLinks ? [linksOwner(id)] : [])],
     }));
     return describeBridge(this.#host, config, owners);
   }

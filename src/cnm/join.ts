@@ -1,6 +1,6 @@
 // How an endpoint comes to be and goes: addresses, driver, link. Each step says how it is taken back.
 
-import type { EndpointInterface, JoinResponse } from "../driverapi/index.ts";
+import type { DeleteEndpointRequest, EndpointInterface, JoinResponse } from "../driverapi/index.ts";
 import { deleteLink, deleteRoute, unless } from "../kernel/index.ts";
 import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
@@ -92,8 +92,11 @@ async function deleteEndpointRoutes({ network, record }: Endpoint, netns: Netns)
 }
 
 /** Tells the driver that an endpoint, which has left, is no more: its link goes. */
-export async function deleteInDriver(endpoint: Endpoint, sandboxIsGone = false): Promise<void> {
-  await endpoint.network.driver.deleteEndpoint({ ...refOf(endpoint), sandboxIsGone });
+export async function deleteInDriver(
+  endpoint: Endpoint,
+  link: Pick<DeleteEndpointRequest, "sandboxIsGone" | "linkIsAside">,
+): Promise<void> {
+  await endpoint.network.driver.deleteEndpoint({ ...refOf(endpoint), ...link });
 }
 
 /** Gives an endpoint's addresses back and takes it off its network's list. */

@@ -2,10 +2,8 @@
 
 import type { Resolvers } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
-import { shortId } from "../util/ids.ts";
 import {
   announce,
-  linkedEndpoint,
   namedEndpoints,
   networkServers,
   privateNames,
@@ -14,7 +12,8 @@ import {
   withdraw,
 } from "./discovery.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { EtcFiles, HostLine } from "./etc-files.ts";
+import type { EtcFiles } from "./etc-files.ts";
+import { linkLines } from "./links.ts";
 import type { Netns } from "./netns.ts";
 
 interface Parts {
@@ -86,18 +85,4 @@ export class SandboxDiscovery {
       forwards: upstreams.length > 0,
     });
   }
-}
-
-/** Legacy links: on the default bridge there is no resolver, so linked containers are lines of hosts. */
-function linkLines(endpoints: readonly Endpoint[]): HostLine[] {
-  const legacy = endpoints.filter(({ network }) => !network.isUserDefined);
-  return legacy.flatMap((endpoint) =>
-    endpoint.record.spec.links.flatMap(({ container, alias }) => {
-      const linked = linkedEndpoint(endpoint, container);
-      if (!linked) return [];
-      const { containerId, containerName } = linked.record;
-      const names = [...new Set([alias, shortId(containerId), containerName])];
-      return linked.addresses.map((address) => ({ address, names }));
-    }),
-  );
 }

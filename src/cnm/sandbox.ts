@@ -13,6 +13,7 @@ import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
 import { EtcFiles } from "./etc-files.ts";
 import { revokeExternalConnectivity } from "./external.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
+import { Links } from "./links.ts";
 import { renamed } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
@@ -40,6 +41,7 @@ export class Sandbox {
   readonly #netns: Netns | undefined;
   readonly #discovery: SandboxDiscovery;
   readonly #wayOut: WayOut;
+  readonly #links: Links;
   readonly #hasIpv6: boolean;
   #spec: SandboxSpec;
   #endpoints: Endpoint[] = [];
@@ -63,6 +65,7 @@ export class Sandbox {
     this.#spec = record.spec;
     this.#netns = netns;
     this.#wayOut = new WayOut(netns);
+    this.#links = new Links(parts);
     this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
     const files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
     this.#discovery = new SandboxDiscovery(parts.resolvers, { sandboxId: record.id, netns, files });
@@ -231,7 +234,8 @@ export class Sandbox {
   /** Its links to other containers may name one that came or went. */
   async refreshLinks(): Promise<void> {
     const hasLinks = this.#endpoints.some(({ record }) => record.spec.links.length > 0);
-    if (hasLinks && !this.#deleted) await this.#discovery.settle(this.#endpoints);
+    if (!hasLinks || this.#deleted) return;
+    await allDone([this.#discovery.settle(this.#endpoints), this.#links.settle(this.#endpoints)]);
   }
 
   async #join(spec: EndpointSpec): Promise<Endpoint> {
@@ -277,6 +281,7 @@ export class Sandbox {
       // what is published is on record
       wayOut.then(() => this.#store(leaving)),
       this.#discovery.settle(this.#endpoints),
+      this.#links.settle(this.#endpoints),
       ...this.#advertising.splice(0),
     ]);
     this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
@@ -301,7 +306,7 @@ export class Sandbox {
     const isAside = await setLinkAside(endpoint, this.#netns).catch(() => false);
     // the kernel takes tens of milliseconds for a link, and nobody sees it any more
     this.#parts.background.run("delete endpoint", async () => {
-      await deleteInDriver(endpoint, isAside);
+      await deleteInDriver(endpoint, { linkIsAside: isAside });
       if (link) this.#leaving.delete(link.index);
     });
   }
@@ -326,8 +331,10 @@ export class Sandbox {
     await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
     this.#endpoints = [];
     this.#keeper.ended(this);
+    this.#keeper.changed(this, new Set(endpoints.map(({ network }) => network)));
     // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
-    for (const endpoint of endpoints) background.run("delete endpoint", () => deleteInDriver(endpoint, true));
+    for (const endpoint of endpoints)
+      background.run("delete endpoint", () => deleteInDriver(endpoint, { sandboxIsGone: true }));
     await records.store.commit((transaction) => {
       for (const { id } of endpoints) transaction.delete(records.endpoints, id);
       transaction.delete(records.sandboxes, this.id);

@@ -49,6 +49,8 @@ export interface EndpointRef {
 export interface DeleteEndpointRequest extends EndpointRef {
   /** The sandbox's netns is gone and takes its links with it: deleting them is not urgent. */
   readonly sandboxIsGone?: boolean;
+  /** The link is down in a sandbox that goes on, without name and addresses: deleting it is not urgent. */
+  readonly linkIsAside?: boolean;
 }
 
 export interface JoinRequest extends EndpointRef {
@@ -93,6 +95,16 @@ export interface ExternalConnectivityRequest extends EndpointRef {
   readonly ipv6Elsewhere: boolean;
   readonly portBindings: readonly PortBinding[];
   readonly exposedPorts: readonly ExposedPort[];
+}
+
+/** An endpoint of the same network, with the ports at which it may be reached. */
+export interface LinkedEndpoint {
+  readonly endpointId: string;
+  readonly ports: readonly ExposedPort[];
+}
+
+export interface LinksRequest extends EndpointRef {
+  readonly links: readonly LinkedEndpoint[];
 }
 
 export interface SweepRequest {
@@ -172,6 +184,12 @@ export interface NetworkDriver {
 
   programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
   revokeExternalConnectivity?(request: EndpointRef): Promise<void>;
+
+  /**
+   * Legacy links: what an endpoint may open flows to although the network keeps its containers apart. Replaces what it
+   * might before; an endpoint that is deleted has none. Absent: the driver never keeps them apart.
+   */
+  setLinks?(request: LinksRequest): Promise<void>;
 
   /**
    * After a start, when everything on record has been replayed: removes what carries the driver's mark and belongs to

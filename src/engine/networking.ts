@@ -2,7 +2,7 @@
 
 import type { SandboxSpec } from "../cnm/index.ts";
 import type { Address } from "../netip/index.ts";
-import { conflict, errorKind, invalid, notFound } from "../util/errors.ts";
+import { conflict, errorKind, internal, invalid, notFound } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
 import { containerFolder } from "./folders.ts";
@@ -138,7 +138,7 @@ export function sandboxSpec(context: EngineContext, container: Container): Sandb
     exposedPorts: exposedOf(spec),
     portBindings: spec.portBindings,
     publishAll: spec.publishAllPorts,
-    endpoints: endpointSpecs(spec),
+    endpoints: withLegacyLinks(context, container, endpointSpecs(spec)),
   };
 }
 
@@ -155,6 +155,24 @@ function endpointSpecs(spec: ContainerSpec): readonly EndpointSpec[] {
   const { kind } = spec.networkMode;
   if (kind !== "none" && kind !== "host") return spec.networkDisabled ? [] : spec.endpoints;
   return spec.endpoints.length > 0 ? spec.endpoints : [plainEndpoint(kind)];
+}
+
+/** Links of the default bridge, to containers by id: their names may change. @throws internal unless those run */
+function withLegacyLinks(
+  context: EngineContext,
+  { name, record }: Container,
+  endpoints: readonly EndpointSpec[],
+): readonly EndpointSpec[] {
+  const links = record.spec.links.map(({ container, alias }) => {
+    const linked = context.registry.find(container);
+    if (!linked.running)
+      throw internal(`Cannot link to a non running container: /${linked.name} AS /${name}/${alias}`);
+    return { container: linked.id, alias };
+  });
+  if (links.length === 0) return endpoints;
+  return endpoints.map((endpoint) =>
+    endpoint.network === "bridge" ? { ...endpoint, links: [...endpoint.links, ...links] } : endpoint,
+  );
 }
 
 /** An endpoint without any wish. */
