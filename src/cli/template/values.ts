@@ -18,7 +18,8 @@ export function asMap<T extends object>(value: T): T {
 
 const mapFields = new Set(
   `Labels Options Networks Ports PortBindings ExposedPorts Volumes Sysctls Tmpfs StorageOpt Annotations DriverOpts
-   Containers Services Details Attributes AuxiliaryAddresses Data EndpointsConfig`.split(/\s+/),
+   Containers Services Details Attributes AuxiliaryAddresses Data EndpointsConfig
+   Subnets Effective Endpoints`.split(/\s+/),
 );
 
 const listFields = new Set(
@@ -42,6 +43,10 @@ const zeroOf: Readonly<Record<string, () => unknown>> = {
   UsageData: () => null,
   IPAMConfig: () => null,
   MacAddress: () => "",
+  Subnet: () => "",
+  IPRange: () => "",
+  Gateway: () => "",
+  AuxAddress: () => nilMap(),
   StopSignal: () => "",
   Runtime: () => "",
   Comment: () => "",
