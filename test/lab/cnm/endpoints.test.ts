@@ -93,9 +93,9 @@ describe("neighbours", () => {
       await here.run(
         "nft",
         "add table netdev t; add chain netdev t c { type filter hook ingress device eth0 priority 0; };" +
-          "add rule netdev t c ether type arp counter",
+          "add rule netdev t c ether type arp ether saddr 02:00:00:00:00:02 counter",
       );
-      await open(world, `c-${name}`, [endpointSpec(name)]);
+      await open(world, `c-${name}`, [endpointSpec(name, { mac: fresh })]);
       const heard = async () => Number(/packets ([0-9]+)/.exec(await here.run("nft", "list ruleset"))?.[1]);
       await eventually(heard, count);
       // and no more than that
