@@ -13,7 +13,7 @@ import type { Family } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { RuleChange } from "../ledger.ts";
-import type { Rule } from "../rules.ts";
+import type { AcceptMark, Rule } from "../rules.ts";
 import { type RuleSet, renderRules } from "./render.ts";
 import {
   assertNotForeign,
@@ -25,6 +25,7 @@ import {
   restoreLines,
   type SavedTables,
   tablesOf,
+  userNotes,
 } from "./tables.ts";
 
 export interface IptablesOptions {
@@ -33,6 +34,7 @@ export interface IptablesOptions {
   readonly ipv6: boolean;
   readonly loopbackNat: boolean;
   readonly variant: IptablesVariant;
+  readonly acceptMark?: AcceptMark | undefined;
 }
 
 /** Makes nothing in the kernel yet. */
@@ -46,6 +48,8 @@ class IptablesBackend implements Backend {
   readonly #families: readonly Family[];
   /** What the kernel has. */
   readonly #made = new Map<Family, RuleSet>();
+  /** What was done about the user's chain: others' flushes may take the chain that says so. */
+  readonly #notes = new Map<Family, readonly string[]>();
   /** Processes of ours whose changes we may still be told of. */
   readonly #ours = new Set<number>();
   /** Nobody tells when iptables-legacy is used: each change of ours looks at everything. */
@@ -73,7 +77,7 @@ class IptablesBackend implements Backend {
     try {
       for (const family of this.#families) {
         const before = this.#made.get(family);
-        const wanted = renderRules(rules, family);
+        const wanted = renderRules(rules, family, this.#options.acceptMark);
         if (!before) continue;
         done.push({ family, before });
         await this.#restore(family, differingLines(before, wanted));
@@ -120,12 +124,18 @@ class IptablesBackend implements Backend {
 
   /** By what differs; when it is the first time ours also go before what others have put in front of them. */
   async #restoreFamily(family: Family, rules: readonly Rule[]): Promise<boolean> {
-    const wanted = renderRules(rules, family);
+    const wanted = renderRules(rules, family, this.#options.acceptMark);
     const saved = await this.#saved(family);
     const isFirst = !this.#made.has(family);
+    const notes = this.#notes.get(family) ?? userNotes(saved.get("filter"));
+    this.#notes.set(family, notes);
     const lines = tablesOf(wanted).flatMap(([name, table]) => {
       if (isFirst) assertNotForeign(name, saved.get(name), table);
-      return restoreLines({ name, rules: table, hooks: this.#hooks(name, family), isFirst }, saved.get(name));
+      const hooks = this.#hooks(name, family);
+      return restoreLines(
+        { name, rules: table, hooks, notes: name === "filter" ? notes : [], isFirst },
+        saved.get(name),
+      );
     });
     await this.#restore(family, lines);
     this.#made.set(family, wanted);

@@ -27,6 +27,8 @@ export interface WantedTable {
   readonly name: TableName;
   readonly rules: TableRules;
   readonly hooks: readonly Hook[];
+  /** What the marker's chain says, in table filter: the `userNotes` of the first look. */
+  readonly notes: readonly string[];
   /** Ours are to be called before what others have hooked in. Later theirs may go before: that was their will. */
   readonly isFirst: boolean;
 }
@@ -105,7 +107,7 @@ export function changeLines(name: TableName, before: TableRules, after: TableRul
 /** Lines that bring one table of ours to what it is to be, whatever state it is in; none when it is that already. */
 export function restoreLines(wanted: WantedTable, state: TableState = new Map()): string[] {
   if (!isOurs(state)) return resetLines(wanted, state);
-  const fill = Object.entries(wanted.rules).flatMap(([chain, rules]) => {
+  const fill = Object.entries({ ...wanted.rules, [marker]: wanted.notes }).flatMap(([chain, rules]) => {
     const is = state.get(chain);
     if (!is) return wholeChain(chain, rules);
     return chainLines(chain, is.map(canonicalRule), { rules, compared: rules.map(canonicalRule) });
@@ -152,8 +154,7 @@ function chainLines(
 
 /** Lines that make one table of ours from nothing. */
 export function resetLines(wanted: WantedTable, state: TableState = new Map()): string[] {
-  const { name, rules } = wanted;
-  const notes = name === "filter" ? userNotes(state) : [];
+  const { name, rules, notes } = wanted;
   const fill = fillLines(name, { ...rules, [marker]: notes });
   const newUserChain = name === "filter" && !state.has(userChain) ? [`:${userChain} - [0:0]`] : [];
   return [
@@ -224,7 +225,7 @@ function unhookLines({ chain, rule }: Hook, state: TableState): string[] {
 }
 
 /** What we are going to do, or an earlier start has done, about the user's chain. */
-function userNotes(state: TableState): string[] {
+export function userNotes(state: TableState = new Map()): readonly string[] {
   if (isOurs(state)) return [...(state.get(marker) ?? [])];
   const isHooked = state.get("FORWARD")?.includes(`-j ${userChain}`);
   return [...(state.has(userChain) ? [] : [madeUserChain]), ...(isHooked ? [] : [hookedUserChain])];

@@ -11,12 +11,13 @@ import {
   removeLines,
   resetLines,
   restoreLines,
+  userNotes,
 } from "../../../src/firewall/iptables/tables.ts";
 
 const hooks = hooksOf("filter", 4, true).filter(({ chain }) => chain === "FORWARD");
 const rules = { DOCKER: ["-o br1 -j DROP"], "DOCKER-FORWARD": ["-j DOCKER"] };
 
-const wanted = { name: "filter", rules, hooks, isFirst: true } as const;
+const wanted = { name: "filter", rules, hooks, notes: [] as string[], isFirst: true } as const;
 
 const saved = (lines: string) => parseSaved(lines).get("filter");
 
@@ -34,7 +35,7 @@ test("what iptables-save writes is read by chain", () => {
 });
 
 test("on a fresh host the user's chain is made and called first", () => {
-  expect(resetLines(wanted)).toEqual([
+  expect(resetLines({ ...wanted, notes: userNotes() })).toEqual([
     "*filter",
     ":DOCKER-USER - [0:0]",
     ":DOCKER - [0:0]",
@@ -54,7 +55,7 @@ test("a user's chain that is there is never flushed, and its hook moves to the t
   const state = saved(
     "*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 192.0.2.9 -j DROP\nCOMMIT",
   );
-  const lines = resetLines(wanted, state);
+  const lines = resetLines({ ...wanted, notes: userNotes(state) }, state);
   expect(lines).not.toContain(":DOCKER-USER - [0:0]");
   expect(lines.filter((line) => /^-[DI] FORWARD/.test(line))).toEqual([
     "-D FORWARD -j DOCKER-USER",
@@ -129,6 +130,9 @@ test("what is lost comes back, and nothing else is touched", () => {
   expect(repairs(whole.replace("-o br1 -j DROP", "-o br2 -j DROP"))).toEqual([
     "-D DOCKER 1",
     "-A DOCKER -o br1 -j DROP",
+  ]);
+  expect(restoreLines({ ...wanted, notes: ["-j RETURN"] }, saved(whole)).slice(1, -1)).toEqual([
+    "-A TSDOCKER -j RETURN",
   ]);
   expect(repairs(whole.replace(":TSDOCKER - [0:0]\n", ""))).toContain(":TSDOCKER - [0:0]");
 });
