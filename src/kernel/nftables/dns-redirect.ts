@@ -6,6 +6,7 @@
 import { protocolNumber } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Request } from "../request.ts";
+import { isMadeBy } from "./compare.ts";
 import { dnatTo, equals, noTrack, type Statement, setUdpPort, snatTo } from "./expression.ts";
 import { field } from "./field.ts";
 import { addChain, addRule, addTable, deleteTable } from "./request.ts";
@@ -36,6 +37,8 @@ export async function setDnsRedirect(netns: string, ports: DnsRedirect | undefin
   } catch (error) {
     // deleting costs the kernel a wait of 10 to 20 ms: a new sandbox, where nothing is, must not pay for it
     if (!hasCode(error, "EEXIST")) throw error;
+    // a sandbox that outlived the daemon has it already
+    if (isMadeBy(redirect, await nftables.describe(table))) return;
     await nftables.commit([...removal, addTable(table), ...redirect]);
   }
 }
