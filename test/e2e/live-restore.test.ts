@@ -62,7 +62,13 @@ async function processOf(name: string): Promise<{ Pid: number; StartedAt: string
   return (await inspect(name)).State;
 }
 
-afterEach(() => daemon().removeAll());
+afterEach(async () => {
+  // a test that failed may have left us without
+  await daemon()
+    .ask("GET", "/_ping")
+    .catch(() => daemon().start());
+  await daemon().removeAll();
+});
 
 test("the daemon says that it does", async () => {
   expect(await daemon().ask("GET", "/info")).toMatchObject({ LiveRestoreEnabled: true });

@@ -5,7 +5,7 @@ import dgram from "node:dgram";
 import net from "node:net";
 
 /** Unanswered datagrams at a time: a peer that is short of processor time must not lose some in a full buffer. */
-const mostOutstanding = 64;
+const mostOutstanding = 16;
 const patienceMs = 3000;
 const rememberedFailures = 5;
 
