@@ -1,0 +1,185 @@
+// Every effect that create, start, connect, disconnect, stop and remove have on the outside is made to fail in turn, and
+// the daemon is killed in turn just before each. Whatever is left half-done then, the next try must succeed and, after a
+// start, nothing may be left.
+
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import "../lab/matchers.ts";
+import type { FailpointOrder } from "../../src/daemon/failpoints.ts";
+import type { Snapshot } from "../lab/leaks.ts";
+import { until } from "./run.ts";
+import { useSite } from "./site.ts";
+
+const control = (folder: string) => join(folder, "failpoints");
+const site = useSite({ env: (folder) => ({ TSDOCKER_FAILPOINTS: control(folder) }) });
+const daemon = () => site().daemon;
+/** Failpoints after which only a start of the daemon put things right. */
+const restarts: string[] = [];
+const hits = new Map<string, number>();
+
+/** One request of a container's life, and how the world gets to where it can be made. */
+interface Act {
+  readonly name: string;
+  readonly before: () => Promise<unknown>;
+  readonly request: readonly [method: string, path: string, body?: unknown];
+}
+
+const networkSpec = {
+  Name: "n",
+  EnableIPv6: true,
+  IPAM: { Config: [{ Subnet: "198.51.100.0/24" }, { Subnet: "2001:db8:100::/64" }] },
+};
+const containerSpec = {
+  Image: "busybox",
+  Cmd: ["sh", "-c", "while :; do nc -l -p 80 -e echo here; done"],
+  ExposedPorts: { "80/tcp": {} },
+  HostConfig: { NetworkMode: "n", PortBindings: { "80/tcp": [{ HostPort: "8080" }] } },
+  NetworkingConfig: { EndpointsConfig: { n: { IPAMConfig: { IPv4Address: "198.51.100.9" } } } },
+};
+
+const createNetwork = () => daemon().ask("POST", "/networks/create", networkSpec);
+const createContainer = () => daemon().ask("POST", "/containers/create?name=cc", containerSpec);
+const start = () => daemon().ask("POST", "/containers/cc/start");
+const connect = () => daemon().ask("POST", "/networks/bridge/connect", { Container: "cc" });
+const inOrder =
+  (...steps: readonly (() => Promise<unknown>)[]) =>
+  async () => {
+    for (const step of steps) await step();
+  };
+
+const acts: readonly Act[] = [
+  {
+    name: "create a network",
+    before: async () => undefined,
+    request: ["POST", "/networks/create", networkSpec],
+  },
+  {
+    name: "create a container",
+    before: createNetwork,
+    request: ["POST", "/containers/create?name=cc", containerSpec],
+  },
+  {
+    name: "start",
+    before: inOrder(createNetwork, createContainer),
+    request: ["POST", "/containers/cc/start"],
+  },
+  {
+    name: "connect",
+    before: inOrder(createNetwork, createContainer, start),
+    request: ["POST", "/networks/bridge/connect", { Container: "cc" }],
+  },
+  {
+    name: "disconnect",
+    before: inOrder(createNetwork, createContainer, start, connect),
+    request: ["POST", "/networks/n/disconnect", { Container: "cc" }],
+  },
+  {
+    name: "stop",
+    before: inOrder(createNetwork, createContainer, start),
+    request: ["POST", "/containers/cc/stop?t=0"],
+  },
+  {
+    name: "remove a running container",
+    before: inOrder(createNetwork, createContainer, start),
+    request: ["DELETE", "/containers/cc?force=1"],
+  },
+  {
+    name: "remove a network",
+    before: createNetwork,
+    request: ["DELETE", "/networks/n"],
+  },
+];
+
+let runs = 0;
+
+/** Makes the request with one failpoint to be hit; answers with the failpoints that were passed meanwhile. */
+async function cutIn({ request }: Act, hit: number, by: FailpointOrder["by"]): Promise<string[]> {
+  const path = control(daemon().folder);
+  await rm(`${path}.passed`, { force: true });
+  runs += 1;
+  await writeFile(path, JSON.stringify({ run: `${runs}`, hit, by } satisfies FailpointOrder));
+  await daemon()
+    .api(...request)
+    .catch(() => undefined);
+  // links and tasks go after the answer, and are effects too
+  await settled(path);
+  await rm(path, { force: true });
+  return (await readFile(`${path}.passed`, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
+}
+
+/** No failpoint is passed any more: the same number of them, three looks in a row. */
+async function settled(path: string): Promise<void> {
+  let [count, same] = [-1, 0];
+  await until("the request has no more effects", async () => {
+    const now = (await readFile(`${path}.passed`).catch(() => Buffer.alloc(0))).length;
+    same = now === count ? same + 1 : 0;
+    count = now;
+    return same === 3;
+  });
+}
+
+async function forget(): Promise<void> {
+  await daemon().api("DELETE", "/containers/cc?force=1");
+  await daemon().api("DELETE", "/networks/n");
+}
+
+/** The same names, addresses and ports once more, from nothing to nothing. */
+async function wholeLife(base: Snapshot): Promise<void> {
+  await forget();
+  await inOrder(createNetwork, createContainer, start, connect)();
+  await expect(site().peer).toReach("192.0.2.1:8080", { answer: "here" });
+  await daemon().ask("POST", "/networks/n/disconnect", { Container: "cc" });
+  await daemon().ask("DELETE", "/containers/cc?force=1");
+  await daemon().ask("DELETE", "/networks/n");
+  await daemon().expectBackTo(base);
+}
+
+async function restart(): Promise<void> {
+  await daemon().signal("SIGKILL");
+  await daemon().start();
+}
+
+/** An effect that failed may stay until the next start, but no longer. */
+async function needsRestart(point: string, error: unknown): Promise<void> {
+  restarts.push(`${point}: ${error instanceof Error ? error.message : error}`);
+  await restart();
+}
+
+// the first networks turn forwarding on, and it stays on while the daemon runs
+beforeAll(async () => {
+  await wholeLife(await daemon().snapshot()).catch(() => undefined);
+});
+
+afterEach(forget);
+
+describe.each(["error", "kill"] as const)("with %s at each effect", (by) => {
+  test.each(acts)("$name: the next try succeeds and nothing is left", { timeout: 240_000 }, async (act) => {
+    const base = await daemon().snapshot();
+    for (let hit = 1; ; hit++) {
+      await act.before();
+      const passed = await cutIn(act, hit, by);
+      const point = `${act.name}, ${by} at ${hit} (${passed[hit - 1]})`;
+      if (passed.length < hit) {
+        hits.set(`${act.name} ${by}`, hit - 1);
+        await wholeLife(base);
+        return;
+      }
+      if (by === "kill") await restart();
+      else await wholeLife(base).catch((error) => needsRestart(point, error));
+      await wholeLife(base).catch((error: unknown) => {
+        throw new Error(`after ${point}: ${error instanceof Error ? error.message : error}`, {
+          cause: error,
+        });
+      });
+      expect(await daemon().containerSnapshots(), point).toEqual([]);
+    }
+  });
+});
+
+afterAll(() => {
+  const counts = [...hits].map((entry) => entry.join(" ")).join(", ");
+  const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
+  process.stdout.write(`failpoints hit: ${total} (${counts})\n`);
+  for (const point of restarts) process.stdout.write(`only a start put it right: ${point}\n`);
+});
