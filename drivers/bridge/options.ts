@@ -86,6 +86,8 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
   const { networkId, networkName, options, ipv4Data, ipv6Data } = request;
   const { generic } = options;
   checkKnown(generic);
+  checkPools(options.enableIpv4 ? ipv4Data : [], "ipv4");
+  checkPools(options.enableIpv6 ? ipv6Data : [], "ipv6");
   const config: BridgeConfig = {
     networkId,
     networkName,
@@ -246,6 +248,11 @@ function readLinkNames(generic: Generic, option: string): string[] {
   const names = (generic[option] ?? "").split(":").filter((name) => name !== "");
   // it need not be there yet: a VPN's comes and goes, and the rule is by name
   return names.map((name) => checkLinkName(option, name));
+}
+
+/** The null IPAM driver's pool is everything, and a bridge with a gateway needs a subnet. The message is Docker's. */
+function checkPools(pools: readonly PoolData[], family: "ipv4" | "ipv6"): void {
+  if (pools.some(({ pool }) => pool.length === 0)) throw invalid(`${family} pool is empty`);
 }
 
 function checkModes({ internal, modeIpv4, modeIpv6 }: BridgeConfig): void {

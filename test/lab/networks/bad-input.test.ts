@@ -63,6 +63,7 @@ const cases: readonly [what: string, request: CreateNetworkRequest, refusal: str
     { Name: "x1", IPAM: { Driver: "nope" } },
     '404 plugin "nope" not found',
   ],
+  ["an IPAM driver without subnets", { Name: "x1", IPAM: { Driver: "null" } }, "400 ipv4 pool is empty"],
   ["swarm's scope", { Name: "x1", Scope: "swarm" }, "403 cannot create a swarm scoped network"],
   ["a scope that is none", { Name: "x1", Scope: "moon" }, '403 invalid network scope "moon"'],
   ["neither family", { Name: "x1", EnableIPv4: false }, "400 IPv4 or IPv6 must be enabled"],
