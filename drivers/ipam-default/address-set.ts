@@ -8,6 +8,7 @@ import {
   lastAddress,
   type Prefix,
   prefixFamily,
+  prefixSize,
 } from "../../src/netip/index.ts";
 import { intersection, type Span, spanOf } from "./intervals.ts";
 
@@ -57,9 +58,11 @@ export class AddressSet {
     if (address.family === this.#family) this.#taken.delete(address.value);
   }
 
-  /** How many are taken, and how many of `range` are free. */
+  /** How many are taken or nobody's to have, as Docker counts, and how many of `range` are free. */
   usage(range: Prefix = this.subnet): { inUse: bigint; available: bigint } {
-    const inUse = BigInt(this.#taken.size);
+    const { first, last } = this.#span;
+    const reserved = prefixSize(this.subnet) - (last - first + 1n);
+    const inUse = reserved + BigInt(this.#taken.size);
     const within = intersection(spanOf(range), this.#span);
     if (!within) return { inUse, available: 0n };
     let free = within.last - within.first + 1n;

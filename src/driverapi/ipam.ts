@@ -40,6 +40,7 @@ export interface AddressRequest {
 
 /** Usage of a pool for inspect. */
 export interface PoolUsage {
+  /** Taken, or nobody's to have (network and broadcast address). */
   readonly inUse: bigint;
   /** Free addresses that a request without an address can get. */
   readonly available: bigint;

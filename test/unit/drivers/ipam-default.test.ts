@@ -274,9 +274,9 @@ describe("addresses", () => {
     const { poolId } = await pool(ipam, { pool: "10.1.0.0/24", range: "10.1.0.128/25" });
     await next(ipam, poolId);
     await next(ipam, poolId, "10.1.0.7");
-    expect(await ipam.usage?.(poolId)).toEqual({ inUse: 2n, available: 126n });
+    expect(await ipam.usage?.(poolId)).toEqual({ inUse: 4n, available: 126n });
     const wide = await pool(ipam, { pool: "2001:db8::/64" });
-    expect(await ipam.usage?.(wide.poolId)).toEqual({ inUse: 0n, available: 2n ** 64n - 1n });
+    expect(await ipam.usage?.(wide.poolId)).toEqual({ inUse: 1n, available: 2n ** 64n - 1n });
   });
 
   test("are never leased twice, whatever the order of requests and releases", async () => {
