@@ -2,14 +2,14 @@
 // what another container's flood does to that. Both daemons forward to the same name server, asked from the container.
 
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Client } from "../client.ts";
 import { withNetwork } from "../containers.ts";
 import type { Daemon } from "../daemons.ts";
 import type { Bench, Measure } from "../measure.ts";
-import { until } from "../place.ts";
+import { type Place, until } from "../place.ts";
 
 const run = promisify(execFile);
 const seconds = 4;
@@ -69,7 +69,11 @@ async function ask(
     const file = place.path("queries");
     await writeFile(file, `${asked} A\n`);
     await until("the name server answers", async () => (await dnsperf(asker, file, ["-n", "1"])).lost === 0);
-    report.add(`DNS, ${kind}`, name, (await dnsperf(asker, file, flood)).perSecond, "1/s");
+    const before = await cpuSeconds(place);
+    const { perSecond } = await dnsperf(asker, file, flood);
+    report.add(`DNS, ${kind}`, name, perSecond, "1/s");
+    const spent = (await cpuSeconds(place)) - before;
+    report.add(`… ${kind}: CPU each`, name, (spent * 1e6) / (perSecond * seconds), "µs");
     const calm = await dnsperf(asker, file, timing);
     report.add(`… ${kind}: 99th percentile`, name, calm.p99Ms);
     const [, besideFlood] = await Promise.all([dnsperf(other, file, flood), dnsperf(asker, file, timing)]);
@@ -100,6 +104,17 @@ async function dnsperf({ pid }: Sleeper, file: string, flags: readonly string[])
     lost: Number(/Queries lost: +(\d+)/.exec(stdout)?.[1]),
     p99Ms: times[Math.floor(times.length * 0.99)] ?? Number.NaN,
   };
+}
+
+/** User and system time of all processes of the place: daemon, helpers, and the name server if it is asked. */
+async function cpuSeconds(place: Place): Promise<number> {
+  let ticks = 0;
+  for (const pid of await place.processes()) {
+    const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // from the third on
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  }
+  return ticks / 100; // USER_HZ, on every machine that Node runs on
 }
 
 async function gatewayOf(client: Client): Promise<string> {

@@ -29,7 +29,7 @@ export interface Batches {
 }
 
 /** How long one socket may keep the others waiting, about, ms. */
-const longTurnMs = 0.25;
+const longTurnMs = 1;
 
 /** Owns the socket. */
 export class UdpResponder {
