@@ -106,13 +106,17 @@ export class Daemon implements AsyncDisposable {
     child.stderr?.pipe(log, { end: false });
     child.once("close", () => log.end());
     this.#process = child;
-    await until(`the daemon serves\n${await this.log()}`, async () => {
+    const serves = async () => {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`the daemon ended: ${await this.log()}`);
       return await this.api("GET", "/_ping").then(
         ({ status }) => status === 200,
         () => false,
       );
+    };
+    // long: a machine that builds other things beside needs its time
+    await until("the daemon serves", serves, 30_000).catch(async (error) => {
+      throw new Error(`${error}: ${await this.log()}`);
     });
     this.#followEvents();
   }
