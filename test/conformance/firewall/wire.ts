@@ -19,7 +19,7 @@ export class Wire implements AsyncDisposable {
   }
 
   /** Listens once it resolves. */
-  static async open(host: Host, link = "eth0"): Promise<Wire> {
+  static async open(host: Pick<Host, "name" | "netns">, link = "eth0"): Promise<Wire> {
     const child = spawn("nsenter", [`--net=${host.netns}`, "perl", program, link], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -55,6 +55,12 @@ export class Wire implements AsyncDisposable {
   hasHeard(part: Buffer): boolean {
     const hex = part.toString("hex");
     return this.#heard.some((frame) => frame.includes(hex));
+  }
+
+  /** All that was heard from a MAC, in hex. */
+  framesFrom(mac: string): string[] {
+    const source = mac.replaceAll(":", "");
+    return this.#heard.filter((frame) => frame.slice(12, 24) === source);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
