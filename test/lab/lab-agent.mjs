@@ -90,7 +90,8 @@ function askUdp({ address, port, text, timeoutMs, localAddress }) {
     };
     socket.once("message", (message) => end(resolve, String(message)));
     socket.once("error", (error) => end(reject, error));
-    socket.bind(0, localAddress, () => socket.connect(port, address, () => socket.send(text)));
+    const connected = (error) => (error ? end(reject, error) : socket.send(text));
+    socket.bind(0, localAddress, () => socket.connect(port, address, connected));
   });
 }
 

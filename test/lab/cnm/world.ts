@@ -83,6 +83,8 @@ export interface WorldOptions {
   /** Default: nftables. */
   readonly backend?: OwnedFirewall["backend"];
   readonly defaultBridge?: ControllerOptions["defaultBridge"] | "none";
+  /** One that forwards, in place of the notebook. */
+  readonly forwarder?: Forwarder;
   /** Go on where a crashed world stopped. */
   readonly folder?: string;
   readonly live?: ReadonlySet<string>;
@@ -165,7 +167,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
   const proxy = new ProxyNotes();
   const firewall = await createFirewall({ backend: options.backend ?? "nftables", netns: lab.netns });
   const ports = new CountedPorts(createPorts({ netns: lab.netns }));
-  const host = await labDriverHost(lab, {
+  const notebook = await labDriverHost(lab, {
     ports,
     firewall,
     proxy,
@@ -173,6 +175,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     log,
     ...(options.settings && { settings: options.settings }),
   });
+  const host = { ...notebook, ...(options.forwarder && { forwarder: options.forwarder }) };
   const built: { controller?: Controller } = {};
   const hostRoutes = options.watchesHost
     ? await watchHostRoutes({
