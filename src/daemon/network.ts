@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import createBridge from "../../drivers/bridge/index.ts";
 import createHost from "../../drivers/host/index.ts";
-import createDefaultIpam from "../../drivers/ipam-default/index.ts";
+import createDefaultIpam, { hostIdFrom } from "../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../drivers/ipam-null/index.ts";
 import createIpvlan from "../../drivers/ipvlan/index.ts";
 import createMacvlan from "../../drivers/macvlan/index.ts";
@@ -137,7 +137,10 @@ export async function buildNetwork(
       createNone(host("null")),
     ],
     ipamDrivers: [
-      createDefaultIpam({ defaultPools: network.addressPools, hostId }),
+      createDefaultIpam({
+        defaultPools: network.addressPools,
+        hostId: await readMachineId(hostId),
+      }),
       createNullIpam({ defaultPools: [] }),
     ],
     resolvers: failpoints.guard<Resolvers>("proxy", proxy, ["setResolver", "setRecord"]),
@@ -220,6 +223,14 @@ async function readSettings(
     },
     ipForward: network.ipForward,
   };
+}
+
+/** What stays when the daemon is installed anew with an empty data root; a machine without it has the daemon's own id. */
+async function readMachineId(fallback: string): Promise<string> {
+  const text = await readFile("/etc/machine-id", "utf8").catch(() => "");
+  const id = text.trim();
+  // machine-id(5): 32 digits, or "uninitialized" while the first boot has not ended
+  return /^[0-9a-f]{32}$/.test(id) ? hostIdFrom(id) : fallback;
 }
 
 async function readHostFiles() {
