@@ -182,38 +182,37 @@ describe("upstream's replies", () => {
 
 describe("whatever comes", () => {
   const seen = view([record({ names: ["c1", "a.b"] })]);
-  const check = (bytes: Buffer) => {
+  /** Whether what is made of the bytes is in order; plain comparisons, since there are 100,000. */
+  const isInOrder = (bytes: Buffer): boolean => {
     const parsed = parseQuery(bytes);
-    if (parsed.kind === "drop") return;
-    if (parsed.kind === "error") {
-      expect(parsed.reply).toHaveLength(12);
-      return;
-    }
-    const decision = decide(parsed.query, seen);
-    if (decision.kind === "forward") return;
-    const reply = encodeReply(parsed.query, decision.content, "udp");
-    expect(reply.length).toBeLessThanOrEqual(udpLimit(parsed.query));
-    expect(reply.subarray(12, parsed.query.questionEnd)).toEqual(
-      bytes.subarray(12, parsed.query.questionEnd),
+    if (parsed.kind === "drop") return true;
+    if (parsed.kind === "error") return parsed.reply.length === 12;
+    const { query: asked } = parsed;
+    const decision = decide(asked, seen);
+    if (decision.kind === "forward") return true;
+    const reply = encodeReply(asked, decision.content, "udp");
+    return (
+      reply.length <= udpLimit(asked) &&
+      reply.readUInt16BE(0) === bytes.readUInt16BE(0) &&
+      reply.subarray(12, asked.questionEnd).equals(bytes.subarray(12, asked.questionEnd))
     );
-    expect(reply.readUInt16BE(0)).toBe(bytes.readUInt16BE(0));
   };
 
-  test("random bytes get a reply or none, and never an exception", () => {
+  test("random bytes get a reply or none, and never an exception", { timeout: 60_000 }, () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => check(Buffer.from(bytes))),
+      fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => isInOrder(Buffer.from(bytes))),
       { numRuns: 50_000, seed: 1 },
     );
   });
 
-  test("so do queries with bytes changed, cut off or added", () => {
+  test("so do queries with bytes changed, cut off or added", { timeout: 60_000 }, () => {
     const edits = fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { maxLength: 6 });
     const base = fc.constantFrom("c1", "c1.x1", "a.b", "www.example.com", "1.2.0.192.in-addr.arpa");
     fc.assert(
       fc.property(base, edits, fc.nat(60), fc.uint8Array({ maxLength: 40 }), (name, changes, cut, tail) => {
         const bytes = Buffer.concat([queryBytes(name, { udpSize: 1232 }), tail]);
         for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-        check(bytes.subarray(0, bytes.length - (cut > 40 ? cut - 40 : 0)));
+        return isInOrder(bytes.subarray(0, bytes.length - (cut > 40 ? cut - 40 : 0)));
       }),
       { numRuns: 50_000, seed: 2 },
     );
