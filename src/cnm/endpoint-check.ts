@@ -1,7 +1,8 @@
 // Checks what the user says of an endpoint before anything is made. The messages are Docker's.
 
 import { type Address, formatAddress, prefixContains } from "../netip/index.ts";
-import { forbidden, invalid } from "../util/errors.ts";
+import { conflict, forbidden, invalid } from "../util/errors.ts";
+import { checkEndpointWords, chosenInterfaceName } from "./endpoint-options.ts";
 import type { Network } from "./network.ts";
 import type { EndpointSpec, SandboxSpec } from "./types.ts";
 
@@ -9,6 +10,7 @@ import type { EndpointSpec, SandboxSpec } from "./types.ts";
 export function checkEndpoint(network: Network, spec: EndpointSpec): void {
   if (network.record.configOnly)
     throw forbidden(`cannot connect to network ${network.name}: it is a configuration-only network`);
+  checkEndpointWords(spec);
   const addresses = [spec.ipv4, spec.ipv6].filter((address) => address !== undefined);
   if (!network.isUserDefined) {
     if (addresses.length > 0)
@@ -47,6 +49,13 @@ export function checkMixture(
     throw invalid(
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     );
+}
+
+/** @throws conflict when another interface of the sandbox has, or will have, the name that was chosen for this one */
+export function checkInterfaceFree(spec: EndpointSpec, taken: ReadonlySet<string | undefined>): void {
+  const name = chosenInterfaceName(spec);
+  if (name !== undefined && taken.has(name))
+    throw conflict(`interface ${name} is there already: the container has another network on it`);
 }
 
 function isOnNetwork(network: Network, address: Address): boolean {

@@ -9,7 +9,8 @@ import { advertise } from "./advertise.ts";
 import { changeMtu, setLinkAside } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { checkEndpoint, checkMixture } from "./endpoint-check.ts";
+import { checkEndpoint, checkInterfaceFree, checkMixture } from "./endpoint-check.ts";
+import { chosenInterfaceName } from "./endpoint-options.ts";
 import { EtcFiles } from "./etc-files.ts";
 import { revokeExternalConnectivity } from "./external.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
@@ -47,7 +48,7 @@ export class Sandbox {
   #endpoints: Endpoint[] = [];
   #nextIndex = 2; // 1 is lo
   /** Networks that are joined next: their interfaces keep their names. */
-  #awaited: readonly string[] = [];
+  #awaited: readonly EndpointSpec[] = [];
   /** Indexes of links that are on their way out. */
   readonly #leaving = new Set<number>();
   /** First messages to neighbours that are on their way. */
@@ -91,7 +92,7 @@ export class Sandbox {
 
   /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
   async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
-    this.#awaited = specs.map(({ network }) => this.#parts.networks.find(network).id);
+    this.#awaited = specs.map((spec) => ({ ...spec, network: this.#parts.networks.find(spec.network).id }));
     for (const spec of specs) await this.#join(spec);
     this.#awaited = [];
     await this.#settle();
@@ -243,6 +244,7 @@ export class Sandbox {
     const others = this.#endpoints.map((own) => own.network);
     checkMixture(network, { sandbox: this.#spec, others });
     checkEndpoint(network, spec);
+    checkInterfaceFree(spec, this.#interfaceNames());
     const remembered = this.#parts.memory.of(this.containerId, network.id);
     const endpoint = await joinNetwork(this.#parts, network, {
       spec,
@@ -263,13 +265,18 @@ export class Sandbox {
     return endpoint;
   }
 
+  #interfaceNames(): Set<string | undefined> {
+    return new Set(this.#endpoints.map(({ record }) => record.link?.name));
+  }
+
   /** The name of before, or the lowest that nobody has or had. */
   #freeName(prefix: string, before: string | undefined): string {
-    const taken = new Set(this.#endpoints.map(({ record }) => record.link?.name));
+    const taken = this.#interfaceNames();
     const isOfPrefix = before?.startsWith(prefix) && /^[0-9]+$/.test(before.slice(prefix.length));
+    for (const spec of this.#awaited) taken.add(chosenInterfaceName(spec));
     if (before !== undefined && isOfPrefix && !taken.has(before)) return before;
-    for (const networkId of this.#awaited)
-      taken.add(this.#parts.memory.of(this.containerId, networkId)?.interfaceName);
+    for (const { network } of this.#awaited)
+      taken.add(this.#parts.memory.of(this.containerId, network)?.interfaceName);
     for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
   }
 

@@ -13,7 +13,7 @@ import { checkLimits } from "./limits.ts";
 import { JsonFileLog, parseLogOptions } from "./logs/json-file.ts";
 import { resolveMounts } from "./mounts.ts";
 import { checkName, inventName } from "./names.ts";
-import { checkNetworking } from "./networking.ts";
+import { checkNetworking, withNetworkNames } from "./networking.ts";
 import type { EngineContext } from "./parts.ts";
 import { parseSecurityOptions } from "./security-options.ts";
 import { parseSignal } from "./signals.ts";
@@ -26,7 +26,7 @@ export async function createContainer(
 ): Promise<CreatedContainer> {
   const { registry, images, containerd, events } = context;
   const image = await images.resolve(asked.image, asked.platform);
-  const spec = withDaemonDefaults(context, withImageDefaults(asked, image.config));
+  const spec = withNetworkNames(context, withDaemonDefaults(context, withImageDefaults(asked, image.config)));
   const command = commandOf(spec);
   const warnings = checkNetworking(context, spec);
   checkLogging(context, spec);

@@ -18,6 +18,7 @@ export function checkNetworking(context: EngineContext, spec: ContainerSpec): st
   const others = spec.endpoints.filter(({ network }) => network !== mode.kind);
   if (exclusive && others.length > 0) throw exclusiveError(mode.kind);
   if (!exclusive) for (const endpoint of spec.endpoints) checkEndpoint(context, endpoint);
+  checkEach(spec);
   const publishes = spec.portBindings.length > 0 || spec.publishAllPorts;
   return mode.kind === "host" && publishes
     ? ["Published ports are discarded when using host network mode"]
@@ -31,6 +32,32 @@ function checkEndpoint(context: EngineContext, endpoint: EndpointSpec): void {
   } catch (error) {
     if (errorKind(error) !== "not-found") throw error;
   }
+}
+
+/** Each network once, by whatever names it was called, and each interface's name. */
+function checkEach({ endpoints }: ContainerSpec): void {
+  const networks = endpoints.map(({ network }) => network);
+  const twice = networks.find((network, at) => networks.indexOf(network) !== at);
+  if (twice !== undefined) throw invalid(`container cannot be connected to network ${twice} twice`);
+  const names = endpoints.flatMap(({ driverOptions }) => driverOptions[interfaceNameOption] || []);
+  const same = names.find((name, at) => names.indexOf(name) !== at);
+  if (same !== undefined) throw invalid(`invalid value for ${interfaceNameOption}: ${same} is there twice`);
+}
+
+const interfaceNameOption = "com.docker.network.endpoint.ifname";
+
+/** Networks by their names where they are there already, however the client called them. */
+export function withNetworkNames({ controller }: EngineContext, spec: ContainerSpec): ContainerSpec {
+  const nameOf = (ref: string): string => {
+    try {
+      return controller.network(ref).name;
+    } catch {
+      // to be made before the start, perhaps; or no network at all, which is told later
+      return ref;
+    }
+  };
+  const endpoints = spec.endpoints.map((endpoint) => ({ ...endpoint, network: nameOf(endpoint.network) }));
+  return { ...spec, endpoints };
 }
 
 function exclusiveError(kind: "none" | "host" | "container"): Error {

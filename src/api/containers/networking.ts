@@ -80,8 +80,10 @@ function readEndpoints(
     .filter(([name]) => name !== own)
     .map(([name, input]) => readEndpoint(name === "default" ? "bridge" : name, input));
   const main = networkName(mode);
-  const isListed = main === undefined || endpoints.some(({ network }) => network === main);
-  const all = isListed ? endpoints : [readEndpoint(main, {}), ...endpoints];
+  // Go's maps have lost the order in which the user named the networks, but for the first
+  const listed = endpoints.filter(({ network }) => network === main);
+  const first = listed.length > 0 || main === undefined ? listed : [readEndpoint(main, {})];
+  const all = [...first, ...endpoints.filter(({ network }) => network !== main)];
   return withMac(all, { main, text: request.MacAddress });
 }
 

@@ -131,7 +131,7 @@ test.each([
   expect(spec.endpoints.map(({ network }) => network)).toEqual(networks);
 });
 
-test("networks keep their order, the mode's own first when it was not listed", async () => {
+test("networks keep their order behind the mode's own, listed or not", async () => {
   const order = async (NetworkMode: string, EndpointsConfig: object) => {
     const spec = await specOf({
       Image: "busybox",
@@ -140,7 +140,7 @@ test("networks keep their order, the mode's own first when it was not listed", a
     });
     return spec.endpoints.map(({ network }) => network);
   };
-  expect(await order("x1", { x2: {}, x1: null })).toEqual(["x2", "x1"]);
+  expect(await order("x1", { x2: {}, x1: null })).toEqual(["x1", "x2"]);
   expect(await order("x1", { x2: {}, x3: {} })).toEqual(["x1", "x2", "x3"]);
   expect(await order("default", { default: { Aliases: [] } })).toEqual(["bridge"]);
 });
