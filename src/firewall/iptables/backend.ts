@@ -14,18 +14,20 @@ import { hasCode } from "../../util/errors.ts";
 import type { Backend } from "../backend.ts";
 import type { RuleChange } from "../ledger.ts";
 import type { AcceptMark, Rule } from "../rules.ts";
+import { removeEmptyTables } from "./empty-tables.ts";
 import { type RuleSet, renderRules } from "./render.ts";
 import {
   assertNotForeign,
   changeLines,
   fillLines,
   hooksOf,
+  notesOn,
   parseSaved,
   removeLines,
   restoreLines,
   type SavedTables,
   tablesOf,
-  userNotes,
+  wasMadeByUs,
 } from "./tables.ts";
 
 export interface IptablesOptions {
@@ -48,8 +50,8 @@ class IptablesBackend implements Backend {
   readonly #families: readonly Family[];
   /** What the kernel has. */
   readonly #made = new Map<Family, RuleSet>();
-  /** What was done about the user's chain: others' flushes may take the chain that says so. */
-  readonly #notes = new Map<Family, readonly string[]>();
+  /** What was done about tables and the user's chain: others' flushes may take the chains that say so. */
+  readonly #notes = new Map<string, readonly string[]>();
   /** Processes of ours whose changes we may still be told of. */
   readonly #ours = new Set<number>();
   /** Nobody tells when iptables-legacy is used: each change of ours looks at everything. */
@@ -116,8 +118,10 @@ class IptablesBackend implements Backend {
         removeLines(name, table, this.#hooks(name, family), saved.get(name)),
       );
       await this.#restore(family, lines);
+      if (!this.#isLegacy()) await removeEmptyTables(tablesWithUs(family, saved), this.#options.netns);
     }
     this.#made.clear();
+    this.#notes.clear();
   }
 
   async close(): Promise<void> {}
@@ -127,15 +131,12 @@ class IptablesBackend implements Backend {
     const wanted = renderRules(rules, family, this.#options.acceptMark);
     const saved = await this.#saved(family);
     const isFirst = !this.#made.has(family);
-    const notes = this.#notes.get(family) ?? userNotes(saved.get("filter"));
-    this.#notes.set(family, notes);
     const lines = tablesOf(wanted).flatMap(([name, table]) => {
       if (isFirst) assertNotForeign(name, saved.get(name), table);
       const hooks = this.#hooks(name, family);
-      return restoreLines(
-        { name, rules: table, hooks, notes: name === "filter" ? notes : [], isFirst },
-        saved.get(name),
-      );
+      const notes = this.#notes.get(`${family} ${name}`) ?? notesOn(name, saved.get(name));
+      this.#notes.set(`${family} ${name}`, notes);
+      return restoreLines({ name, rules: table, hooks, notes, isFirst }, saved.get(name));
     });
     await this.#restore(family, lines);
     this.#made.set(family, wanted);
@@ -155,6 +156,10 @@ class IptablesBackend implements Backend {
     });
   }
 
+  #isLegacy(): boolean {
+    return this.#options.variant === "legacy" || this.#isUntold;
+  }
+
   #hooks(name: Parameters<typeof hooksOf>[0], family: Family) {
     return hooksOf(name, family, this.#options.loopbackNat);
   }
@@ -162,6 +167,12 @@ class IptablesBackend implements Backend {
   #target(family: Family): IptablesTarget {
     return { family, variant: this.#options.variant, netns: this.#options.netns };
   }
+}
+
+function tablesWithUs(family: Family, saved: SavedTables): Table[] {
+  return tablesOf(renderRules([], family))
+    .filter(([name]) => wasMadeByUs(saved.get(name)))
+    .map(([name]) => ({ family: family === 4 ? "ip" : "ip6", name }));
 }
 
 // process ids are used again, but not that soon

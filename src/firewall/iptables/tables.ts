@@ -13,8 +13,9 @@ export type SavedTables = ReadonlyMap<string, TableState>;
 /** A chain of ours, empty or not, that says: the chains with Docker's names in this table are ours. */
 export const marker = "TSDOCKER";
 const userChain = "DOCKER-USER";
-/** In the marker's chain: what we did about the user's chain, so that a later process can undo it. */
+/** In the marker's chain: what we did about the table and the user's chain, so that a later process can undo it. */
 const madeUserChain = `-m comment --comment "made ${userChain}" -j RETURN`;
+const madeTable = '-m comment --comment "made the table" -j RETURN';
 const hookedUserChain = `-m comment --comment "hooked ${userChain}" -j RETURN`;
 
 interface Hook {
@@ -27,7 +28,7 @@ export interface WantedTable {
   readonly name: TableName;
   readonly rules: TableRules;
   readonly hooks: readonly Hook[];
-  /** What the marker's chain says, in table filter: the `userNotes` of the first look. */
+  /** What the marker's chain says: the `notesOn` of the first look. */
   readonly notes: readonly string[];
   /** Ours are to be called before what others have hooked in. Later theirs may go before: that was their will. */
   readonly isFirst: boolean;
@@ -224,9 +225,20 @@ function unhookLines({ chain, rule }: Hook, state: TableState): string[] {
   return there.map((line) => `-D ${chain} ${line}`);
 }
 
-/** What we are going to do, or an earlier start has done, about the user's chain. */
-export function userNotes(state: TableState = new Map()): readonly string[] {
-  if (isOurs(state)) return [...(state.get(marker) ?? [])];
-  const isHooked = state.get("FORWARD")?.includes(`-j ${userChain}`);
-  return [...(state.has(userChain) ? [] : [madeUserChain]), ...(isHooked ? [] : [hookedUserChain])];
+/** What our being there makes, or an earlier start has made, of a table that others use too: so that it can be undone. */
+export function notesOn(name: TableName, state: TableState | undefined): readonly string[] {
+  if (isOurs(state)) return state?.get(marker) ?? [];
+  const madeIt = state === undefined ? [madeTable] : [];
+  if (name !== "filter") return madeIt;
+  const isHooked = state?.get("FORWARD")?.includes(`-j ${userChain}`);
+  return [
+    ...madeIt,
+    ...(state?.has(userChain) ? [] : [madeUserChain]),
+    ...(isHooked ? [] : [hookedUserChain]),
+  ];
+}
+
+/** Whether the table itself came with us: iptables-nft makes tables at their first use and never takes one away. */
+export function wasMadeByUs(state: TableState | undefined): boolean {
+  return isOurs(state) && (state?.get(marker)?.includes(madeTable) ?? false);
 }

@@ -7,11 +7,11 @@ import {
   assertNotForeign,
   changeLines,
   hooksOf,
+  notesOn,
   parseSaved,
   removeLines,
   resetLines,
   restoreLines,
-  userNotes,
 } from "../../../src/firewall/iptables/tables.ts";
 
 const hooks = hooksOf("filter", 4, true).filter(({ chain }) => chain === "FORWARD");
@@ -35,7 +35,7 @@ test("what iptables-save writes is read by chain", () => {
 });
 
 test("on a fresh host the user's chain is made and called first", () => {
-  expect(resetLines({ ...wanted, notes: userNotes() })).toEqual([
+  expect(resetLines({ ...wanted, notes: notesOn("filter", undefined) })).toEqual([
     "*filter",
     ":DOCKER-USER - [0:0]",
     ":DOCKER - [0:0]",
@@ -43,6 +43,7 @@ test("on a fresh host the user's chain is made and called first", () => {
     ":TSDOCKER - [0:0]",
     "-A DOCKER -o br1 -j DROP",
     "-A DOCKER-FORWARD -j DOCKER",
+    '-A TSDOCKER -m comment --comment "made the table" -j RETURN',
     '-A TSDOCKER -m comment --comment "made DOCKER-USER" -j RETURN',
     '-A TSDOCKER -m comment --comment "hooked DOCKER-USER" -j RETURN',
     "-I FORWARD 1 -j DOCKER-FORWARD",
@@ -55,7 +56,7 @@ test("a user's chain that is there is never flushed, and its hook moves to the t
   const state = saved(
     "*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 192.0.2.9 -j DROP\nCOMMIT",
   );
-  const lines = resetLines({ ...wanted, notes: userNotes(state) }, state);
+  const lines = resetLines({ ...wanted, notes: notesOn("filter", state) }, state);
   expect(lines).not.toContain(":DOCKER-USER - [0:0]");
   expect(lines.filter((line) => /^-[DI] FORWARD/.test(line))).toEqual([
     "-D FORWARD -j DOCKER-USER",
