@@ -31,6 +31,11 @@ const everywhere: readonly Kept[] = [
   },
   { what: /EnableIPv4: dockerd nothing/, why: "newer Docker: since 1.47" },
   {
+    on: /GET \/networks\//,
+    what: /^Status\./,
+    why: "newer Docker: the addresses in use, since 1.52; beside them what took effect",
+  },
+  {
     what: /(GwPriority|DNSNames(\[\d+\])?): dockerd nothing/,
     why: "newer Docker: fields of an endpoint since 1.44 and 1.48",
   },
@@ -165,6 +170,11 @@ const volumes: readonly Kept[] = [
 ];
 
 const networks: readonly Kept[] = [
+  {
+    on: /GET \/networks/,
+    what: /Options\.com\.docker\.network\.driver\.mtu: dockerd "1500" \| ours nothing/,
+    why: "ours on purpose: the default bridge's MTU follows the uplink; what it is now is in Status",
+  },
   {
     what: /IPAM\.Config\[\d\]\.Gateway: dockerd nothing/,
     why: "newer Docker: a gateway that was chosen is shown",

@@ -319,10 +319,10 @@ export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<F
   return { steps, store, netns, resolvers, bridge, ipam, hostNetlink, controller };
 }
 
-/** How many addresses of each pool of a network are leased. */
+/** How many addresses of each pool of a network are leased, without those that are nobody's. */
 export async function leased(world: FakeWorld, networkRef: string): Promise<bigint[]> {
   const view = await world.controller.network(networkRef).view();
-  return view.pools.map(({ inUse }) => inUse);
+  return view.pools.map(({ subnet, inUse }) => inUse - (subnet.address.family === 4 ? 2n : 1n));
 }
 
 export type { Prefix };

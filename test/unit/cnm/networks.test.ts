@@ -60,7 +60,7 @@ describe("creating a network", () => {
     await controller.createNetwork(networkSpec("x", { ipam: { driver: "", pools: [asked] } }));
     const view = await controller.network("x").view();
     expect(view.ipam).toEqual({ driver: "default", pools: [asked] });
-    expect(view.pools).toEqual([{ subnet: prefix("10.1.0.0/24"), inUse: 2n, available: 126n }]);
+    expect(view.pools).toEqual([{ subnet: prefix("10.1.0.0/24"), inUse: 4n, available: 126n }]);
   });
 
   test("chooses the gateway of a range from the range", async () => {
