@@ -75,6 +75,8 @@ export interface NetworkConfig {
   readonly firewall: {
     readonly backend: "nftables" | "iptables" | "none" | undefined;
     readonly ipv6: boolean;
+    /** Packets with this mark are let through. */
+    readonly acceptMark: { readonly value: number; readonly mask: number } | undefined;
   };
   readonly userlandProxy: boolean;
   readonly dns: readonly Address[];
@@ -300,7 +302,11 @@ function parseNetwork(settings: Settings): NetworkConfig {
     ipForward: settings.flag("ip-forward"),
     hostBinding: settings.address("ip") ?? { family: 4, value: 0n },
     addressPools: settings.list("default-address-pool").map(parsePool),
-    firewall: { backend: parseBackend(settings), ipv6: settings.flag("ip6tables") },
+    firewall: {
+      backend: parseBackend(settings),
+      ipv6: settings.flag("ip6tables"),
+      acceptMark: parseMark(settings.text("bridge-accept-fwmark")),
+    },
     userlandProxy: settings.flag("userland-proxy"),
     dns: settings.list("dns").map((text) => checkAddress("dns", text)),
     dnsOptions: settings.list("dns-opt"),
@@ -347,6 +353,17 @@ function parseMtu(mtu: number): number | undefined {
   if (mtu === 0) return undefined;
   if (mtu < 68 || mtu > 65535) throw invalid(`--mtu: ${mtu} is not between 68 and 65535`);
   return mtu;
+}
+
+/** `mark[/mask]` as dockerd takes it: decimal or hexadecimal, without a mask all 32 bits. */
+function parseMark(text: string): NetworkConfig["firewall"]["acceptMark"] {
+  if (text === "") return undefined;
+  const number = "(0x[0-9a-f]{1,8}|[0-9]{1,10})";
+  const [, value, mask = "0xffffffff"] = new RegExp(`^${number}(?:/${number})?$`, "i").exec(text) ?? [];
+  const mark = { value: Number(value), mask: Number(mask) };
+  if (value === undefined || mark.value > 0xffff_ffff || mark.mask > 0xffff_ffff)
+    throw invalid(`invalid bridge-accept-fwmark "${text}": mark[/mask] is wanted`);
+  return mark;
 }
 
 function parseBackend(settings: Settings): NetworkConfig["firewall"]["backend"] {

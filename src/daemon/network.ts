@@ -202,7 +202,8 @@ async function openFirewall(
   { firewall }: NetworkConfig,
   { log, onRepaired }: { readonly log: Log; readonly onRepaired: () => void },
 ): Promise<OwnedFirewall> {
-  const options = { ipv6: firewall.ipv6, log: log.child({ part: "firewall" }), onRepaired };
+  const { ipv6, acceptMark } = firewall;
+  const options = { ipv6, acceptMark, log: log.child({ part: "firewall" }), onRepaired };
   if (firewall.backend) return await createFirewall({ backend: firewall.backend, ...options });
   return await createFirewall({ backend: "nftables", ...options }).catch((error) => {
     log.warn({ reason: String(error) }, "this kernel has no nftables, using iptables");

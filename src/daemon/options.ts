@@ -36,6 +36,12 @@ const row = (
 export const optionRows: readonly OptionRow[] = [
   row("bip", "string", "", "IPv4 address and subnet of the default bridge, e.g. 192.168.1.5/24"),
   row("bip6", "string", "", "IPv6 address and subnet of the default bridge"),
+  row(
+    "bridge-accept-fwmark",
+    "string",
+    "",
+    "Let packets with this firewall mark into bridge networks, mark[/mask]",
+  ),
   row("bridge", "string", "", "Attach containers to this existing bridge, or 'none'", { short: "b" }),
   row("config-file", "string", "/etc/docker/daemon.json", "Daemon configuration file", { key: null }),
   row("containerd", "string", "", "containerd gRPC address (default: the system's, or one of our own)"),

@@ -8,11 +8,11 @@ import { fenced } from "./fence.ts";
 import { firewallOn, type OwnedFirewall } from "./firewall.ts";
 import { withFrames } from "./frames.ts";
 import { type IptablesOptions, iptablesBackend } from "./iptables/backend.ts";
-import { withoutIptables, withoutNftables } from "./leftovers.ts";
+import { withoutAny, withoutIptables, withoutNftables } from "./leftovers.ts";
 import { mainTableState, type NftablesOptions, nftablesBackend } from "./nftables/backend.ts";
 import { canOwnTables, probeNftables } from "./nftables/probe.ts";
 import { noBackend } from "./none.ts";
-import type { Firewall } from "./rules.ts";
+import type { AcceptMark, Firewall } from "./rules.ts";
 import { staleFlowsIn } from "./stale-flows.ts";
 
 export interface FirewallOptions {
@@ -33,6 +33,8 @@ export interface FirewallOptions {
    * Default: where the kernel has them (Linux 6.9); else others' changes are seen and repaired.
    */
   readonly ownTables?: boolean;
+  /** Packets with this mark are let through (`bridge-accept-fwmark`). */
+  readonly acceptMark?: AcceptMark | undefined;
   /** Called when somebody else's change was found and undone. */
   readonly onRepaired?: () => void;
   readonly log?: Log;
@@ -43,20 +45,20 @@ export interface FirewallOptions {
  * @throws when the kernel lacks what the back end needs
  */
 export async function createFirewall(options: FirewallOptions): Promise<OwnedFirewall> {
-  const { netns, ipv6 = true, loopbackNat = true, iptables = "default" } = options;
+  const { netns, ipv6 = true, loopbackNat = true, iptables = "default", acceptMark } = options;
   switch (options.backend) {
     case "nftables":
-      return firewallOn(await nftables({ netns, ipv6, loopbackNat }, options.ownTables), {
+      return firewallOn(await nftables({ netns, ipv6, loopbackNat, acceptMark }, options.ownTables), {
         ...options,
         staleFlows: staleFlowsIn(netns),
       });
     case "iptables":
-      return firewallOn(await iptablesFenced({ netns, ipv6, loopbackNat, variant: iptables }), {
+      return firewallOn(await iptablesFenced({ netns, ipv6, loopbackNat, variant: iptables, acceptMark }), {
         ...options,
         staleFlows: staleFlowsIn(netns),
       });
     case "none":
-      return firewallOn(noBackend, options);
+      return firewallOn(withoutAny(noBackend, netns), options);
   }
 }
 

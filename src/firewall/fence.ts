@@ -21,7 +21,7 @@ import { forwarding } from "./nftables/forwarding.ts";
 import { layout } from "./nftables/layout.ts";
 import { mainSets } from "./nftables/sets.ts";
 import { translation } from "./nftables/translation.ts";
-import type { Rule } from "./rules.ts";
+import type { AcceptMark, Rule } from "./rules.ts";
 
 const table: Table = { family: "inet", name: "tsdocker-fence" };
 
@@ -32,13 +32,14 @@ export interface FenceOptions {
   /** Path of the netns; undefined = the process's own. */
   readonly netns: string | undefined;
   readonly ipv6: boolean;
+  readonly acceptMark?: AcceptMark | undefined;
 }
 
 /** The back end with a fence behind it, or as it is where the kernel has no tables of one process (before Linux 5.12). */
 export async function fenced(backend: Backend, options: FenceOptions): Promise<Backend> {
   const nftables = await openFence(options.netns);
   if (!nftables) return backend;
-  const fence = new Fence(nftables, options.ipv6 ? [4, 6] : [4]);
+  const fence = new Fence(nftables, options);
   return {
     name: backend.name,
     restore: async (rules) => {
@@ -82,17 +83,19 @@ async function openFence(netns: string | undefined): Promise<Nftables | undefine
 class Fence {
   readonly #nftables: Nftables;
   readonly #families: readonly Family[];
+  readonly #acceptMark: AcceptMark | undefined;
   #isBuilt = false;
 
-  constructor(nftables: Nftables, families: readonly Family[]) {
+  constructor(nftables: Nftables, { ipv6, acceptMark }: FenceOptions) {
     this.#nftables = nftables;
-    this.#families = families;
+    this.#families = ipv6 ? [4, 6] : [4];
+    this.#acceptMark = acceptMark;
   }
 
   /** Nobody else can change it: once is enough. */
   async build(rules: readonly Rule[]): Promise<void> {
     if (this.#isBuilt) return;
-    const chains = [...forwarding, ...translation.filter(({ name }) => name === "guard")];
+    const chains = [...forwarding(this.#acceptMark), ...translation.filter(({ name }) => name === "guard")];
     const [, ...parts] = layout(table, mainSets, chains);
     await this.#nftables.commit([
       addTable(table, { owned: true, persists: false }),

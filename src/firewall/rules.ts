@@ -100,6 +100,12 @@ export interface AllowRule {
 
 export type Rule = BridgeRule | GuardRule | PublishRule | OpenRule | AllowRule;
 
+/** Packets with this mark (`mark & mask == value`) are let through whatever the rules say: the user's own word. */
+export interface AcceptMark {
+  readonly value: number;
+  readonly mask: number;
+}
+
 /** What an owner's rules are compared by; two owners never hold the same key. */
 export type RuleKey = string;
 

@@ -15,7 +15,7 @@ import {
 } from "../../netip/index.ts";
 import { hostAddressOf } from "../key.ts";
 import { passedMark } from "../nftables/matches.ts";
-import type { AllowRule, BridgeRule, OpenRule, PublishRule, Rule } from "../rules.ts";
+import type { AcceptMark, AllowRule, BridgeRule, OpenRule, PublishRule, Rule } from "../rules.ts";
 
 /** The chains of one table and their rules, without the leading `-A chain`. */
 export type TableRules = Readonly<Record<string, readonly string[]>>;
@@ -30,7 +30,7 @@ export interface RuleSet {
 export type TableName = keyof RuleSet;
 
 /** Everything that the rules mean for one family. */
-export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
+export function renderRules(rules: readonly Rule[], family: Family, acceptMark?: AcceptMark): RuleSet {
   const bridges = rules.filter((rule) => rule.kind === "bridge");
   const published = rules
     .filter((rule) => rule.kind === "publish")
@@ -43,7 +43,7 @@ export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
   return {
     raw: { "DOCKER-RAW": family === 4 ? ["! -i lo -d 127.0.0.0/8 -j DROP"] : [] },
     filter: {
-      ...filterTable(bridges, allowed, family),
+      ...filterTable(bridges, allowed, { family, acceptMark }),
       "DOCKER-INPUT": bridges.flatMap((bridge) => hostAccess(bridge, open, family)),
     },
     nat: {
@@ -56,13 +56,14 @@ export function renderRules(rules: readonly Rule[], family: Family): RuleSet {
 function filterTable(
   bridges: readonly BridgeRule[],
   allowed: readonly AllowRule[],
-  family: Family,
+  { family, acceptMark }: { readonly family: Family; readonly acceptMark: AcceptMark | undefined },
 ): TableRules {
   const allowedOn = Map.groupBy(allowed, ({ link }) => link);
   const internal = bridges.filter((bridge) => modeOf(bridge, family) === "isolated");
   const open = bridges.filter((bridge) => modeOf(bridge, family) !== "isolated");
   return {
     "DOCKER-FORWARD": [
+      ...(acceptMark ? [`-m mark --mark ${hex(acceptMark.value)}/${hex(acceptMark.mask)} -j ACCEPT`] : []),
       ...bridges.filter(({ icc }) => !icc).map(({ link }) => passed(link)),
       "-j DOCKER-INTERNAL",
       "-j DOCKER-CT",
@@ -85,7 +86,7 @@ function filterTable(
  * them, lets those pass that are known or published.
  */
 function passed(link: string): string {
-  const mark = `0x${passedMark.toString(16)}`;
+  const mark = hex(passedMark);
   const judged = "-m conntrack --ctstate RELATED,ESTABLISHED,DNAT";
   return `-i ${link} -o ${link} ${judged} -j MARK --set-xmark ${mark}/${mark}`;
 }
@@ -200,6 +201,10 @@ function leaving(bridge: BridgeRule, family: Family): string[] {
 
 function modeOf(bridge: BridgeRule, family: Family) {
   return bridge.internal ? "isolated" : bridge.gatewayMode[family];
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
 }
 
 function dport({ first, last }: PortRange): string {

@@ -20,7 +20,7 @@ import type { Backend } from "../backend.ts";
 import { callBridgeNetfilter } from "../bridge-netfilter.ts";
 import { ruleKey } from "../key.ts";
 import type { RuleChange } from "../ledger.ts";
-import type { Rule } from "../rules.ts";
+import type { AcceptMark, Rule } from "../rules.ts";
 import { hasBridgeFamily, withoutGuards } from "./bridging.ts";
 import { differenceFrom, type WantedTable } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
@@ -38,6 +38,7 @@ export interface NftablesOptions {
   readonly owned: boolean;
   /** `bridge`: only what concerns frames inside bridges, beside a back end that has no way to see them. Default: all. */
   readonly scope?: "all" | "bridge";
+  readonly acceptMark?: AcceptMark | undefined;
 }
 
 const tables: Readonly<Record<Entry["table"], Table>> = { main: mainTable, bridge: bridgeTable };
@@ -282,10 +283,19 @@ export async function mainTableState(nftables: Nftables): Promise<TableState | u
 }
 
 /** Removes what the iptables back end does without from a namespace, if the kernel has nftables at all. */
-export async function removeMainTable(netns?: string): Promise<void> {
+export function removeMainTable(netns?: string): Promise<void> {
+  return removeTables(netns, (table) => isSameTable(table, mainTable));
+}
+
+/** Removes all our tables from a namespace, if the kernel has nftables at all. */
+export function removeNftables(netns?: string): Promise<void> {
+  return removeTables(netns, isOurTable);
+}
+
+async function removeTables(netns: string | undefined, isGoing: (table: Table) => boolean): Promise<void> {
   try {
     await using nftables = await openNftables(netns);
-    await nftables.commit(await removals(nftables, (table) => isSameTable(table, mainTable)));
+    await nftables.commit(await removals(nftables, isGoing));
   } catch (error) {
     if (!hasCode(error, "EPROTONOSUPPORT", "EOPNOTSUPP", "EINVAL")) throw error;
   }

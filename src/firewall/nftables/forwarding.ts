@@ -7,9 +7,11 @@ import {
   hostNumber,
   inSet,
   localAddressKind,
+  masked,
   verdict,
   verdictBy,
 } from "../../kernel/nftables/index.ts";
+import type { AcceptMark } from "../rules.ts";
 import {
   addressFields,
   allowFrom,
@@ -27,11 +29,12 @@ import {
 const { inLink, outLink } = field;
 
 /** Traffic that is routed. `from` and `to` say which chain judges the packets of a bridge, per family. */
-export const forwarding: readonly ChainWithRules[] = [
+export const forwarding = (acceptMark?: AcceptMark): readonly ChainWithRules[] => [
   {
     name: "forward",
     hook: { type: "filter", at: "forward", priority: 0 },
     rules: [
+      ...(acceptMark ? [rule("marked by the user", isMarked(acceptMark), verdict("accept"))] : []),
       rule("by the bridge a packet comes from", verdictBy([field.family, inLink], "from")),
       rule("by the bridge a packet goes to", verdictBy([field.family, outLink], "to")),
     ],
@@ -86,6 +89,10 @@ export const forwarding: readonly ChainWithRules[] = [
     ],
   },
 ];
+
+function isMarked({ value, mask }: AcceptMark) {
+  return masked(field.mark, hostNumber(mask), hostNumber(value));
+}
 
 /** Whoever says from outside that he is a container's neighbour, or the host, must not be taken for one. */
 function spoofed() {

@@ -14,6 +14,7 @@ import {
   type SetSpec,
   type Table,
 } from "../../kernel/nftables/index.ts";
+import type { AcceptMark } from "../rules.ts";
 import { bridging } from "./bridge-chains.ts";
 import { forwarding } from "./forwarding.ts";
 import { hostAccess } from "./host-access.ts";
@@ -25,11 +26,12 @@ import { departing, translation } from "./translation.ts";
 export interface LayoutOptions {
   /** Translate what the host sends to a port published on 127.0.0.1. */
   readonly loopbackNat: boolean;
+  readonly acceptMark?: AcceptMark | undefined;
 }
 
 /** Chains of the main table. */
-export function mainChains(options: LayoutOptions): readonly ChainWithRules[] {
-  return [...forwarding, ...hostAccess, ...translation, departing(options.loopbackNat)];
+export function mainChains({ loopbackNat, acceptMark }: LayoutOptions): readonly ChainWithRules[] {
+  return [...forwarding(acceptMark), ...hostAccess, ...translation, departing(loopbackNat)];
 }
 
 /** Requests that make the main table's constant part; it must be empty. */

@@ -79,6 +79,8 @@ test.each([
   [["--mtu", "5"], "--mtu: 5 is not between 68 and 65535"],
   [["--dns", "x"], "--dns: x is not an ip address"],
   [["--default-address-pool", "base=10.0.0.0/8,size=4"], "the size is not within the base"],
+  [["--bridge-accept-fwmark", "1/2/3"], 'invalid bridge-accept-fwmark "1/2/3"'],
+  [["--bridge-accept-fwmark", "0x100000000"], 'invalid bridge-accept-fwmark "0x100000000"'],
   [["--firewall-backend", "pf"], 'invalid firewall-backend "pf"'],
   [["--log-level", "loud"], "invalid logging level: loud"],
   [["--data-root", "here"], "--data-root: here is not an absolute path"],
@@ -115,6 +117,13 @@ test("default options of networks are a map of maps, by driver", () => {
     expect(() => load([], `{"default-network-opts": ${wrong}}`)).toThrow(
       "default-network-opts: a mapmap is wanted",
     );
+});
+
+test.for([
+  ["0x10/0xf0", 0x10, 0xf0],
+  ["7", 7, 0xffffffff],
+] as const)("--bridge-accept-fwmark %s is a mark and a mask", ([text, value, mask]) => {
+  expect(load(["--bridge-accept-fwmark", text], "").network.firewall.acceptMark).toEqual({ value, mask });
 });
 
 test("--iptables=false means no firewall at all", () => {
