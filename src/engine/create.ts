@@ -93,11 +93,20 @@ function withDaemonDefaults({ hostFacts, registry }: EngineContext, spec: Contai
   return {
     ...spec,
     cgroupnsMode: spec.cgroupnsMode ?? (isPrivate ? "private" : "host"),
-    // by its id, that its owner may be renamed
+    // by id, that what is named may be renamed; what is not there is told of later
+    links: spec.links.map((link) => ({ ...link, container: idOf(registry, link.container) })),
     ...(mode.kind === "container" && {
       networkMode: { kind: "container", container: registry.find(mode.container).id },
     }),
   };
+}
+
+function idOf(registry: EngineContext["registry"], ref: string): string {
+  try {
+    return registry.find(ref).id;
+  } catch {
+    return ref;
+  }
 }
 
 const runtimes: readonly (string | undefined)[] = [undefined, "runc", "io.containerd.runc.v2"];

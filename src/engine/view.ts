@@ -9,6 +9,7 @@ import type { EngineContext } from "./parts.ts";
 import type {
   ContainerNetworkView,
   ContainerSize,
+  ContainerSpec,
   ContainerState,
   ContainerStatus,
   ContainerView,
@@ -24,7 +25,7 @@ export function viewContainer(context: EngineContext, container: Container): Con
     id: record.id,
     name: record.name,
     createdAt: record.createdAt,
-    spec: record.spec,
+    spec: { ...record.spec, links: shownLinks(context, record.spec.links) },
     imageId: record.imageId,
     path: record.path,
     args: record.args,
@@ -46,6 +47,14 @@ export function viewContainer(context: EngineContext, container: Container): Con
       hostsPath: `${folder}/hosts`,
     }),
   };
+}
+
+/** Links by the names that their containers have now. */
+function shownLinks({ registry }: EngineContext, links: ContainerSpec["links"]): ContainerSpec["links"] {
+  return links.map(({ container, alias }) => ({
+    container: registry.get(container)?.name ?? container,
+    alias,
+  }));
 }
 
 // the container whose network is shared, and its name with it, may be gone

@@ -116,7 +116,7 @@ function nullable(field: string, value: readonly string[] | object | undefined):
   return { [field]: isEmpty ? null : value };
 }
 
-function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
+function hostConfigWire({ spec, name }: ContainerView): HostConfigInspect {
   const { PortBindings: given } = spec.given.hostConfig as HostConfig;
   const portBindings =
     given ?? (spec.portBindings.length > 0 ? bindingsDocument(spec.portBindings) : undefined);
@@ -124,6 +124,9 @@ function hostConfigWire({ spec }: ContainerView): HostConfigInspect {
     ...hostConfigDefaults,
     ...spec.given.hostConfig,
     ...(portBindings && { PortBindings: portBindingsWire(portBindings) }),
+    ...(spec.links.length > 0 && {
+      Links: spec.links.map(({ container, alias }) => `/${container}:/${name}/${alias}`),
+    }),
     NetworkMode: networkModeText(spec.networkMode),
     RestartPolicy: { Name: spec.restartPolicy.name, MaximumRetryCount: spec.restartPolicy.maximumRetryCount },
     IpcMode: spec.ipcMode ?? hostConfigDefaults.IpcMode,
