@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createFirewall, type FirewallOptions, type Rule } from "../../../src/firewall/index.ts";
 import { address, type Host, Lab } from "../../conformance/firewall/lab.ts";
-import { allow, bridge, publish } from "../../conformance/firewall/rules.ts";
+import { allow, bridge, guards, publish } from "../../conformance/firewall/rules.ts";
 
 interface Scenario {
   readonly file: string;
@@ -63,6 +63,18 @@ const scenarios: readonly Scenario[] = [
       bridge("br2", { source: { 4: address("192.0.2.7"), 6: "masquerade" }, trustedLinks: ["eth0"] }),
     ],
   },
+  {
+    file: "guarded",
+    title: "Guarded ports, and networks that are kept from the host",
+    story:
+      "c1 and c2 are on br1, whose `tsdocker.antispoof` is `owned`, as it is unless told. br2 has `tsdocker.host_access=ports` and one container, with `tsdocker.antispoof=strict`. The chains of the table for bridges are in [one network](one-network.md).",
+    rules: [
+      bridge("br1"),
+      bridge("br2", { hostAccess: "ports" }),
+      ...guards("owned").filter(({ link }) => link === "br1"),
+      ...guards("strict").filter(({ link }) => link === "br2"),
+    ],
+  },
 ];
 
 /** What the tool prints may differ between its versions: documents hold for this one. */
@@ -84,7 +96,7 @@ async function documentOf(scenario: Scenario, host: Host): Promise<string> {
     host,
     scenario,
     { backend: "nftables", ownTables: false },
-    "nft list table inet tsdocker",
+    "nft list table inet tsdocker; echo; nft list table bridge tsdocker",
   );
   const iptables = await during(
     host,
@@ -102,7 +114,7 @@ async function documentOf(scenario: Scenario, host: Host): Promise<string> {
       : "Maps and sets that are not empty; for the chains see [one network](one-network.md).",
     fenced(scenario.withChains ? nftables : filledSets(nftables)),
     "## iptables",
-    "IPv4; for IPv6 the same with its addresses.",
+    "IPv4; for IPv6 the same with its addresses. The table `bridge tsdocker` stands beside it, as above.",
     fenced(ownChains(iptables)),
   ]
     .filter(Boolean)

@@ -1,0 +1,86 @@
+// Where users hook in: DOCKER-USER with iptables, a table of their own with nftables, a mark with both.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createFirewall, type FirewallOptions, type OwnedFirewall } from "../../../src/firewall/index.ts";
+import { publish, usual } from "../../conformance/firewall/rules.ts";
+import { buildTown, type Town } from "../../conformance/firewall/town.ts";
+
+let town: Town;
+beforeAll(async () => {
+  town = await buildTown({ bridgeNetfilter: false });
+});
+afterAll(() => town?.[Symbol.asyncDispose]());
+
+type Choice = Pick<FirewallOptions, "backend" | "iptables" | "acceptMark">;
+
+async function wall(choice: Choice): Promise<{ firewall: OwnedFirewall } & AsyncDisposable> {
+  const firewall = await createFirewall({ ...choice, netns: town.host.netns });
+  await firewall.set("test", usual(publish("8080", "172.20.1.2", "80")));
+  await firewall.start();
+  return { firewall, [Symbol.asyncDispose]: () => firewall.stop() };
+}
+
+const published = () => town.peer.ask({ to: "192.0.2.1", port: 8080 });
+const direct = () => town.peer.ask({ to: "172.20.1.2", port: 81 });
+
+describe.for(["nft", "legacy"] as const)("DOCKER-USER of iptables-%s", (iptables) => {
+  const program = `iptables-${iptables}`;
+
+  test("a drop comes before everything that would let a packet in", async () => {
+    await using _ = await wall({ backend: "iptables", iptables });
+    expect(await published()).toBe("c1:80 192.0.2.2");
+    await town.host.run(`${program} -A DOCKER-USER -s 192.0.2.2 -j DROP`);
+    expect(await published()).toBe("nothing");
+    await town.host.run(`${program} -F DOCKER-USER`);
+    expect(await published()).toBe("c1:80 192.0.2.2");
+  });
+});
+
+describe("a user's own nftables table", () => {
+  const theirs = (priority: string, rule: string) =>
+    town.host.run(
+      `nft 'table inet theirs { chain c { type filter hook forward priority ${priority}; policy accept; ${rule}; }; }'`,
+    );
+
+  test.for(["filter - 10", "filter + 10"])("a drop at priority %s holds", async (priority) => {
+    await using _ = await wall({ backend: "nftables" });
+    await theirs(priority, "meta l4proto tcp ip saddr 192.0.2.2 ct original proto-dst 8080 drop");
+    expect(await published()).toBe("nothing");
+    await town.host.run("nft delete table inet theirs");
+    expect(await published()).toBe("c1:80 192.0.2.2");
+  });
+
+  test("an accept is not the last word", async () => {
+    await using _ = await wall({ backend: "nftables" });
+    await theirs("filter - 10", "ip saddr 192.0.2.2 accept");
+    expect(await direct()).toBe("nothing");
+    await town.host.run("nft delete table inet theirs");
+  });
+
+  test("it outlives us, and our changes and restarts", async () => {
+    const { firewall } = await wall({ backend: "nftables" });
+    await theirs("filter - 10", "ip saddr 192.0.2.9 drop");
+    const before = await town.host.run("nft list table inet theirs");
+    await firewall.set("more", [publish("9999", "172.20.1.2", "81")]);
+    await firewall.stop();
+    await using _ = await wall({ backend: "nftables" });
+    expect(await town.host.run("nft list table inet theirs")).toBe(before);
+    await town.host.run("nft delete table inet theirs");
+  });
+});
+
+describe.for([{ backend: "nftables" }, { backend: "iptables", iptables: "nft" }] as const)(
+  "bridge-accept-fwmark with $backend",
+  (choice) => {
+    test("what the user marks is let in", async () => {
+      await using _ = await wall({ ...choice, acceptMark: { value: 0x10, mask: 0xf0 } });
+      expect(await direct()).toBe("nothing");
+      await town.host.run(
+        "nft 'table inet theirs { chain c { type filter hook prerouting priority -150; ip saddr 192.0.2.2 tcp dport 81 meta mark set 0x15; }; }'",
+      );
+      expect(await direct()).toBe("c1:81 192.0.2.2");
+      await town.host.run("nft delete table inet theirs");
+      expect(await direct()).toBe("nothing");
+    });
+  },
+);
