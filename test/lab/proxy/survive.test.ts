@@ -54,6 +54,26 @@ test("connections and ports live on while the daemon is away, and the next one f
   for (const open of [socket, fresh]) open.destroy();
 });
 
+test("a reservation that is not forwarded is held by the proxy too, until its owner or a sweep ends it", async () => {
+  await using lab = await Lab.create();
+  const { host } = await twoHosts(lab);
+  const options = proxyOptions(host, controlPath(lab));
+  const first = await startProxy(options);
+  {
+    using port = await reserve(host, "udp", "192.0.2.1", 8080);
+    await first.setForwards("c1", [], [port.parked]);
+  }
+  first.detach();
+  await expect(reserve(host, "udp", "192.0.2.1", 8080)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await using second = await startProxy(options);
+  const [held] = await second.heldSockets();
+  expect(held).toMatchObject({ protocol: "udp", ports: { first: 8080, last: 8080 } });
+  if (held) closeFd(held.fd);
+  await second.sweep();
+  using again = await reserve(host, "udp", "192.0.2.1", 8080);
+  expect(again.port).toBe(8080);
+});
+
 test("what the next daemon does not wish any more ends with its sweep", async () => {
   await using lab = await Lab.create();
   const { host, container } = await twoHosts(lab);
