@@ -1,6 +1,7 @@
 // A container that went on while there was no daemon, or ended meanwhile: its task is taken over, and from then on it is
 // as if it had been started by this one.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LoadedTask } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
@@ -10,6 +11,8 @@ import { followExit } from "./exit.ts";
 import { startHealth } from "./health.ts";
 import type { EngineContext } from "./parts.ts";
 import { deferTaskEnd, startLocked, watchLife } from "./start.ts";
+
+const seenGraceMs = 500;
 
 /** Takes a task over: one that has ended since is cleaned up after, told and perhaps started again like any other. */
 export async function adoptContainer(
@@ -32,7 +35,11 @@ export async function adoptContainer(
     startHealth(context, container, { since: running.startedAt, last: container.record.health });
     context.log.info({ container: container.id, pid: task.pid }, "took a running container over");
   }
-  followExit(context, container, { running, startAgain: startLocked });
+  const seen = Promise.withResolvers<void>();
+  followExit(context, container, { running, startAgain: startLocked, seen: seen.resolve });
+  // no client shall see it run that did not: but somebody may hold its output open, and the others wait for us
+  if (status.state === "stopped")
+    await Promise.race([seen.promise, sleep(seenGraceMs, undefined, { ref: false })]);
 }
 
 function runningOf(context: EngineContext, container: Container, task: LoadedTask["task"]): Running {

@@ -16,17 +16,17 @@ const killedExitCode = 128 + 9;
 export function followExit(
   context: EngineContext,
   container: Container,
-  { running, startAgain }: { readonly running: Running; readonly startAgain: StartAgain },
+  life: Pick<Exit, "running" | "startAgain" | "seen">,
 ): void {
-  running.task.wait().then(
-    (status) => settle(context, container, { running, startAgain, code: status.code, at: status.at }),
+  life.running.task.wait().then(
+    (status) => settle(context, container, { ...life, code: status.code, at: status.at }),
     (error) => {
       if (context.hasLetGo()) return;
       context.log.error(
         { container: container.id, reason: errorMessage(error) },
         "lost sight of a container",
       );
-      return settle(context, container, { running, startAgain, code: 255, at: new Date() });
+      return settle(context, container, { ...life, code: 255, at: new Date() });
     },
   );
 }
@@ -34,6 +34,8 @@ export function followExit(
 interface Exit {
   readonly running: Running;
   readonly startAgain: StartAgain;
+  /** Called when the end is on record and told; what the container held may take longer to go. */
+  readonly seen?: () => void;
   readonly code: number;
   readonly at: Date;
 }
@@ -97,6 +99,7 @@ async function settleLocked(
   container.streams.end();
   if (oomKilled) context.events.publish("container", "oom", container.id, container.attributes);
   publishEnd(context, container, { ...exit, startedAt: running.startedAt });
+  exit.seen?.();
   if (!again) container.tellExit({ statusCode: code });
   publishMembership(context, container, { action: "disconnect", networkIds });
   // nobody is left in the sandbox, so it can go beside the task

@@ -33,10 +33,12 @@ export async function restoreContainers(
   const orphans = await sweepSnapshots(context);
   await sweepCgroups((id) => orphans.has(id) || (context.registry.get(id) !== undefined && !going.has(id)));
   // last: what has ended meanwhile may be started again at once
-  for (const container of containers) {
-    const loaded = going.get(container.id);
-    if (loaded) await adoptContainer(context, container, loaded);
-  }
+  await Promise.all(
+    containers.map(async (container) => {
+      const loaded = going.get(container.id);
+      if (loaded) await adoptContainer(context, container, loaded);
+    }),
+  );
   await forgetLostExecs(context);
   await context.runtime.retainStreams([...going.keys()]).catch((error) => {
     context.log.warn(
