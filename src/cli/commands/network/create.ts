@@ -61,6 +61,8 @@ async function runCreate({ session, flags, args }: Invocation): Promise<void> {
     // Daemons before 1.44 check only when told to.
     ...(compareVersions(version, "1.44") < 0 ? { CheckDuplicate: true } : {}),
   };
-  const created = await session.client.post<{ Id: string }>("/networks/create", { json });
+  const created = await session.client.post<{ Id: string; Warning?: string }>("/networks/create", { json });
+  // Docker's daemon never has one; ours tells of what is odd and works all the same
+  if (created.Warning) session.err.line(`WARNING: ${created.Warning}`);
   session.out.line(created.Id);
 }
