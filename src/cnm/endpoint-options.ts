@@ -27,6 +27,23 @@ export function chosenInterfaceName({ driverOptions }: EndpointSpec): string | u
   return driverOptions[endpointOptionNames.interfaceName] || undefined;
 }
 
+/** The name of before where it is free, or the lowest of a prefix that nobody has, and nobody who is still to come had. */
+export function freeInterfaceName(
+  prefix: string,
+  names: {
+    readonly before: string | undefined;
+    readonly taken: readonly (string | undefined)[];
+    readonly promised: readonly (string | undefined)[];
+  },
+): string {
+  const { before } = names;
+  const taken = new Set(names.taken);
+  const isOfPrefix = before?.startsWith(prefix) && /^[0-9]+$/.test(before.slice(prefix.length));
+  if (before !== undefined && isOfPrefix && !taken.has(before)) return before;
+  const others = new Set([...taken, ...names.promised]);
+  for (let number = 0; ; number++) if (!others.has(`${prefix}${number}`)) return `${prefix}${number}`;
+}
+
 /** Linux takes no address of a group for a link, nor the one that stands for none (is_valid_ether_addr). */
 function checkMac(mac: Mac): void {
   const bytes = macBytes(mac);

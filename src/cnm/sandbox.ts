@@ -10,7 +10,7 @@ import { changeMtu, setLinkAside } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { checkEndpoint, checkInterfaceFree, checkMixture } from "./endpoint-check.ts";
-import { chosenInterfaceName } from "./endpoint-options.ts";
+import { chosenInterfaceName, freeInterfaceName } from "./endpoint-options.ts";
 import { EtcFiles } from "./etc-files.ts";
 import { revokeExternalConnectivity } from "./external.ts";
 import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
@@ -20,7 +20,7 @@ import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
-import { pack } from "./stored.ts";
+import { deleteSandboxRecords, storeSandbox } from "./sandbox-records.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, PortsSpec, SandboxSpec } from "./types.ts";
 import { WayOut } from "./way-out.ts";
 
@@ -269,15 +269,16 @@ export class Sandbox {
     return new Set(this.#endpoints.map(({ record }) => record.link?.name));
   }
 
-  /** The name of before, or the lowest that nobody has or had. */
   #freeName(prefix: string, before: string | undefined): string {
-    const taken = this.#interfaceNames();
-    const isOfPrefix = before?.startsWith(prefix) && /^[0-9]+$/.test(before.slice(prefix.length));
-    for (const spec of this.#awaited) taken.add(chosenInterfaceName(spec));
-    if (before !== undefined && isOfPrefix && !taken.has(before)) return before;
-    for (const { network } of this.#awaited)
-      taken.add(this.#parts.memory.of(this.containerId, network)?.interfaceName);
-    for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
+    const chosen = this.#awaited.map(chosenInterfaceName);
+    const had = this.#awaited.map(
+      ({ network }) => this.#parts.memory.of(this.containerId, network)?.interfaceName,
+    );
+    return freeInterfaceName(prefix, {
+      before,
+      taken: [...this.#interfaceNames(), ...chosen],
+      promised: had,
+    });
   }
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
@@ -320,7 +321,7 @@ export class Sandbox {
 
   async #teardown(): Promise<void> {
     const endpoints = this.#endpoints;
-    const { records, background } = this.#parts;
+    const { background } = this.#parts;
     await Promise.all([
       ...endpoints.map((endpoint) =>
         this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint)),
@@ -342,26 +343,12 @@ export class Sandbox {
     // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
     for (const endpoint of endpoints)
       background.run("delete endpoint", () => deleteInDriver(endpoint, { sandboxIsGone: true }));
-    await records.store.commit((transaction) => {
-      for (const { id } of endpoints) transaction.delete(records.endpoints, id);
-      transaction.delete(records.sandboxes, this.id);
-    });
+    await deleteSandboxRecords(this.#parts, this.id, endpoints);
   }
 
-  async #store(leaving?: Endpoint): Promise<void> {
-    const { records, memory } = this.#parts;
-    await records.store.commit((transaction) => {
-      if (leaving) {
-        transaction.delete(records.endpoints, leaving.id);
-        memory.forget(transaction, leaving.record);
-      }
-      const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
-      transaction.put(records.sandboxes, this.id, pack(record));
-      for (const endpoint of this.#endpoints) {
-        transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
-        memory.note(transaction, endpoint.record);
-      }
-    });
+  #store(leaving?: Endpoint): Promise<void> {
+    const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
+    return storeSandbox(this.#parts, { record, endpoints: this.#endpoints, ...(leaving && { leaving }) });
   }
 
   async #tolerate(step: string, work: () => Promise<unknown>): Promise<void> {

@@ -228,7 +228,8 @@ describe("a thousand ports", () => {
       const sandbox = await controller.createSandbox(
         sandboxSpec("c1", { endpoints: [endpointSpec("x1")], portBindings }),
       );
-      expect(sandbox.endpoints()[0]?.published).toHaveLength(2000);
+      const published = sandbox.endpoints()[0]?.published ?? [];
+      expect(published.reduce((sum, { count = 1 }) => sum + count, 0)).toBe(2000);
       await using here = await inside("c1", sandbox.netnsPath);
       await using _first = await here.listen("0.0.0.0", 20000);
       await using _last = await here.listen("0.0.0.0", 20999);

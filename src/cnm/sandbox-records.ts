@@ -1,0 +1,43 @@
+// A sandbox and its endpoints on record, all of it in one transaction.
+
+import type { ControllerParts } from "./controller-parts.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { SandboxRecord } from "./records.ts";
+import { pack } from "./stored.ts";
+
+export interface StoredSandbox {
+  readonly record: SandboxRecord;
+  readonly endpoints: readonly Endpoint[];
+  /** One that the container leaves for good: it is forgotten. */
+  readonly leaving?: Endpoint;
+}
+
+/** Writes it as it is now; each endpoint's place is remembered for a next start. */
+export async function storeSandbox(
+  { records, memory }: ControllerParts,
+  { record, endpoints, leaving }: StoredSandbox,
+): Promise<void> {
+  await records.store.commit((transaction) => {
+    if (leaving) {
+      transaction.delete(records.endpoints, leaving.id);
+      memory.forget(transaction, leaving.record);
+    }
+    transaction.put(records.sandboxes, record.id, pack(record));
+    for (const endpoint of endpoints) {
+      transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
+      memory.note(transaction, endpoint.record);
+    }
+  });
+}
+
+/** Takes it off the record; what it had is remembered for the container's next start. */
+export async function deleteSandboxRecords(
+  { records }: ControllerParts,
+  sandboxId: string,
+  endpoints: readonly Endpoint[],
+): Promise<void> {
+  await records.store.commit((transaction) => {
+    for (const { id } of endpoints) transaction.delete(records.endpoints, id);
+    transaction.delete(records.sandboxes, sandboxId);
+  });
+}
