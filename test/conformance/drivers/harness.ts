@@ -78,6 +78,7 @@ export class Bench implements AsyncDisposable {
       store: openStore(join(folder, "store")),
       firewall,
     });
+    await makeTables(firewall);
     await machine.remember();
     await bench.#start();
     return bench;
@@ -149,6 +150,15 @@ async function startFirewall(machine: LabHost): Promise<OwnedFirewall> {
   const firewall = await createFirewall({ backend: "nftables", netns: machine.netns });
   await firewall.start();
   return firewall;
+}
+
+/** The firewall's table of bridges comes with the first network and stays: before anything is compared. */
+async function makeTables(firewall: OwnedFirewall): Promise<void> {
+  const keep = { 4: "keep", 6: "keep" } as const;
+  const gatewayMode = { 4: "nat", 6: "nat" } as const;
+  const rule = { subnets: [], icc: false, internal: false, source: keep, gatewayMode, trustedLinks: [] };
+  await firewall.set("first", [{ kind: "bridge", link: "first", hostAccess: "all", portGroup: 1, ...rule }]);
+  await firewall.set("first", []);
 }
 
 /** A netns that endpoints join; what the controller does with a driver's answer is done here in small. */

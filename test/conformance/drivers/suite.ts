@@ -248,6 +248,7 @@ export function driverConformance(
       // what a driver asks the kernel once is asked before
       await bench.driver.createNetwork(request);
       await bench.driver.deleteNetwork(request);
+      await bench.driver.settle?.();
       bench.slipAt(undefined);
       await bench.driver.createNetwork(request);
       const { batches } = bench;
