@@ -12,7 +12,7 @@ import { startHealth } from "./health.ts";
 import type { EngineContext } from "./parts.ts";
 import { deferTaskEnd, startLocked, watchLife } from "./start.ts";
 
-const seenGraceMs = 500;
+const seenGraceMs = 2000;
 
 /** Takes a task over: one that has ended since is cleaned up after, told and perhaps started again like any other. */
 export async function adoptContainer(
