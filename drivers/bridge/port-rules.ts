@@ -1,6 +1,6 @@
 // What published ports mean to the firewall and to the forwarder. Pure functions: a row is one rule, however long.
 
-import type { AllowRule, Forward, PublishRule } from "../../src/driverapi/index.ts";
+import type { AllowRule, Forward, OpenRule, PublishRule } from "../../src/driverapi/index.ts";
 import { isLoopback, isUnspecified, type PortRange, portRangeSize } from "../../src/netip/index.ts";
 import type { DirectRow, Listener, Row } from "./port-plan.ts";
 
@@ -16,6 +16,21 @@ export function publishRules(link: string, rows: readonly Row[]): PublishRule[] 
       target,
       targetPorts: targetPorts(row),
     })),
+  );
+}
+
+/** Published ports that the forwarder serves: to networks that reach no other ports of the host they are open all the same. */
+export function openRules(rows: readonly Row[]): OpenRule[] {
+  return rows.flatMap((row) =>
+    row.listeners
+      .filter((listener) => row.protocol !== "sctp" && !isTranslated(listener) && !isLoopback(listener.host))
+      .map(({ host }) => ({
+        kind: "open" as const,
+        protocol: row.protocol,
+        family: host.family,
+        ...(isUnspecified(host) ? {} : { hostAddress: host }),
+        hostPorts: row.hostPorts,
+      })),
   );
 }
 

@@ -30,7 +30,7 @@ import {
   type Wish,
   wayOf,
 } from "./port-plan.ts";
-import { allowRules, forwardsOf, publishRules } from "./port-rules.ts";
+import { allowRules, forwardsOf, openRules, publishRules } from "./port-rules.ts";
 
 /** An endpoint's ports as they are open now. */
 export interface Publication {
@@ -145,7 +145,8 @@ function tellForwarder(host: Host, owner: string, publication: Publication | und
 
 function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
   if (!publication) return [];
-  return [...publishRules(config.link, publication.rows), ...allowRules(config.link, publication.direct)];
+  const { rows, direct } = publication;
+  return [...publishRules(config.link, rows), ...allowRules(config.link, direct), ...openRules(rows)];
 }
 
 /** The wished rows, in the pieces in which they were before: what stays keeps its very rule. */

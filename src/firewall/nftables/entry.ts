@@ -12,6 +12,7 @@ import {
 import {
   type Address,
   addressBytes,
+  addressWidth,
   type Family,
   firstAddress,
   isUnspecified,
@@ -172,8 +173,15 @@ function publishEntries(rule: PublishRule): Entry[] {
 
 function openEntries({ family, protocol, hostAddress, hostPorts }: OpenRule): Entry[] {
   const host = hostAddress && !isUnspecified(hostAddress) ? [hostAddress] : [];
-  const set = `open${family}${host.length > 0 ? "_at" : ""}`;
-  return ports(hostPorts).map((port) => single("main", set, portKey(host, protocol, port)));
+  const { first, last } = hostPorts;
+  if (first === last)
+    return [single("main", `open${family}${host.length > 0 ? "_at" : ""}`, portKey(host, protocol, first))];
+  const none: Address = { family, value: 0n };
+  const all: Address = { family, value: (1n << BigInt(addressWidth(family))) - 1n };
+  const [from, to] = [host[0] ?? none, host[0] ?? all];
+  return [
+    range("main", `open_ranges${family}`, portKey([from], protocol, first), portKey([to], protocol, last)),
+  ];
 }
 
 function allowEntries({ from, target, protocol, targetPorts: { first, last } }: AllowRule): Entry[] {

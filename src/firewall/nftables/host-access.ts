@@ -46,6 +46,7 @@ function open() {
     return [
       rule("", isOurs, inSet([target, protocol, targetPort], `open${version}_at`), verdict("accept")),
       rule("", isOurs, inSet([protocol, targetPort], `open${version}`), verdict("accept")),
+      rule("", isOurs, inSet([target, protocol, targetPort], `open_ranges${version}`), verdict("accept")),
     ];
   });
 }

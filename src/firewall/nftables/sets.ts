@@ -57,6 +57,7 @@ function portSets(version: 4 | 6): SetSpec[] {
     { name: `snat${version}`, key: [address], interval: true, data: [address] },
     { name: `open${version}`, key: ["inet_proto", "inet_service"] },
     { name: `open${version}_at`, key: [address, "inet_proto", "inet_service"] },
+    { name: `open_ranges${version}`, key: [address, "inet_proto", "inet_service"], interval: true },
     { name: `allow${version}`, key: [address, "inet_proto", "inet_service"] },
     { name: `allow_ranges${version}`, key: [address, "inet_proto", "inet_service"], interval: true },
     allowFromSet(version),

@@ -139,7 +139,7 @@ test("every entry goes into a set of the layout", () => {
     guard("p1", "02:00:00:00:00:02", ["10.1.0.2", "fd00::2"]),
     ...[4, 6].flatMap((family) => {
       const at = family === 6 ? "2001:db8::1" : "192.0.2.1";
-      return [open("80", family as 4 | 6), open("81", family as 4 | 6, at)];
+      return [open("80", family as 4 | 6), open("81", family as 4 | 6, at), open("82-90", family as 4 | 6)];
     }),
     ...["10.1.0.2", "fd00::2"].flatMap((target) => {
       const from = target.includes(":") ? "fd00::3" : "10.1.0.3";
