@@ -137,7 +137,7 @@ describe.each(Object.entries(sets))("the way out among five networks, %s", (_, w
       }
       await sandbox.delete();
     }
-  });
+  }, 60_000);
 });
 
 test("the choice itself does not depend on the order of the candidates", () => {
