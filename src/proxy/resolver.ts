@@ -142,7 +142,7 @@ export class SandboxResolver {
 
   #forward(query: Query, transport: Transport): Reply {
     const { load } = this.#world;
-    if (this.#inFlight >= mostInFlight - load.inFlight) return refusal(query);
+    if (!hasRoom(this.#inFlight, load.inFlight)) return refusal(query);
     return this.#askOutside({ ...query, bytes: Buffer.from(query.bytes) }, transport);
   }
 
@@ -159,6 +159,11 @@ export class SandboxResolver {
       load.inFlight--;
     }
   }
+}
+
+/** Whether a sandbox with so many questions in flight may ask one more, when all have so many. */
+export function hasRoom(own: number, all: number): boolean {
+  return own < mostInFlight - all;
 }
 
 /** Undefined when a port is taken. */
