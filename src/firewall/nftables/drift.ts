@@ -46,10 +46,10 @@ function elementChanges(
   set: string,
   { is, wanted }: { readonly is: readonly Element[]; readonly wanted: readonly Element[] },
 ): Request[] {
-  const there = new Set(is.map(elementText));
-  const toBe = new Set(wanted.map(elementText));
-  const gone = is.filter((element) => !toBe.has(elementText(element)));
-  const come = wanted.filter((element) => !there.has(elementText(element)));
+  const there = new Map(is.map((element) => [elementText(element), element]));
+  const toBe = new Map(wanted.map((element) => [elementText(element), element]));
+  const gone = [...there].flatMap(([text, element]) => (toBe.has(text) ? [] : [element]));
+  const come = [...toBe].flatMap(([text, element]) => (there.has(text) ? [] : [element]));
   return [...deleteElements(table, set, gone), ...addElements(table, set, come)];
 }
 
