@@ -18,6 +18,7 @@ import { guardContainerd, guardStore } from "./guarded.ts";
 import { createLeaving, endContainers, findLive, type Leaving } from "./leaving.ts";
 import { buildNetwork } from "./network.ts";
 import { claimPidFile } from "./pid-file.ts";
+import { onHangup } from "./signals.ts";
 import { version } from "./version.ts";
 
 export interface Daemon {
@@ -63,6 +64,11 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   });
   undo.defer("end containers", () => endContainers(engine, { liveRestore, leaving }));
 
+  // iptables-legacy tells nobody of a flush
+  undo.defer(
+    "hear SIGHUP no more",
+    onHangup(log, "the firewall", () => network.firewall.resync()),
+  );
   await serveApi(config, { engine, log, undo });
   await engine.startRestored();
   log.info({ version }, "daemon has completed initialization");

@@ -1,5 +1,6 @@
 // Signals to the daemon: the first SIGTERM or SIGINT asks it to end in order, the third ends it at once.
 
+import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 
 export interface Ending {
@@ -19,6 +20,15 @@ export function endOnSignals(log: Log): Ending {
     });
   }
   // a terminal that is closed is no reason to leave containers without a daemon
-  process.on("SIGHUP", () => log.info("SIGHUP: there is nothing to reload"));
+  process.on("SIGHUP", () => log.info("SIGHUP: no settings are read again"));
   return { asked: promise };
+}
+
+/** Looks at something again whenever SIGHUP asks for it. Answers with the way to stop that. */
+export function onHangup(log: Log, what: string, look: () => Promise<unknown>): () => void {
+  const hear = () => {
+    look().catch((error) => log.error({ reason: errorMessage(error) }, `cannot look at ${what} again`));
+  };
+  process.on("SIGHUP", hear);
+  return () => void process.off("SIGHUP", hear);
 }
