@@ -12,7 +12,7 @@ export function portMap(view: ContainerView): PortMap {
     const HostIp = formatAddress(hostAddress);
     for (let at = 0; at < count; at++) {
       const key = `${containerPort + at}/${protocol}`;
-      const published = { HostIp, HostPort: `${hostPort === 0 ? 0 : hostPort + at}` };
+      const published = { HostIp, HostPort: hostPort === 0 ? "" : `${hostPort + at}` };
       const known = ports.get(key);
       if (known) known.push(published);
       else ports.set(key, [published]);
@@ -29,7 +29,7 @@ export function portSummaries(view: ContainerView): readonly PortSummary[] {
     return hosts.map(({ HostIp, HostPort }) => ({
       IP: HostIp,
       PrivatePort,
-      PublicPort: Number(HostPort),
+      ...(HostPort !== "" && { PublicPort: Number(HostPort) }),
       Type,
     }));
   });
