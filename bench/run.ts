@@ -9,6 +9,7 @@ import { cliMeasure } from "./measures/cli.ts";
 import { connectMeasure } from "./measures/connect.ts";
 import { dnsMeasure } from "./measures/dns.ts";
 import { floorMeasure } from "./measures/floor.ts";
+import { forwardMeasure } from "./measures/forward.ts";
 import { networksMeasure } from "./measures/networks.ts";
 import { portsMeasure } from "./measures/ports.ts";
 import { rateMeasure } from "./measures/rate.ts";
@@ -27,6 +28,7 @@ const measures: readonly Measure[] = [
   connectMeasure,
   portsMeasure,
   rateMeasure,
+  forwardMeasure,
   dnsMeasure,
   cliMeasure,
 ];
