@@ -13,8 +13,9 @@ let ours: BundledCli;
 beforeAll(async () => {
   if (missing) return;
   [daemon, ours] = await Promise.all([DockerDaemon.start(), BundledCli.build()]);
-  await daemon.docker("network", "create", "--label", "a=b", "--label", "c", "--internal", "n1");
-  await daemon.docker("network", "create", "--subnet", "192.0.2.0/24", "-o", "k=v", "n2");
+  // one label each: Docker's client prints several in any order
+  await daemon.docker("network", "create", "--label", "a=b", "--internal", "n1");
+  await daemon.docker("network", "create", "--label", "c", "--subnet", "192.0.2.0/24", "-o", "k=v", "n2");
   await daemon.docker("network", "create", "--config-only", "--label", "a=x", "cfg");
   await daemon.docker("network", "create", "--config-from", "cfg", "n10");
   await daemon.docker("run", "-d", "--name", "c1", "--network", "n2", "busybox", "sleep", "10000");
