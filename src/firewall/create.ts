@@ -63,8 +63,8 @@ export async function createFirewall(options: FirewallOptions): Promise<OwnedFir
 }
 
 async function iptablesFenced(options: IptablesOptions): Promise<Backend> {
-  const framed = await withFrames(iptablesBackend(options), options);
-  return withoutNftables(await fenced(framed, options), options.netns);
+  const build = (isFenced: boolean) => withFrames(iptablesBackend({ ...options, isFenced }), options);
+  return withoutNftables(await fenced(build, options), options.netns);
 }
 
 async function nftables(options: Omit<NftablesOptions, "owned">, own?: boolean): Promise<Backend> {
@@ -76,7 +76,11 @@ async function nftables(options: Omit<NftablesOptions, "owned">, own?: boolean):
     const isOwnable = ((made?.flags ?? 0) & tableFlag.persist) !== 0;
     const owned = own ?? (isOwnable || (await canOwnTables(handle)));
     const backend = nftablesBackend(handle, { ...options, owned });
-    return withoutIptables(owned ? backend : await fenced(backend, options), handle, options.netns);
+    return withoutIptables(
+      owned ? backend : await fenced(async () => backend, options),
+      handle,
+      options.netns,
+    );
   } catch (error) {
     await handle.close();
     throw error;

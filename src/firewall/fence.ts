@@ -6,19 +6,27 @@ import type { Request } from "../kernel/index.ts";
 import {
   addElements,
   addTable,
+  changeMark,
   deleteElements,
   deleteTable,
+  field,
+  hasBits,
+  hostNumber,
+  masked,
   type Nftables,
   openNftables,
   type Table,
+  verdict,
 } from "../kernel/nftables/index.ts";
 import type { Family } from "../netip/index.ts";
 import { hasCode } from "../util/errors.ts";
 import type { Backend } from "./backend.ts";
+import { fenceMarks } from "./fence-marks.ts";
 import type { RuleChange } from "./ledger.ts";
 import { type Entry, entriesOf } from "./nftables/entry.ts";
 import { forwarding } from "./nftables/forwarding.ts";
 import { layout } from "./nftables/layout.ts";
+import { type ChainWithRules, rule } from "./nftables/matches.ts";
 import { mainSets } from "./nftables/sets.ts";
 import { translation } from "./nftables/translation.ts";
 import type { AcceptMark, Rule } from "./rules.ts";
@@ -35,9 +43,16 @@ export interface FenceOptions {
   readonly acceptMark?: AcceptMark | undefined;
 }
 
-/** The back end with a fence behind it, or as it is where the kernel has no tables of one process (before Linux 5.12). */
-export async function fenced(backend: Backend, options: FenceOptions): Promise<Backend> {
+/**
+ * A back end with a fence behind it, or as it is where the kernel has no tables of one process (before Linux 5.12); `build`
+ * is told which.
+ */
+export async function fenced(
+  build: (isFenced: boolean) => Promise<Backend>,
+  options: FenceOptions,
+): Promise<Backend> {
   const nftables = await openFence(options.netns);
+  const backend = await build(nftables !== undefined);
   if (!nftables) return backend;
   const fence = new Fence(nftables, options);
   return {
@@ -95,7 +110,10 @@ class Fence {
   /** Nobody else can change it: once is enough. */
   async build(rules: readonly Rule[]): Promise<void> {
     if (this.#isBuilt) return;
-    const chains = [...forwarding(this.#acceptMark), ...translation.filter(({ name }) => name === "guard")];
+    const chains = [
+      ...forwarding(this.#acceptMark).map(believingUsers),
+      ...translation.filter(({ name }) => name === "guard"),
+    ];
     const [, ...parts] = layout(table, mainSets, chains);
     await this.#nftables.commit([
       addTable(table, { owned: true, persists: false }),
@@ -129,6 +147,22 @@ class Fence {
       .filter((entry) => entry.table === "main" && fencedSets.test(entry.set));
     return new Map(entries.map((entry) => [entry.id, entry]));
   }
+}
+
+/** What users accept before our chains is let through; see `fenceMarks`. Called after iptables' own chains. */
+function believingUsers(chain: ChainWithRules): ChainWithRules {
+  if (!chain.hook) return chain;
+  const both = fenceMarks.begun | fenceMarks.judged;
+  const wasAccepted = masked(field.mark, hostNumber(both), hostNumber(fenceMarks.begun));
+  return {
+    ...chain,
+    hook: { ...chain.hook, priority: 1 },
+    rules: [
+      rule("the user's word", wasAccepted, changeMark({ clear: both }), verdict("accept")),
+      rule("", hasBits(field.mark, both), changeMark({ clear: both })),
+      ...chain.rules,
+    ],
+  };
 }
 
 function requests(entries: ReadonlyMap<string, Entry>, make: typeof addElements): Request[] {

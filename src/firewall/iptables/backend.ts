@@ -37,6 +37,8 @@ export interface IptablesOptions {
   readonly loopbackNat: boolean;
   readonly variant: IptablesVariant;
   readonly acceptMark?: AcceptMark | undefined;
+  /** A fence behind asks who let a packet through. */
+  readonly isFenced?: boolean;
 }
 
 /** Makes nothing in the kernel yet. */
@@ -79,7 +81,7 @@ class IptablesBackend implements Backend {
     try {
       for (const family of this.#families) {
         const before = this.#made.get(family);
-        const wanted = renderRules(rules, family, this.#options.acceptMark);
+        const wanted = renderRules(rules, family, this.#options);
         if (!before) continue;
         done.push({ family, before });
         await this.#restore(family, differingLines(before, wanted));
@@ -115,7 +117,12 @@ class IptablesBackend implements Backend {
     for (const family of [4, 6] as const) {
       const saved = await this.#saved(family);
       const lines = tablesOf(renderRules([], family)).flatMap(([name, table]) =>
-        removeLines(name, table, this.#hooks(name, family), saved.get(name)),
+        removeLines(
+          name,
+          table,
+          hooksOf(name, family, { ...this.#options, isFenced: true }),
+          saved.get(name),
+        ),
       );
       await this.#restore(family, lines);
       if (!this.#isLegacy()) await removeEmptyTables(tablesWithUs(family, saved), this.#options.netns);
@@ -128,7 +135,7 @@ class IptablesBackend implements Backend {
 
   /** By what differs; when it is the first time ours also go before what others have put in front of them. */
   async #restoreFamily(family: Family, rules: readonly Rule[]): Promise<boolean> {
-    const wanted = renderRules(rules, family, this.#options.acceptMark);
+    const wanted = renderRules(rules, family, this.#options);
     const saved = await this.#saved(family);
     const isFirst = !this.#made.has(family);
     const lines = tablesOf(wanted).flatMap(([name, table]) => {
@@ -161,7 +168,7 @@ class IptablesBackend implements Backend {
   }
 
   #hooks(name: Parameters<typeof hooksOf>[0], family: Family) {
-    return hooksOf(name, family, this.#options.loopbackNat);
+    return hooksOf(name, family, this.#options);
   }
 
   #target(family: Family): IptablesTarget {

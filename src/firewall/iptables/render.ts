@@ -13,6 +13,7 @@ import {
   type PortRange,
   subnetOf,
 } from "../../netip/index.ts";
+import { fenceMarks } from "../fence-marks.ts";
 import { hostAddressOf } from "../key.ts";
 import { passedMark } from "../nftables/matches.ts";
 import type { AcceptMark, AllowRule, BridgeRule, OpenRule, PublishRule, Rule } from "../rules.ts";
@@ -29,8 +30,15 @@ export interface RuleSet {
 
 export type TableName = keyof RuleSet;
 
+/** What marks of packets mean. */
+export interface Marks {
+  readonly acceptMark?: AcceptMark | undefined;
+  /** A fence behind asks who let a packet through; see `fenceMarks`. */
+  readonly isFenced?: boolean;
+}
+
 /** Everything that the rules mean for one family. */
-export function renderRules(rules: readonly Rule[], family: Family, acceptMark?: AcceptMark): RuleSet {
+export function renderRules(rules: readonly Rule[], family: Family, marks: Marks = {}): RuleSet {
   const bridges = rules.filter((rule) => rule.kind === "bridge");
   const published = rules
     .filter((rule) => rule.kind === "publish")
@@ -43,7 +51,7 @@ export function renderRules(rules: readonly Rule[], family: Family, acceptMark?:
   return {
     raw: { "DOCKER-RAW": family === 4 ? ["! -i lo -d 127.0.0.0/8 -j DROP"] : [] },
     filter: {
-      ...filterTable(bridges, allowed, { family, acceptMark }),
+      ...filterTable(bridges, allowed, { ...marks, family }),
       "DOCKER-INPUT": bridges.flatMap((bridge) => hostAccess(bridge, open, family)),
     },
     nat: {
@@ -56,13 +64,14 @@ export function renderRules(rules: readonly Rule[], family: Family, acceptMark?:
 function filterTable(
   bridges: readonly BridgeRule[],
   allowed: readonly AllowRule[],
-  { family, acceptMark }: { readonly family: Family; readonly acceptMark: AcceptMark | undefined },
+  { family, acceptMark, isFenced }: Marks & { readonly family: Family },
 ): TableRules {
   const allowedOn = Map.groupBy(allowed, ({ link }) => link);
   const internal = bridges.filter((bridge) => modeOf(bridge, family) === "isolated");
   const open = bridges.filter((bridge) => modeOf(bridge, family) !== "isolated");
   return {
     "DOCKER-FORWARD": [
+      ...(isFenced ? [`-j ${setMark(fenceMarks.judged)}`] : []),
       ...(acceptMark ? [`-m mark --mark ${hex(acceptMark.value)}/${hex(acceptMark.mask)} -j ACCEPT`] : []),
       ...bridges.filter(({ icc }) => !icc).map(({ link }) => passed(link)),
       "-j DOCKER-INTERNAL",
@@ -86,9 +95,8 @@ function filterTable(
  * them, lets those pass that are known or published.
  */
 function passed(link: string): string {
-  const mark = hex(passedMark);
   const judged = "-m conntrack --ctstate RELATED,ESTABLISHED,DNAT";
-  return `-i ${link} -o ${link} ${judged} -j MARK --set-xmark ${mark}/${mark}`;
+  return `-i ${link} -o ${link} ${judged} -j ${setMark(passedMark)}`;
 }
 
 /** What the network's containers may reach of the host; RETURN leaves the rest to the host's own rules. */
@@ -201,6 +209,11 @@ function leaving(bridge: BridgeRule, family: Family): string[] {
 
 function modeOf(bridge: BridgeRule, family: Family) {
   return bridge.internal ? "isolated" : bridge.gatewayMode[family];
+}
+
+/** Sets bits and leaves the others. */
+export function setMark(bits: number): string {
+  return `MARK --set-xmark ${hex(bits)}/${hex(bits)}`;
 }
 
 function hex(value: number): string {

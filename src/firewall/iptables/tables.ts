@@ -2,8 +2,9 @@
 
 import type { Family } from "../../netip/index.ts";
 import { unavailable } from "../../util/errors.ts";
+import { fenceMarks } from "../fence-marks.ts";
 import { canonicalRule } from "./canonical.ts";
-import type { RuleSet, TableName, TableRules } from "./render.ts";
+import { type RuleSet, setMark, type TableName, type TableRules } from "./render.ts";
 
 /** The state of one table: rules of each chain, without the leading `-A chain`. */
 export type TableState = ReadonlyMap<string, readonly string[]>;
@@ -21,6 +22,8 @@ const hookedUserChain = `-m comment --comment "hooked ${userChain}" -j RETURN`;
 interface Hook {
   readonly chain: string;
   readonly rule: string;
+  /** Even before the user's chain. */
+  readonly isVeryFirst?: true;
 }
 
 /** One table as it is to be. */
@@ -35,12 +38,19 @@ export interface WantedTable {
 }
 
 /** From where the kernel's own chains call ours, first to be called first. */
-export function hooksOf(table: TableName, family: Family, loopbackNat: boolean): readonly Hook[] {
+export function hooksOf(
+  table: TableName,
+  family: Family,
+  { loopbackNat, isFenced }: { readonly loopbackNat: boolean; readonly isFenced?: boolean | undefined },
+): readonly Hook[] {
   switch (table) {
     case "raw":
       return [{ chain: "PREROUTING", rule: "-j DOCKER-RAW" }];
     case "filter":
       return [
+        ...(isFenced
+          ? [{ chain: "FORWARD", rule: `-j ${setMark(fenceMarks.begun)}`, isVeryFirst: true as const }]
+          : []),
         { chain: "FORWARD", rule: "-j DOCKER-FORWARD" },
         { chain: "INPUT", rule: "-j DOCKER-INPUT" },
       ];
@@ -169,7 +179,13 @@ export function resetLines(wanted: WantedTable, state: TableState = new Map()): 
 
 /** From where our chains are called, and the user's before them. */
 function hooksIn({ name, hooks }: WantedTable): readonly Hook[] {
-  return name === "filter" ? [{ chain: "FORWARD", rule: `-j ${userChain}` }, ...hooks] : hooks;
+  if (name !== "filter") return hooks;
+  const userHook = { chain: "FORWARD", rule: `-j ${userChain}` };
+  return [
+    ...hooks.filter((hook) => hook.isVeryFirst),
+    userHook,
+    ...hooks.filter((hook) => !hook.isVeryFirst),
+  ];
 }
 
 function rehookLines(hooks: readonly Hook[], state: TableState): string[] {

@@ -34,6 +34,15 @@ describe.for(["nft", "legacy"] as const)("DOCKER-USER of iptables-%s", (iptables
     await town.host.run(`${program} -F DOCKER-USER`);
     expect(await published()).toBe("c1:80 192.0.2.2");
   });
+
+  test("what it accepts is let in, whatever comes behind", async () => {
+    await using _ = await wall({ backend: "iptables", iptables });
+    expect(await direct()).toBe("nothing");
+    await town.host.run(`${program} -A DOCKER-USER -s 192.0.2.2 -d 172.20.1.2 -j ACCEPT`);
+    await town.host.run(`${program} -A DOCKER-USER -s 172.20.1.2 -d 192.0.2.2 -j ACCEPT`);
+    expect(await direct()).toBe("c1:81 192.0.2.2");
+    await town.host.run(`${program} -F DOCKER-USER`);
+  });
 });
 
 describe("a user's own nftables table", () => {

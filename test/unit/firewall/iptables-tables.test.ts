@@ -14,7 +14,7 @@ import {
   restoreLines,
 } from "../../../src/firewall/iptables/tables.ts";
 
-const hooks = hooksOf("filter", 4, true).filter(({ chain }) => chain === "FORWARD");
+const hooks = hooksOf("filter", 4, { loopbackNat: true }).filter(({ chain }) => chain === "FORWARD");
 const rules = { DOCKER: ["-o br1 -j DROP"], "DOCKER-FORWARD": ["-j DOCKER"] };
 
 const wanted = { name: "filter", rules, hooks, notes: [] as string[], isFirst: true } as const;
@@ -199,4 +199,13 @@ test("a change of one rule is one line", () => {
     "COMMIT",
   ]);
   expect(changeLines("nat", { DOCKER: before }, { DOCKER: before })).toEqual([]);
+});
+
+test("what tells a fence that FORWARD is whole comes even before the user's chain", () => {
+  const fenced = hooksOf("filter", 4, { loopbackNat: true, isFenced: true });
+  expect(resetLines({ ...wanted, hooks: fenced }).filter((line) => line.startsWith("-I FORWARD"))).toEqual([
+    "-I FORWARD 1 -j DOCKER-FORWARD",
+    "-I FORWARD 1 -j DOCKER-USER",
+    "-I FORWARD 1 -j MARK --set-xmark 0x40000000/0x40000000",
+  ]);
 });
