@@ -21,9 +21,13 @@ export function createForwarding(host: Host): (family: Family) => Promise<void> 
 }
 
 async function enable(host: Host, family: Family): Promise<void> {
+  let wasOff = false;
   for (const key of keys[family]) {
     if ((await host.sysctl.read(key)) === "1") continue;
+    wasOff = true;
     await host.sysctl.write(key, "1");
     host.log.info({ key }, "enabled IP forwarding");
   }
+  if (wasOff && !host.settings.ipForwardNoDrop)
+    await host.firewall.set(`forwarding ${family}`, [{ kind: "forwarding", family }]);
 }

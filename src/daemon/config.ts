@@ -69,6 +69,7 @@ export interface NetworkConfig {
   readonly icc: boolean;
   readonly ipMasq: boolean;
   readonly ipForward: boolean;
+  readonly ipForwardNoDrop: boolean;
   /** Where published ports of the default bridge listen. */
   readonly hostBinding: Address;
   readonly addressPools: readonly AddressPool[];
@@ -300,6 +301,7 @@ function parseNetwork(settings: Settings): NetworkConfig {
     icc: settings.flag("icc"),
     ipMasq: settings.flag("ip-masq"),
     ipForward: settings.flag("ip-forward"),
+    ipForwardNoDrop: settings.flag("ip-forward-no-drop"),
     hostBinding: settings.address("ip") ?? { family: 4, value: 0n },
     addressPools: settings.list("default-address-pool").map(parsePool),
     firewall: {

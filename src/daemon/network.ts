@@ -223,6 +223,7 @@ async function readSettings(
       return hostRoutes.uplinkMtu;
     },
     ipForward: network.ipForward,
+    ipForwardNoDrop: network.ipForwardNoDrop,
   };
 }
 

@@ -80,6 +80,12 @@ export const optionRows: readonly OptionRow[] = [
   }),
   row("ip", "string", "0.0.0.0", "Default address for published ports of the default bridge"),
   row("ip-forward", "boolean", true, "Enable IP forwarding on the host"),
+  row(
+    "ip-forward-no-drop",
+    "boolean",
+    false,
+    "With iptables, leave the policy of FORWARD alone when enabling IP forwarding",
+  ),
   row("ip-masq", "boolean", true, "Masquerade what leaves the default bridge"),
   row("ip6tables", "boolean", true, "Add firewall rules for IPv6"),
   row("iptables", "boolean", true, "Add firewall rules, whatever the back end"),

@@ -73,4 +73,6 @@ export interface HostSettings {
   readonly uplinkMtu: number | undefined;
   /** Turn forwarding on (`ip-forward`). */
   readonly ipForward: boolean;
+  /** Where forwarding was turned on, leave what nobody lets through to the host (`ip-forward-no-drop`). */
+  readonly ipForwardNoDrop?: boolean;
 }

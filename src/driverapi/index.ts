@@ -1,6 +1,6 @@
 // The public contract of drivers, exported as `tsdocker/driverapi`: types and their documentation only.
 
-export type { Antispoof, GuardRule, HostAccess, OpenRule } from "../firewall/rules.ts";
+export type { Antispoof, ForwardingRule, GuardRule, HostAccess, OpenRule } from "../firewall/rules.ts";
 export * from "./driver.ts";
 export * from "./host.ts";
 export * from "./ipam.ts";

@@ -12,6 +12,8 @@ export function ruleKey(rule: Rule): RuleKey {
       return `guard ${rule.port}`;
     case "publish":
       return `publish ${publishedAt(rule)}`;
+    case "forwarding":
+      return `forwarding ${rule.family}`;
     case "open":
       return `open ${rule.family} ${openAt(rule)}`;
     case "allow": {

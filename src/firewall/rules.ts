@@ -98,7 +98,17 @@ export interface AllowRule {
   readonly targetPorts: PortRange;
 }
 
-export type Rule = BridgeRule | GuardRule | PublishRule | OpenRule | AllowRule;
+/**
+ * The host forwards because the daemon made it: what nobody lets through shall not be forwarded between its other links.
+ * Under iptables that is the policy of FORWARD, set once and never taken back, as Docker has it; nftables leaves foreign
+ * traffic to the host's own rules. Key: family.
+ */
+export interface ForwardingRule {
+  readonly kind: "forwarding";
+  readonly family: Family;
+}
+
+export type Rule = BridgeRule | GuardRule | PublishRule | OpenRule | AllowRule | ForwardingRule;
 
 /** Packets with this mark (`mark & mask == value`) are let through whatever the rules say: the user's own word. */
 export interface AcceptMark {

@@ -16,6 +16,7 @@ export function ruleWords(rule: Rule): string {
       return `${key}: to ${at(rule.target)}:${formatPortRange(rule.targetPorts)}`;
     case "open":
     case "allow":
+    case "forwarding":
       return key;
   }
 }

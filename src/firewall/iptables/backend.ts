@@ -65,14 +65,17 @@ class IptablesBackend implements Backend {
   }
 
   async restore(rules: readonly Rule[]): Promise<boolean> {
+    // later the policy is what somebody else has made it
+    if (this.#made.size === 0) await this.#closeForward(rules);
     const changes = await Promise.all(this.#families.map((family) => this.#restoreFamily(family, rules)));
     const { variant, netns } = this.#options;
     this.#isUntold = variant === "legacy" || (variant === "default" && (await hasLegacyTables(netns)));
     return changes.includes(true);
   }
 
-  async apply(_: RuleChange, all: () => readonly Rule[]): Promise<void> {
+  async apply(change: RuleChange, all: () => readonly Rule[]): Promise<void> {
     const rules = all();
+    await this.#closeForward(change.added);
     if (this.#isUntold) {
       for (const family of this.#families) await this.#restoreFamily(family, rules);
       return;
@@ -165,6 +168,12 @@ class IptablesBackend implements Backend {
 
   #isLegacy(): boolean {
     return this.#options.variant === "legacy" || this.#isUntold;
+  }
+
+  async #closeForward(rules: readonly Rule[]): Promise<void> {
+    const families = rules.filter((rule) => rule.kind === "forwarding").map(({ family }) => family);
+    for (const family of this.#families.filter((each) => families.includes(each)))
+      await this.#restore(family, ["*filter", ":FORWARD DROP [0:0]", "COMMIT"]);
   }
 
   #hooks(name: Parameters<typeof hooksOf>[0], family: Family) {

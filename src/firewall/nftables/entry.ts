@@ -50,6 +50,8 @@ export function entriesOf(rule: Rule, families: readonly Family[]): Entry[] {
       return guardEntries(rule, families);
     case "publish":
       return families.includes(rule.target.family) ? publishEntries(rule) : [];
+    case "forwarding":
+      return [];
     case "open":
       return families.includes(rule.family) ? openEntries(rule) : [];
     case "allow":

@@ -23,7 +23,7 @@ async function furnish(machine: LabHost): Promise<void> {
   );
 }
 
-/** Rules of others: without our tables, our chains, jumps to them, and tables of iptables' that are empty. */
+/** Rules of others: without our tables, our chains, jumps to them, the mark for the fence, and tables of iptables' that are empty. */
 async function rulesOf(machine: LabHost): Promise<string> {
   const nft = await sh(machine, "nft list table inet theirs; nft list table bridge theirs");
   const programs = ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"];
@@ -32,7 +32,7 @@ async function rulesOf(machine: LabHost): Promise<string> {
     .join("\n")
     .replaceAll(/ \[\d+:\d+\]/g, "")
     .split("\n");
-  return [nft, ...lines.filter((line) => !/^#|DOCKER/.test(line))].join("\n");
+  return [nft, ...lines.filter((line) => !/^#|DOCKER|MARK --set-xmark 0x40000000/.test(line))].join("\n");
 }
 
 /** Settings of the network, but for those of our links and for counters. */
@@ -84,6 +84,31 @@ test.each(["nftables", "iptables"] as const)(
       expect(await now()).toEqual(before);
     }
     expect(await now()).toEqual(before);
+  },
+);
+
+test.each([
+  { backend: "iptables", noDrop: false, policies: ["DROP", "DROP"] },
+  { backend: "iptables", noDrop: true, policies: ["ACCEPT", "ACCEPT"] },
+  { backend: "nftables", noDrop: false, policies: ["ACCEPT", "ACCEPT"] },
+] as const)(
+  "a host that only forwards because of us: with $backend (no drop: $noDrop) the policy is $policies",
+  async ({ backend, noDrop, policies }) => {
+    await using lab = await Lab.create();
+    const machine = await lab.segment("192.0.2.0/24").host("machine");
+    await sh(
+      machine,
+      "iptables -A FORWARD -s 192.0.2.9 -j ACCEPT; ip6tables -A FORWARD -s 2001:db8::9 -j ACCEPT",
+    );
+    const settings = { ipForwardNoDrop: noDrop };
+    await using world = await createWorld(machine, { backend, settings });
+    await world.controller.createNetwork(networkSpec("six", { enableIpv6: true }));
+    for (const [at, program] of ["iptables", "ip6tables"].entries()) {
+      const rules = await sh(machine, `${program} -S FORWARD`);
+      expect(rules).toContain(`-P FORWARD ${policies[at]}`);
+      expect(rules).toContain("-j ACCEPT");
+    }
+    await world.controller.deleteNetwork("six");
   },
 );
 

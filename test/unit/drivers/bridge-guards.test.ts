@@ -102,3 +102,12 @@ test("a guard that cannot be set keeps the endpoint from being made", async () =
   await expect(create).rejects.toThrow();
   expect([...host.rules.keys()]).toEqual([networkId]);
 });
+
+test("a host that the driver makes forward is said to, once a family; one that forwarded already is not", async () => {
+  const host = createFakeHost({ ipForwardNoDrop: false });
+  host.sysctls.set("net.ipv4.ip_forward", "1");
+  const driver = createBridgeDriver(host);
+  await driver.createNetwork(request());
+  expect(host.rules.get("forwarding 4")).toBeUndefined();
+  expect(host.rules.get("forwarding 6")).toEqual([{ kind: "forwarding", family: 6 }]);
+});

@@ -72,7 +72,14 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
       log: silentLog,
     }),
     records: new FakeStore(steps).collection("driver"),
-    settings: { userlandProxy: false, ipv6: true, uplinkMtu: 1500, ipForward: true, ...settings },
+    settings: {
+      userlandProxy: false,
+      ipv6: true,
+      uplinkMtu: 1500,
+      ipForward: true,
+      ipForwardNoDrop: true,
+      ...settings,
+    },
     log: silentLog,
   };
 }

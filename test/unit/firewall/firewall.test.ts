@@ -46,7 +46,7 @@ function fakeBackend() {
 }
 
 const names = (rules: readonly Rule[]) =>
-  rules.map((rule) => (rule.kind === "open" ? "open" : rule.link)).join();
+  rules.map((rule) => ("link" in rule ? rule.link : rule.kind)).join();
 
 async function started() {
   const { fake, backend } = fakeBackend();
