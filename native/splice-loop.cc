@@ -14,7 +14,7 @@ namespace {
 
 constexpr int tickMs = 100;
 constexpr size_t idlePipes = 64;
-constexpr int pipeSize = 256 << 10;
+constexpr int pipeSize = 1 << 20;
 
 int64_t monotonicMs() {
   timespec now;

@@ -13,12 +13,14 @@
 namespace tsdocker {
 namespace {
 
-constexpr size_t chunk = 256 << 10;
-constexpr size_t turnBytes = 1 << 20; // what one direction may move before others have their turn
+constexpr size_t chunk = 1 << 20;
+constexpr size_t turnBytes = 4 << 20; // what one direction may move before others have their turn
 constexpr int acceptsPerTurn = 64;
 constexpr uint32_t edges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 void setInt(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+
+} // namespace
 
 /** No delay, and a peer that vanished is noticed. */
 void tune(int fd, int protocol) {
@@ -28,6 +30,8 @@ void tune(int fd, int protocol) {
   setInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
   setInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
 }
+
+namespace {
 
 class StreamForward;
 
@@ -115,7 +119,6 @@ Connection::~Connection() {
 bool Connection::connect(ForwardLoop &loop, const Target &target) {
   server_.fd = socket(target.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, target.protocol);
   if (server_.fd < 0) return false;
-  tune(client_.fd, target.protocol);
   tune(server_.fd, target.protocol);
   if (target.protocol == IPPROTO_TCP) setInt(server_.fd, IPPROTO_TCP, TCP_SYNCNT, 4); // gives up after half a minute
   const int done = ::connect(server_.fd, reinterpret_cast<const sockaddr *>(&target.address), target.length);
@@ -185,7 +188,7 @@ Outcome Connection::fill(ForwardLoop &loop, Direction &direction) {
     direction.from.isReadable = false;
     if (size == 0) {
       direction.hasEnded = true;
-      shutdown(direction.to.fd, SHUT_WR);
+      if (!up_.hasEnded || !down_.hasEnded) shutdown(direction.to.fd, SHUT_WR); // else the close says it
     }
   }
   if (direction.pipe) loop.pipes.give(direction.pipe);

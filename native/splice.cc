@@ -160,11 +160,12 @@ Napi::Value forwarderStart(const Napi::CallbackInfo &info) {
 }
 
 /** Makes the sockets of a row ready to serve. */
-void prepare(const std::vector<Fd> &sockets, bool isStream) {
+void prepare(const std::vector<Fd> &sockets, int protocol) {
   const int on = 1;
   for (const auto &socket : sockets) {
     unfilter(socket.get());
-    if (!isStream) continue;
+    if (protocol == IPPROTO_UDP) continue;
+    tune(socket.get(), protocol);
     // connections that we close stay in TIME_WAIT: they shall not keep the port from its next owner
     setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (listen(socket.get(), 4096) == 0) continue; // the kernel caps it at somaxconn
@@ -206,7 +207,7 @@ Napi::Value forwarderAdd(const Napi::CallbackInfo &info) {
   auto sockets = std::make_shared<std::vector<Fd>>();
   now(info.Env(), [&] {
     *sockets = rowOf(spec.parked, count);
-    prepare(*sockets, isStream);
+    prepare(*sockets, spec.target.protocol);
   });
   forwarder.post([spec, sockets, isStream](ForwardLoop &loop) {
     loop.add(spec.id, isStream ? streamForward(loop, spec, *sockets) : datagramForward(loop, spec, *sockets));

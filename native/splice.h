@@ -175,6 +175,9 @@ private:
   std::unordered_map<uint32_t, std::unique_ptr<Forward>> forwards_;
 };
 
+/** Options of a stream socket; what a listener accepts has its own (tcp(7)). */
+void tune(int fd, int protocol);
+
 /** The sockets are bound; those of streams listen already. */
 struct ForwardSpec {
   uint32_t id;
