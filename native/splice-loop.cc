@@ -13,6 +13,7 @@ namespace tsdocker {
 namespace {
 
 constexpr int tickMs = 100;
+constexpr int64_t wakefulNs = 20000;
 constexpr size_t idlePipes = 64;
 constexpr int pipeSize = 1 << 20;
 
@@ -20,6 +21,12 @@ int64_t monotonicMs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int64_t monotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 } // namespace
@@ -108,10 +115,23 @@ void ForwardLoop::tick() {
   for (auto &[id, forward] : forwards_) forward->tick(*this);
 }
 
+/**
+ * Looks again for a moment before it sleeps: who has just sent is likely to be answered at once, and to be woken costs
+ * more than to stay awake for as long, above all in a virtual machine.
+ */
+int ForwardLoop::wait(epoll_event *events, int most, int timeout) {
+  const int64_t until = monotonicNs() + wakefulNs;
+  for (;;) {
+    const int count = epoll_wait(epoll_, events, most, 0);
+    if (count != 0 || timeout == 0) return count;
+    if (monotonicNs() > until) return epoll_wait(epoll_, events, most, timeout);
+  }
+}
+
 void ForwardLoop::turn(int wake, const std::function<void()> &commands) {
   epoll_event events[128];
   const int timeout = !busy_.empty() ? 0 : wantTick_ ? tickMs : -1;
-  const int count = epoll_wait(epoll_, events, 128, timeout);
+  const int count = wait(events, 128, timeout);
   nowMs_ = monotonicMs();
   bool isWoken = false;
   for (int i = 0; i < count; i++) {

@@ -10,6 +10,7 @@
 #include <future>
 #include <list>
 #include <string_view>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unordered_map>
 #include <unordered_set>
@@ -163,6 +164,7 @@ public:
 
 private:
   void tick();
+  int wait(epoll_event *events, int most, int timeout);
   void onPort(uint64_t tag);
   int epoll_;
   Fd slot_; // the number under which parked sockets are known to the epoll, whose keys are socket and number
