@@ -93,6 +93,7 @@ function withMac(
   { main, text }: { main: string | undefined; text: string | undefined },
 ): readonly EndpointSpec[] {
   if (!text) return endpoints;
+  if (main === undefined) throw invalid("conflicting options: mac-address and the network mode");
   const mac = readMac(text);
   return endpoints.map((endpoint) => {
     if (endpoint.network !== main) return endpoint;
@@ -110,7 +111,11 @@ function withLinks(
   links: EndpointSpec["links"],
 ): readonly EndpointSpec[] {
   const [main, ...others] = endpoints;
-  return main && links.length > 0 ? [{ ...main, links: [...main.links, ...links] }, ...others] : endpoints;
+  if (!main) return endpoints;
+  // clients say them in both places
+  const isSaid = (link: EndpointSpec["links"][number]) =>
+    main.links.some(({ container, alias }) => container === link.container && alias === link.alias);
+  return [{ ...main, links: [...main.links, ...links.filter((link) => !isSaid(link))] }, ...others];
 }
 
 function exposedPorts(texts: readonly string[]): readonly ExposedPorts[] {

@@ -165,6 +165,15 @@ test("links are the endpoint's on a user network and the container's on the defa
   const onUser = await specOf({ Image: "b", HostConfig: { NetworkMode: "x1", Links: ["db:database"] } });
   expect(onUser.links).toEqual([]);
   expect(onUser.endpoints[0]?.links).toEqual([{ container: "db", alias: "database" }]);
+  const twice = await specOf({
+    Image: "b",
+    HostConfig: { NetworkMode: "x1", Links: ["db:database"] },
+    NetworkingConfig: { EndpointsConfig: { x1: { Links: ["db:database", "db:mate"] } } },
+  });
+  expect(twice.endpoints[0]?.links).toEqual([
+    { container: "db", alias: "database" },
+    { container: "db", alias: "mate" },
+  ]);
   const onDefault = await specOf({ Image: "b", HostConfig: { Links: ["/db:/c1/database", "web"] } });
   expect(onDefault.links).toEqual([
     { container: "db", alias: "database" },
@@ -240,6 +249,10 @@ test.each([
   [
     { HostConfig: { NetworkMode: "container:" } },
     "invalid container network mode: container name or ID must not be empty",
+  ],
+  [
+    { MacAddress: "02:42:00:00:00:01", HostConfig: { NetworkMode: "container:c1" } },
+    "conflicting options: mac-address and the network mode",
   ],
   [{ HostConfig: { Memory: 1024 } }, "Minimum memory limit allowed is 6MB"],
   [
