@@ -110,11 +110,12 @@ function readSysctl(setting: string): [key: string, value: string] {
   const parts = key.trim().split(".");
   const isOfLink =
     parts.length === 5 && parts[0] === "net" && ["ipv4", "ipv6", "mpls"].includes(parts[1] ?? "");
-  if (!isOfLink || parts[3] !== "IFNAME" || value === undefined)
+  // Docker's client writes driver options of `--network` in lower case
+  if (!isOfLink || parts[3]?.toUpperCase() !== "IFNAME" || value === undefined)
     throw invalid(
       `invalid value for ${endpointOptionNames.sysctls}: ${JSON.stringify(setting)} is not net.<ipv4|ipv6|mpls>.<group>.IFNAME.<name>=<value>`,
     );
-  return [parts.join("."), value.trim()];
+  return [parts.with(3, "IFNAME").join("."), value.trim()];
 }
 
 /**

@@ -109,13 +109,14 @@ export function chosenSysctls(driverOpts: DriverOpts): Readonly<Record<string, s
 }
 
 function readSysctl(setting: string): [key: string, value: string] {
-  const [, key, value] =
-    /^\s*(net\.(?:ipv4|ipv6|mpls)\.[^.]+\.IFNAME\.[^.=\s]+)\s*=(.*)$/.exec(setting) ?? [];
-  if (key === undefined || value === undefined)
+  // Docker's client writes driver options of `--network` in lower case
+  const [, group, name, value] =
+    /^\s*(net\.(?:ipv4|ipv6|mpls)\.[^.]+)\.(?:IFNAME|ifname)\.([^.=\s]+)\s*=(.*)$/.exec(setting) ?? [];
+  if (value === undefined)
     throw invalid(
       `invalid value for ${endpointOptionNames.sysctls}: ${JSON.stringify(setting)} is not net.<ipv4|ipv6|mpls>.<group>.IFNAME.<name>=<value>`,
     );
-  return [key, value.trim()];
+  return [`${group}.IFNAME.${name}`, value.trim()];
 }
 
 function readParent(generic: Generic, driver: string): string | undefined {

@@ -445,7 +445,8 @@ describe("an endpoint", () => {
   });
 
   test("takes sysctls of its link, and only those", async () => {
-    const sysctls = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2";
+    // Docker's client writes them in lower case
+    const sysctls = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.ifname.accept_ra=2";
     const { join } = await endpointOn({ driverOpts: option("endpoint.sysctls", sysctls) });
     expect((await join()).sysctls).toEqual({
       "net.ipv4.conf.IFNAME.log_martians": "1",

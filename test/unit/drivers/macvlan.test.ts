@@ -80,7 +80,8 @@ describe("a join", () => {
   test("has the user's name, MTU, prefix and sysctls", async () => {
     const driverOpts = {
       "com.docker.network.endpoint.ifname": "wan",
-      "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1",
+      "com.docker.network.endpoint.sysctls":
+        "net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.ifname.mc_forwarding=0",
     };
     const { netlink, response } = await joined(
       { "com.docker.network.driver.mtu": "1400" },
@@ -89,7 +90,10 @@ describe("a join", () => {
     );
     expect(netlink.transcript[0]).toMatch(/^ip link add wan link if2 index 2 address \S+ mtu 1400 netns/);
     expect(response.link).toMatchObject({ dstName: "wan" });
-    expect(response.sysctls).toMatchObject({ "net.ipv4.conf.IFNAME.log_martians": "1" });
+    expect(response.sysctls).toMatchObject({
+      "net.ipv4.conf.IFNAME.log_martians": "1",
+      "net.ipv4.conf.IFNAME.mc_forwarding": "0",
+    });
     const other = await joined({ "com.docker.network.container_iface_prefix": "lan" });
     expect(other.response.link).toMatchObject({ srcName: "mve1", dstPrefix: "lan" });
     expect(other.response.link?.dstName).toBeUndefined();
