@@ -167,6 +167,41 @@ export function describeFamilies(site: () => Site): void {
       }
     });
 
+    test("unprotected mode leads straight to every port, and the host's published ones are there too", async () => {
+      await createNetwork("n", {
+        Options: Object.fromEntries(
+          families.map((family) => [
+            `com.docker.network.bridge.gateway_mode_ipv${family}`,
+            "nat-unprotected",
+          ]),
+        ),
+      });
+      await greeter("one", "-p", "8080:80", "-p", "8081:81");
+      const own = await addresses("one");
+      for (const family of families) {
+        const target = family === 4 ? `${own[4]}:80` : `[${own[6]}]:80`;
+        await expect(site().peer).toReach(target, { answer: "one" });
+        expect(await pings("one", lanPeer[family], family)).toBe(true);
+      }
+      await expect(site().peer).toReach(`${publishedOn[0]}:8080`, { answer: "one" });
+    });
+
+    test("neighbours on a trusted link reach containers at their own addresses, those on others do not", async () => {
+      const trusting = (links: string) => ({
+        Options: { "com.docker.network.bridge.trusted_host_interfaces": links },
+      });
+      const answer = async () => {
+        await greeter("one", "-p", "80");
+        const own = await addresses("one");
+        return families.map((family) => (family === 4 ? `${own[4]}:80` : `[${own[6]}]:80`));
+      };
+      await createNetwork("n", trusting("wg7:eth0"));
+      for (const target of await answer()) await expect(site().peer).toReach(target, { answer: "one" });
+      await daemon().removeAll();
+      await createNetwork("n", trusting("wg7"));
+      for (const target of await answer()) await expect(site().peer).not.toReach(target);
+    });
+
     test("a second network comes and goes while it runs", async () => {
       await createNetwork("n");
       await createNetwork("m");
