@@ -4,9 +4,10 @@ import type { ContainerView } from "../../engine/types.ts";
 import { formatAddress } from "../../netip/index.ts";
 import type { HostPort, PortMap, PortSummary } from "../schemas/container.ts";
 
-/** Every exposed port with where it is published; empty while there is no sandbox. */
+/** Every exposed port with where it is published; empty while there is no sandbox, and where nothing can be published. */
 export function portMap(view: ContainerView): PortMap {
-  if (view.network.sandboxId === "") return {};
+  const { kind } = view.spec.networkMode;
+  if (view.network.sandboxId === "" || kind === "host" || kind === "none") return {};
   const ports = new Map<string, HostPort[] | null>(exposedKeys(view).map((key) => [key, null]));
   for (const { protocol, containerPort, hostAddress, hostPort, count = 1 } of view.network.publishedPorts) {
     const HostIp = formatAddress(hostAddress);
