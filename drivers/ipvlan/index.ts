@@ -6,8 +6,8 @@ import type {
   NetworkDriverFactory,
   StaticRoute,
 } from "../../src/driverapi/index.ts";
+import { type ChildKind, createChildDriver, gatewayFor } from "../../src/driverkit/index.ts";
 import { type Family, parsePrefix } from "../../src/netip/index.ts";
-import { type ChildKind, createChildDriver, gatewayFor } from "../../src/parents/index.ts";
 import { forbidden, invalid } from "../../src/util/errors.ts";
 import { checkOptions, type IpvlanConfig, readIpvlanConfig } from "./options.ts";
 

@@ -6,7 +6,7 @@ import {
   checkChildOptions,
   readChildConfig,
   readWord,
-} from "../../src/parents/index.ts";
+} from "../../src/driverkit/index.ts";
 
 /** An ipvlan network as the user wants it. */
 export interface IpvlanConfig extends ChildNetworkConfig {

@@ -7,8 +7,8 @@ import type {
   NetworkDriverFactory,
   Parent,
 } from "../../src/driverapi/index.ts";
+import { type ChildKind, createChildDriver, gatewayFor } from "../../src/driverkit/index.ts";
 import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
-import { type ChildKind, createChildDriver, gatewayFor } from "../../src/parents/index.ts";
 import { forbidden } from "../../src/util/errors.ts";
 import { checkOptions, type MacvlanConfig, readMacvlanConfig } from "./options.ts";
 

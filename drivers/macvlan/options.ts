@@ -6,7 +6,7 @@ import {
   checkChildOptions,
   readChildConfig,
   readWord,
-} from "../../src/parents/index.ts";
+} from "../../src/driverkit/index.ts";
 
 /** A macvlan network as the user wants it. */
 export interface MacvlanConfig extends ChildNetworkConfig {

@@ -2,14 +2,15 @@
 
 import type { Firewall } from "../firewall/rules.ts";
 import type { Netlink } from "../kernel/index.ts";
-import type { Mac } from "../netip/index.ts";
+import type { Parents } from "../parents/index.ts";
 import type { Ports } from "../ports/index.ts";
 import type { Forwarder } from "../proxy/index.ts";
 import type { Collection } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 
 export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
-export type { Netlink } from "../kernel/index.ts";
+export type { Netlink, Request } from "../kernel/index.ts";
+export type { Parent, ParentRequest, Parents } from "../parents/index.ts";
 export type { PortLease, PortRequest, Ports } from "../ports/index.ts";
 export type { Forward, Forwarder, ParkedSockets } from "../proxy/index.ts";
 
@@ -19,32 +20,6 @@ export interface Sysctl {
   write(key: string, value: string): Promise<void>;
   /** Several in order, for the price of one; stops at the first that fails. */
   writeAll(values: Readonly<Record<string, string>>): Promise<void>;
-}
-
-/** A link that networks stand on: one of the host's, or one that was made for them. */
-export interface Parent {
-  readonly name: string;
-  readonly index: number;
-  readonly mtu: number;
-  readonly mac?: Mac;
-}
-
-export interface ParentRequest {
-  /** Network id: who holds it. */
-  readonly owner: string;
-  /** For messages: `macvlan`. */
-  readonly driver: string;
-  /** `eth0`, or `eth0.10`: a VLAN sub-interface, made if it is not there. Absent: a dummy link of the owner's own. */
-  readonly name?: string;
-}
-
-/** Parent links, shared by all drivers: what was made goes with its last holder, what was there stays. */
-export interface Parents {
-  /** May be repeated: finds the link again, or makes it again. @throws invalid, not-found */
-  hold(request: ParentRequest): Promise<Parent>;
-  release(owner: string): Promise<void>;
-  /** After a start: removes what was made for somebody who is no more. */
-  sweep(): Promise<void>;
 }
 
 export interface Host {

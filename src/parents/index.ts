@@ -1,5 +1,4 @@
-// What drivers share whose links stand on a link of the host (macvlan, ipvlan): the parents, the options, the endpoints.
+// Links of the host that networks stand on.
 
-export * from "./child-driver.ts";
-export * from "./options.ts";
-export * from "./parents.ts";
+export { createParents, type ParentsOptions } from "./parents.ts";
+export type { Parent, ParentRequest, Parents } from "./types.ts";

@@ -1,7 +1,6 @@
 // Parent links: found in the host's netns, or made there (a VLAN sub-interface, a dummy) and removed with their last
 // user. What was made wears a mark, by which the next daemon knows it again.
 
-import type { Host, Parent, ParentRequest, Parents } from "../driverapi/index.ts";
 import {
   createDummy,
   createVlan,
@@ -13,11 +12,12 @@ import {
   setLink,
   unless,
 } from "../kernel/index.ts";
+import { isLinkName } from "../netip/index.ts";
 import { conflict, invalid, notImplemented, wrapError } from "../util/errors.ts";
 import { KeyedLock } from "../util/keyed-lock.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
-import { checkLinkName } from "./options.ts";
+import type { Parent, ParentRequest, Parents } from "./types.ts";
 
 /** Alias of the links that were made here; unlike other marks it names nobody, since several may hold the link. */
 const mark = "tsdocker-parent";
@@ -25,7 +25,7 @@ const mark = "tsdocker-parent";
 export interface ParentsOptions {
   /** rtnetlink in the host's netns. */
   readonly netlink: Netlink;
-  readonly sysctl: Pick<Host["sysctl"], "writeAll">;
+  readonly sysctl: { writeAll(values: Readonly<Record<string, string>>): Promise<void> };
   readonly hostHasIpv6: boolean;
   readonly log: Log;
 }
@@ -33,11 +33,6 @@ export interface ParentsOptions {
 /** One for all drivers of a daemon. */
 export function createParents(options: ParentsOptions): Parents {
   return new HeldParents(options);
-}
-
-/** Name of the dummy link of a network without a parent (Docker's). */
-export function dummyName(networkId: string): string {
-  return `dm-${networkId.slice(0, 12)}`;
 }
 
 class HeldParents implements Parents {
@@ -51,11 +46,11 @@ class HeldParents implements Parents {
   }
 
   async hold(request: ParentRequest): Promise<Parent> {
-    const name = request.name ?? dummyName(request.owner);
+    const { owner, name } = request;
     return await this.#turns.run(name, async () => {
       const { netlink } = this.#options;
-      const link = (await netlink.link(name)) ?? (await this.#make(name, request));
-      this.#names.set(request.owner, name);
+      const link = (await netlink.link(name)) ?? (await this.#make(request));
+      this.#names.set(owner, name);
       return { name, index: link.index, mtu: link.mtu, ...(link.mac && { mac: link.mac }) };
     });
   }
@@ -84,13 +79,13 @@ class HeldParents implements Parents {
     await unless(["ENODEV"], netlink.send(deleteLink(link.index)));
   }
 
-  async #make(name: string, { name: asked, driver }: ParentRequest): Promise<Link> {
-    if (asked === undefined) {
+  async #make({ name, driver, isDummy }: ParentRequest): Promise<Link> {
+    if (isDummy) {
       await this.#need("dummy", `${driver} networks without a parent need CONFIG_DUMMY`);
       return await this.#makeLink(name, createDummy({ name }));
     }
-    const { lower, id } = await this.#findLower(asked);
-    await this.#need("vlan", `VLAN sub-interfaces (-o parent=${asked}) need CONFIG_VLAN_8021Q`);
+    const { lower, id } = await this.#findLower(name);
+    await this.#need("vlan", `VLAN sub-interfaces (-o parent=${name}) need CONFIG_VLAN_8021Q`);
     return await this.#makeLink(name, createVlan({ name, parent: lower.index, id }));
   }
 
@@ -101,7 +96,10 @@ class HeldParents implements Parents {
 
   /** The link below a sub-interface and its tag. The messages are Docker's. @throws invalid */
   async #findLower(asked: string): Promise<{ lower: Link; id: number }> {
-    checkLinkName("parent", asked);
+    if (!isLinkName(asked))
+      throw invalid(
+        `invalid value for parent: ${JSON.stringify(asked)} is not a name for a network interface`,
+      );
     const dot = asked.lastIndexOf(".");
     if (dot < 0)
       throw invalid(

@@ -2,13 +2,12 @@
 
 import { describe, expect, test } from "vitest";
 import { createDummy, deleteLink } from "../../../src/kernel/index.ts";
-import { createParents, dummyName } from "../../../src/parents/index.ts";
+import { createParents } from "../../../src/parents/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { createChildHost, errno } from "./child-world.ts";
 
-const networkId = "0123456789abcdef0123456789abcdef";
-const hold = (owner: string, name?: string) => ({ owner, driver: "macvlan", ...(name && { name }) });
+const hold = (owner: string, name: string) => ({ owner, driver: "macvlan", name });
 
 describe("a parent that is there", () => {
   test("is used as it is and never removed", async () => {
@@ -116,19 +115,20 @@ describe("a VLAN sub-interface", () => {
 });
 
 describe("a network without a parent", () => {
+  const dummy = { ...hold("n1", "dm-n1"), isDummy: true };
+
   test("stands on a dummy link of its own", async () => {
     const { parents, netlink } = await createChildHost();
-    await parents.hold(hold(networkId));
-    expect(dummyName(networkId)).toBe("dm-0123456789ab");
-    expect(await netlink.link("dm-0123456789ab")).toMatchObject({ kind: "dummy", up: true });
-    await parents.release(networkId);
-    expect(await netlink.link("dm-0123456789ab")).toBeUndefined();
+    await parents.hold(dummy);
+    expect(await netlink.link("dm-n1")).toMatchObject({ kind: "dummy", up: true });
+    await parents.release("n1");
+    expect(await netlink.link("dm-n1")).toBeUndefined();
   });
 
   test("needs a kernel that has dummy links", async () => {
     const { parents, netlink } = await createChildHost();
     netlink.refuse("type dummy", errno.EOPNOTSUPP);
-    await expect(parents.hold(hold(networkId))).rejects.toThrow(
+    await expect(parents.hold(dummy)).rejects.toThrow(
       "macvlan networks without a parent need CONFIG_DUMMY: this kernel has none",
     );
   });

@@ -1,6 +1,7 @@
 // What users say of networks on a parent link, in the words that macvlan and ipvlan share.
 
 import type { CreateNetworkRequest, EndpointOptions, NetworkOptions, PoolData } from "../driverapi/index.ts";
+import { isLinkName } from "../netip/index.ts";
 import { invalid } from "../util/errors.ts";
 
 /** A network on a parent link as the user wants it. */
@@ -85,11 +86,9 @@ export function readWord<T extends string>(
   );
 }
 
-const linkNamePattern = /^[^\s/:]{1,15}$/;
-
-/** What Linux takes as a link's name (`dev_valid_name`). @throws invalid */
+/** @throws invalid, with the option's name */
 export function checkLinkName(option: string, name: string): string {
-  if (!linkNamePattern.test(name) || name === "." || name === "..")
+  if (!isLinkName(name))
     throw invalid(
       `invalid value for ${option}: ${JSON.stringify(name)} is not a name for a network interface`,
     );

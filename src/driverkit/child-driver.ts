@@ -15,8 +15,8 @@ import type {
   NetworkOptions,
   Parent,
   PoolData,
+  Request,
 } from "../driverapi/index.ts";
-import type { Request } from "../kernel/index.ts";
 import { type Mac, type Prefix, prefixContains } from "../netip/index.ts";
 import {
   conflict,
@@ -35,8 +35,7 @@ import {
   chosenName,
   chosenSysctls,
   isInternal,
-} from "./options.ts";
-import { dummyName } from "./parents.ts";
+} from "./child-options.ts";
 
 /** The link of an endpoint, as its kind is to make it. */
 export interface ChildLinkSpec {
@@ -251,7 +250,8 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     return this.#host.parents.hold({
       owner: networkId,
       driver: this.name,
-      ...(parent !== undefined && { name: parent }),
+      name: parent ?? dummyName(networkId),
+      isDummy: parent === undefined,
     });
   }
 
@@ -357,6 +357,11 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     if (!endpoint) throw notFound(`endpoint ${endpointId} does not exist`);
     return { network, endpoint };
   }
+}
+
+/** Name of the dummy link of a network without a parent (Docker's). */
+function dummyName(networkId: string): string {
+  return `dm-${networkId.slice(0, 12)}`;
 }
 
 /** Name of a link that is on the host for a moment; 15 characters are all that Linux has for one. */

@@ -1,0 +1,4 @@
+// What drivers share beyond the contract: how options are read, and the life of endpoints that are links on a parent.
+
+export * from "./child-driver.ts";
+export * from "./child-options.ts";
