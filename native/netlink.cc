@@ -1,4 +1,4 @@
-// Netlink sockets: open one in a network namespace, exchange bytes on the netlink thread, receive events.
+// Netlink sockets: open one in a network namespace, exchange bytes on a netlink thread, receive events.
 // Of the messages only nlmsghdr is read, and of that only whether an exchange has come to its end.
 
 #include "worker.h"
@@ -131,7 +131,13 @@ Napi::Value netlinkOpen(const Napi::CallbackInfo &info) {
       info.Env(), Addon::of(info.Env()).netlink, [=] { return openSocket(protocol, netns, groups); }, numberOf);
 }
 
-// netlinkExchange(fd, bytes, lastSequence, [offset, path, …]): Promise<Buffer>
+/** A socket is always used on the same thread, so that its exchanges never overlap. */
+Worker &threadOf(Napi::Env env, const Napi::Value &isSlow) {
+  auto &addon = Addon::of(env);
+  return isSlow.ToBoolean() ? addon.slow : addon.netlink;
+}
+
+// netlinkExchange(fd, bytes, lastSequence, [offset, path, …], isSlow): Promise<Buffer>
 Napi::Value netlinkExchange(const Napi::CallbackInfo &info) {
   Exchange request{info[0].As<Napi::Number>().Int32Value(), bytesOf(info[1]), info[2].As<Napi::Number>().Uint32Value(), {}};
   auto list = info[3].As<Napi::Array>();
@@ -141,17 +147,17 @@ Napi::Value netlinkExchange(const Napi::CallbackInfo &info) {
     request.patches.push_back({offset, list.Get(i + 1).As<Napi::String>().Utf8Value()});
   }
   return promise(
-      info.Env(), Addon::of(info.Env()).netlink, [request = std::move(request)] { return exchange(request); }, bufferOf);
+      info.Env(), threadOf(info.Env(), info[4]), [request = std::move(request)] { return exchange(request); }, bufferOf);
 }
 
-// netlinkClose(fd): Promise<void>; after every exchange that was asked for before
+// netlinkClose(fd, isSlow): Promise<void>; after every exchange that was asked for before
 Napi::Value netlinkClose(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   auto work = [fd] {
     close(fd);
     return Nothing{};
   };
-  return promise(info.Env(), Addon::of(info.Env()).netlink, work, undefinedOf);
+  return promise(info.Env(), threadOf(info.Env(), info[1]), work, undefinedOf);
 }
 
 // netlinkReceive(fd): Buffer | undefined; some waiting datagrams, without blocking. Throws ENOBUFS when events were lost

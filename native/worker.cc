@@ -75,6 +75,7 @@ void Addon::post(Worker &worker, std::function<Completion()> work) {
 
 void Addon::stop() {
   netlink.stop();
+  slow.stop();
   work.stop();
 }
 

@@ -1,7 +1,7 @@
 // What every file of the addon shares: system errors, the worker threads, and promises that they settle.
 //
-// Two threads with a queue each: `netlink` only talks netlink, `work` does all else that may block or must visit
-// another network namespace. The JS thread never changes its namespace and never waits for the kernel's RTNL lock.
+// Threads with a queue each: `netlink` only talks netlink, `slow` too, but what the kernel sits on for long; `work` does
+// all else that may block or must visit another network namespace. The JS thread never changes its namespace and never waits for the kernel's RTNL lock.
 #pragma once
 
 #include <condition_variable>
@@ -81,6 +81,7 @@ public:
   void stop();
 
   Worker netlink;
+  Worker slow;
   Worker work;
   std::map<uint32_t, Poll *> polls; // poll.cc: active ones, by id
   uint32_t nextPoll = 1;

@@ -106,13 +106,13 @@ export async function buildNetwork(
   undo.defer("end watching routes", () => hostRoutes.close());
   const settings = await readSettings(network, { hostRoutes, sysctl: hostSysctl.sysctl });
   const parents = createParents({
-    netlink: failpoints.guard("netlink", netlink, ["send"]),
+    netlink: failpoints.guard("netlink", netlink, ["send", "sendAside"]),
     sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["writeAll"]),
     hostHasIpv6: settings.ipv6,
     log: log.child({ part: "parents" }),
   });
   const host = (part: string): Host => ({
-    netlink: failpoints.guard("netlink", netlink, ["send"]),
+    netlink: failpoints.guard("netlink", netlink, ["send", "sendAside"]),
     link: kernel,
     sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["write", "writeAll"]),
     firewall: failpoints.guard<Host["firewall"]>("firewall", firewall, ["set"]),

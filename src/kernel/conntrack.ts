@@ -51,7 +51,8 @@ export interface Conntrack extends AsyncDisposable {
  * Undefined = the process's own namespace.
  */
 export async function openConntrack(netns?: string): Promise<Conntrack> {
-  const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
+  // a table may hold hundreds of thousands of entries
+  const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns, { isSlow: true });
   const close = () => socket.close();
   return {
     list: async (filter) => (await find(socket, filter)).map(({ entry }) => entry),

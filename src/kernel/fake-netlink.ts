@@ -44,6 +44,10 @@ export class FakeNetlink implements Netlink {
     if (errors[0]) throw errors[0];
   }
 
+  sendAside(...requests: readonly Request[]): Promise<void> {
+    return this.send(...requests);
+  }
+
   async links(filter: LinkFilter = {}): Promise<Link[]> {
     return this.#links.filter(
       (link) => isWanted(link.master, filter.master) && isWanted(link.kind, filter.kind),

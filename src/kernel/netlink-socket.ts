@@ -33,12 +33,17 @@ export interface NetlinkSocket extends AsyncDisposable {
 
 /**
  * Opens a netlink socket of a family (see `netlinkProtocol`) in a network namespace (path of its file; undefined = the
- * process's own). Rejects with KernelError: ENOENT when the namespace is gone.
+ * process's own). `isSlow`: its exchanges hold up only those of others like it. Rejects with KernelError: ENOENT when the
+ * namespace is gone.
  */
-export async function openNetlinkSocket(protocol: number, netns?: string): Promise<NetlinkSocket> {
+export async function openNetlinkSocket(
+  protocol: number,
+  netns?: string,
+  { isSlow = false } = {},
+): Promise<NetlinkSocket> {
   const native = addon();
   const words = `open netlink socket ${protocol}${netns ? ` in ${netns}` : ""}`;
-  return new Socket(native, await saying(words, native.netlinkOpen(protocol, netns, [])));
+  return new Socket(native, await saying(words, native.netlinkOpen(protocol, netns, [])), isSlow);
 }
 
 // a dump that something keeps changing is taken as it is after so many attempts
@@ -47,12 +52,14 @@ const dumpAttempts = 10;
 class Socket implements NetlinkSocket {
   readonly #native: Addon;
   readonly #fd: number;
+  readonly #isSlow: boolean;
   #sequence = 1;
   #closed: Promise<void> | undefined;
 
-  constructor(native: Addon, fd: number) {
+  constructor(native: Addon, fd: number, isSlow: boolean) {
     this.#native = native;
     this.#fd = fd;
+    this.#isSlow = isSlow;
   }
 
   async exchange(requests: readonly Request[]): Promise<Outcome> {
@@ -62,7 +69,8 @@ class Socket implements NetlinkSocket {
     const first = this.#reserve(requests.length);
     const last = first + lastExpecting(requests);
     const { bytes, files } = encodeBatch(requests, first);
-    const received = await saying(words, this.#native.netlinkExchange(this.#fd, bytes, last, files));
+    const exchanging = this.#native.netlinkExchange(this.#fd, bytes, last, files, this.#isSlow);
+    const received = await saying(words, exchanging);
     return readOutcome(requests, first, decodeMessages(received));
   }
 
@@ -83,7 +91,7 @@ class Socket implements NetlinkSocket {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#native.netlinkClose(this.#fd);
+    this.#closed ??= this.#native.netlinkClose(this.#fd, this.#isSlow);
     return this.#closed;
   }
 

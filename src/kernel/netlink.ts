@@ -17,6 +17,11 @@ import { type LinkRef, rtm } from "./rtnetlink.ts";
 export interface Netlink extends AsyncDisposable {
   /** All requests in one sendmsg (per 4096). All are tried, in order; rejects with the NetlinkError of the first that fails. */
   send(...requests: readonly Request[]): Promise<void>;
+  /**
+   * The same beside it, in no order with `send`: for what the kernel takes long for. It waits some 15 ms for each message
+   * that deletes links, mostly without its global lock (netdev_run_todo in net/core/dev.c): no reason for others to wait.
+   */
+  sendAside(...requests: readonly Request[]): Promise<void>;
   links(filter?: LinkFilter): Promise<Link[]>;
   /** Undefined when there is none. */
   link(ref: LinkRef): Promise<Link | undefined>;
@@ -31,7 +36,8 @@ export interface Netlink extends AsyncDisposable {
 
 /** Opens one in the namespace of a file's path; undefined = the process's own. Rejects with KernelError ENOENT when it is gone. */
 export async function openNetlink(netns?: string): Promise<Netlink> {
-  return new RouteNetlink(await openNetlinkSocket(netlinkProtocol.route, netns));
+  const open = (isSlow: boolean) => openNetlinkSocket(netlinkProtocol.route, netns, { isSlow });
+  return new RouteNetlink(await open(false), () => open(true));
 }
 
 // how many acknowledgements surely fit into the socket's receive buffer
@@ -39,16 +45,22 @@ const batchSize = 4096;
 
 class RouteNetlink implements Netlink {
   readonly #socket: NetlinkSocket;
+  readonly #openAside: () => Promise<NetlinkSocket>;
+  /** Opened when it is needed first. */
+  #aside: Promise<NetlinkSocket> | undefined;
 
-  constructor(socket: NetlinkSocket) {
+  constructor(socket: NetlinkSocket, openAside: () => Promise<NetlinkSocket>) {
     this.#socket = socket;
+    this.#openAside = openAside;
   }
 
-  async send(...requests: readonly Request[]): Promise<void> {
-    const errors: NetlinkError[] = [];
-    for (let at = 0; at < requests.length; at += batchSize)
-      errors.push(...(await this.#try(requests.slice(at, at + batchSize))));
-    if (errors[0]) throw errors[0];
+  send(...requests: readonly Request[]): Promise<void> {
+    return sendBy(this.#socket, requests);
+  }
+
+  async sendAside(...requests: readonly Request[]): Promise<void> {
+    this.#aside ??= this.#openAside();
+    await sendBy(await this.#aside, requests);
   }
 
   links(filter?: LinkFilter): Promise<Link[]> {
@@ -78,26 +90,34 @@ class RouteNetlink implements Netlink {
     return this.#dump(listFdb(filter), decodeFdb);
   }
 
-  close(): Promise<void> {
-    return this.#socket.close();
+  async close(): Promise<void> {
+    const aside = await this.#aside?.catch(() => undefined);
+    await Promise.all([this.#socket.close(), aside?.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** The errors of a batch and of what follows the requests that succeeded. */
-  async #try(requests: readonly Request[]): Promise<NetlinkError[]> {
-    const { errors } = await this.#socket.exchange(requests);
-    const failed = new Set(errors.map(({ request }) => request));
-    const next = requests.flatMap((request) =>
-      request.followedBy && !failed.has(request) ? [request.followedBy] : [],
-    );
-    return next.length > 0 ? [...errors, ...(await this.#socket.exchange(next)).errors] : errors;
-  }
-
   async #dump<T>(request: Request, decode: (payload: Buffer) => T | undefined): Promise<T[]> {
     const answers = await this.#socket.dump(request);
     return answers.map(({ payload }) => decode(payload)).filter((value) => value !== undefined);
   }
+}
+
+async function sendBy(socket: NetlinkSocket, requests: readonly Request[]): Promise<void> {
+  const errors: NetlinkError[] = [];
+  for (let at = 0; at < requests.length; at += batchSize)
+    errors.push(...(await tryBatch(socket, requests.slice(at, at + batchSize))));
+  if (errors[0]) throw errors[0];
+}
+
+/** The errors of a batch and of what follows the requests that succeeded. */
+async function tryBatch(socket: NetlinkSocket, requests: readonly Request[]): Promise<NetlinkError[]> {
+  const { errors } = await socket.exchange(requests);
+  const failed = new Set(errors.map(({ request }) => request));
+  const next = requests.flatMap((request) =>
+    request.followedBy && !failed.has(request) ? [request.followedBy] : [],
+  );
+  return next.length > 0 ? [...errors, ...(await socket.exchange(next)).errors] : errors;
 }

@@ -236,6 +236,10 @@ class Slip implements Netlink {
     await this.#real.send(...requests);
   }
 
+  sendAside(...requests: readonly Request[]): Promise<void> {
+    return this.send(...requests);
+  }
+
   links: Netlink["links"] = (filter) => this.#real.links(filter);
   link: Netlink["link"] = (ref) => this.#real.link(ref);
   addresses: Netlink["addresses"] = (filter) => this.#real.addresses(filter);

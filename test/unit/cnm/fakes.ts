@@ -50,6 +50,10 @@ export class FakeNetlink implements Netlink {
     for (const { words } of requests) this.#steps.take(`${this.#place}: ${words}`);
   }
 
+  sendAside(...requests: readonly Request[]): Promise<void> {
+    return this.send(...requests);
+  }
+
   links = async () => this.present;
   link = async (ref: number | string) =>
     this.present.find(({ index, name }) => index === ref || name === ref);

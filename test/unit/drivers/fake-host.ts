@@ -140,6 +140,10 @@ export class MemoryNetlink implements Netlink {
     if (first) throw first;
   }
 
+  sendAside(...requests: readonly Request[]): Promise<void> {
+    return this.send(...requests);
+  }
+
   /** Somebody else's device. */
   put(name: string, part: Partial<Link> = {}): void {
     this.present.set(name, linkOf(this.#next++, name, part));

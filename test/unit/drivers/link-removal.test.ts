@@ -1,4 +1,4 @@
-// Links deleted in the background: order, pauses, waiting for them.
+// Links deleted in the background: order, batches, waiting for them.
 
 import { describe, expect, it, vi } from "vitest";
 import { LinkRemoval } from "../../../drivers/bridge/link-removal.ts";
@@ -8,13 +8,15 @@ import * as kernel from "../../../src/kernel/index.ts";
 function fakeHost() {
   const messages: string[][] = [];
   const answers: PromiseWithResolvers<void>[] = [];
-  const send = (...requests: readonly kernel.Request[]) => {
+  const sendAside = (...requests: readonly kernel.Request[]) => {
     messages.push(requests.map(({ words }) => words));
     const answer = Promise.withResolvers<void>();
     answers.push(answer);
     return answer.promise;
   };
-  const host = { netlink: { send }, link: kernel } as unknown as ConstructorParameters<typeof LinkRemoval>[0];
+  const host = { netlink: { sendAside }, link: kernel } as unknown as ConstructorParameters<
+    typeof LinkRemoval
+  >[0];
   const answered = async (at: number) => {
     await vi.waitFor(() => expect(messages.length).toBeGreaterThan(at));
     answers[at]?.resolve();
