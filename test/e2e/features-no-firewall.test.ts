@@ -14,12 +14,19 @@ afterEach(() => daemon().removeAll());
 test("without a firewall there is no rule of ours, and published ports are forwarded in user space", async () => {
   const { host, peer } = site();
   await ok("network", "create", "n1");
-  const script = "while :; do nc -l -p 80 -e echo web; done";
-  await ok("run", "-d", "--name", "web", "--network", "n1", "-p", "8080:80", "busybox", "sh", "-c", script);
-  expect(await host.run("nft", "list", "ruleset")).toBe("");
-  for (const target of ["192.0.2.1:8080", "[2001:db8::1]:8080"])
-    await expect(peer).toReach(target, { answer: "web" });
-  await expect(host).toReach("127.0.0.1:8080", { answer: "web" });
+  await ok("run", "-d", "--name", "web", "--network", "n1", "-p", "8080:80", "busybox", "sleep", "1000");
+  const web = await daemon().inside("web");
+  try {
+    await using _ = await web.listen("0.0.0.0", 80, { reply: "web" });
+    const { Gateway } = (await daemon().ask("GET", "/containers/web/json")).NetworkSettings.Networks.n1;
+    expect(await host.run("nft", "list", "ruleset")).toBe("");
+    // the forwarder is a client of its own
+    for (const target of ["192.0.2.1:8080", "[2001:db8::1]:8080"])
+      await expect(peer).toReach(target, { answer: `web ${Gateway}` });
+    await expect(host).toReach("127.0.0.1:8080", { answer: `web ${Gateway}` });
+  } finally {
+    await web.close();
+  }
   await ok("rm", "-f", "web");
   await expect(peer).not.toReach("192.0.2.1:8080");
 });
