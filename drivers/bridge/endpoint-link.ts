@@ -1,12 +1,13 @@
 // The link of an endpoint: a veth pair, one end a port of the bridge, the other in the sandbox from its first moment.
 
 import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
+import { checkLinkName } from "../../src/driverkit/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
-import { conflict, hasCode, invalid, wrapError } from "../../src/util/errors.ts";
+import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { type BridgeLink, markOf, portGroup } from "./bridge-link.ts";
 import { portMtu } from "./mtu.ts";
-import { type BridgeConfig, checkLinkName, endpointOptionNames } from "./options.ts";
+import { type BridgeConfig, endpointOptionNames } from "./options.ts";
 
 type DriverOptions = Readonly<Record<string, string>>;
 
@@ -90,32 +91,6 @@ export async function isPortOf(
   { endpointId, port }: { readonly endpointId: string; readonly port: string },
 ): Promise<boolean> {
   return (await host.netlink.link(port))?.alias === markOf(endpointId);
-}
-
-/** A name that the user chose for the link in the container. @throws invalid */
-export function chosenName(driverOpts: DriverOptions): string | undefined {
-  const name = driverOpts[endpointOptionNames.interfaceName];
-  return name ? checkLinkName(endpointOptionNames.interfaceName, name) : undefined;
-}
-
-/** `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6…`, Docker's form. @throws invalid */
-export function chosenSysctls(driverOpts: DriverOptions): DriverOptions {
-  const text = driverOpts[endpointOptionNames.sysctls];
-  if (!text) return {};
-  return Object.fromEntries(text.split(",").map(readSysctl));
-}
-
-function readSysctl(setting: string): [key: string, value: string] {
-  const [key = "", value] = setting.split("=", 2);
-  const parts = key.trim().split(".");
-  const isOfLink =
-    parts.length === 5 && parts[0] === "net" && ["ipv4", "ipv6", "mpls"].includes(parts[1] ?? "");
-  // Docker's client writes driver options of `--network` in lower case
-  if (!isOfLink || parts[3]?.toUpperCase() !== "IFNAME" || value === undefined)
-    throw invalid(
-      `invalid value for ${endpointOptionNames.sysctls}: ${JSON.stringify(setting)} is not net.<ipv4|ipv6|mpls>.<group>.IFNAME.<name>=<value>`,
-    );
-  return [parts.with(3, "IFNAME").join("."), value.trim()];
 }
 
 /**

@@ -14,6 +14,7 @@ import type {
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
+import { chosenName, chosenSysctls } from "../../src/driverkit/index.ts";
 import {
   type Address,
   derivedMac,
@@ -30,7 +31,7 @@ import { isAdopted, releaseAdopted } from "./adopted.ts";
 import { type BridgeLink, makeBridge, markedId, portGroup } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { describeBridge, effectiveOptions } from "./describe.ts";
-import { chosenName, chosenSysctls, isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
+import { isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
 import { followUplink } from "./follow-uplink.ts";
 import { createForwarding } from "./forwarding.ts";
 import { joinResponse } from "./join-response.ts";

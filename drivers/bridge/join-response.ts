@@ -7,9 +7,9 @@ import type {
   PoolData,
   StaticRoute,
 } from "../../src/driverapi/index.ts";
+import { chosenSysctls } from "../../src/driverkit/index.ts";
 import { type Prefix, prefixContains } from "../../src/netip/index.ts";
-import { chosenSysctls } from "./endpoint-link.ts";
-import { type BridgeConfig, gatewayOf } from "./options.ts";
+import type { BridgeConfig } from "./options.ts";
 
 /** `name` is the final one; undefined where the controller chooses. An internal network has no gateway. */
 export function joinResponse({
@@ -52,4 +52,13 @@ function otherSubnets(pools: readonly PoolData[], own: Prefix | undefined): Stat
   return pools
     .filter(({ pool }) => !prefixContains(pool, own.address))
     .map(({ pool }) => ({ destination: pool }));
+}
+
+/**
+ * What a container with this address uses as its gateway: in its subnet, the one named as auxiliary address, or the
+ * bridge itself.
+ */
+function gatewayOf(pools: readonly PoolData[], own: Prefix | undefined, auxName: string): Prefix | undefined {
+  const pool = pools.find(({ pool }) => own && prefixContains(pool, own.address));
+  return pool?.auxAddresses[auxName] ?? pool?.gateway;
 }

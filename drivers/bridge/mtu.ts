@@ -1,7 +1,8 @@
 // The MTU of a network's links: what its option says, else what the host's uplink carries.
 
 import type { Host } from "../../src/driverapi/index.ts";
-import { type BridgeConfig, largestMtu, leastIpv6Mtu } from "./options.ts";
+import { largestMtu } from "../../src/driverkit/index.ts";
+import { type BridgeConfig, leastIpv6Mtu } from "./options.ts";
 
 /**
  * For the bridge of a network and its ports; undefined: the kernel's default. An uplink too narrow for IPv6 carries none,

@@ -8,12 +8,17 @@ import type {
   PoolData,
 } from "../../src/driverapi/index.ts";
 import {
-  type Address,
-  formatAddress,
-  type Prefix,
-  parseAddress,
-  prefixContains,
-} from "../../src/netip/index.ts";
+  checkLinkName,
+  type OptionTexts,
+  readAddress,
+  readBoolean,
+  readInterfacePrefix,
+  readLinkName,
+  readMtu,
+  readWord,
+  endpointOptionNames as sharedEndpointOptionNames,
+} from "../../src/driverkit/index.ts";
+import { type Address, formatAddress } from "../../src/netip/index.ts";
 import { invalid } from "../../src/util/errors.ts";
 
 /** A bridge network as the user wants it. */
@@ -67,10 +72,9 @@ export const optionNames = {
   hostAccess: "tsdocker.host_access",
 } as const;
 
-/** Docker's names for per-endpoint options. */
+/** Options of one endpoint. */
 export const endpointOptionNames = {
-  interfaceName: "com.docker.network.endpoint.ifname",
-  sysctls: "com.docker.network.endpoint.sysctls",
+  ...sharedEndpointOptionNames,
   /** Name of the host's end of the veth pair. */
   hostInterfaceName: "tsdocker.host_interface_name",
 } as const;
@@ -78,8 +82,6 @@ export const endpointOptionNames = {
 /** All that a network of this driver understands. */
 export const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
 const knownOfEndpoints: ReadonlySet<string> = new Set(Object.values(endpointOptionNames));
-
-type Generic = Readonly<Record<string, string>>;
 
 /** @throws invalid for a value that is not what its option needs, or a bridge option that does not exist */
 export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
@@ -98,9 +100,9 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
     icc: readBoolean(generic, optionNames.icc) ?? true,
     masquerade: readBoolean(generic, optionNames.masquerade) ?? true,
     hostBinding: readAddress(generic, optionNames.hostBinding),
-    mtu: readMtu(generic),
+    mtu: readMtu(generic, optionNames.mtu),
     inhibitIpv4: readBoolean(generic, optionNames.inhibitIpv4) ?? false,
-    interfacePrefix: readInterfacePrefix(generic),
+    interfacePrefix: readInterfacePrefix(generic, optionNames.interfacePrefix),
     modeIpv4: readMode(generic, optionNames.modeIpv4),
     modeIpv6: readMode(generic, optionNames.modeIpv6),
     trustedLinks: readLinkNames(generic, optionNames.trustedLinks),
@@ -118,28 +120,15 @@ export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
 }
 
 /** Modes that need no gateway address: `isolated`, where the host is not on the bridge at all. */
-export function skippedGateways(generic: Generic): { skipIpv4: boolean; skipIpv6: boolean } {
+export function skippedGateways(generic: OptionTexts): { skipIpv4: boolean; skipIpv6: boolean } {
   return {
     skipIpv4: readMode(generic, optionNames.modeIpv4) === "isolated",
     skipIpv6: readMode(generic, optionNames.modeIpv6) === "isolated",
   };
 }
 
-/**
- * What a container with this address uses as its gateway: in its subnet, the one named as auxiliary address, or the
- * bridge itself.
- */
-export function gatewayOf(
-  pools: readonly PoolData[],
-  own: Prefix | undefined,
-  auxName: string,
-): Prefix | undefined {
-  const pool = pools.find(({ pool }) => own && prefixContains(pool, own.address));
-  return pool?.auxAddresses[auxName] ?? pool?.gateway;
-}
-
 /** @throws invalid for an endpoint option of this driver's that does not exist */
-export function checkEndpointOptions(driverOpts: Generic): void {
+export function checkEndpointOptions(driverOpts: OptionTexts): void {
   for (const key of Object.keys(driverOpts)) {
     const isOurs = key.startsWith("com.docker.network.endpoint.") || key.startsWith("tsdocker.");
     if (isOurs && !knownOfEndpoints.has(key))
@@ -149,21 +138,8 @@ export function checkEndpointOptions(driverOpts: Generic): void {
 
 /** RFC 8200 5. */
 export const leastIpv6Mtu = 1280;
-/** The most that a bridge and a veth take (ETH_MAX_MTU). */
-export const largestMtu = 65535;
 
-const linkNamePattern = /^[^\s/:]{1,15}$/;
-
-/** What Linux takes as a link's name (`dev_valid_name`). @throws invalid */
-export function checkLinkName(option: string, name: string): string {
-  if (!linkNamePattern.test(name) || name === "." || name === "..")
-    throw invalid(
-      `invalid value for ${option}: ${JSON.stringify(name)} is not a name for a network interface`,
-    );
-  return name;
-}
-
-function checkKnown(generic: Generic): void {
+function checkKnown(generic: OptionTexts): void {
   for (const key of Object.keys(generic)) {
     if (key.startsWith("com.docker.network.bridge.") && !knownOptions.has(key))
       throw invalid(`unknown option ${key} for driver bridge`);
@@ -171,64 +147,11 @@ function checkKnown(generic: Generic): void {
 }
 
 /** The bridge device that the user names. @throws invalid */
-export function linkName(generic: Generic): string | undefined {
-  const name = generic[optionNames.link];
-  return name ? checkLinkName(optionNames.link, name) : undefined;
+export function linkName(generic: OptionTexts): string | undefined {
+  return readLinkName(generic, optionNames.link);
 }
 
-function readInterfacePrefix(generic: Generic): string {
-  const prefix = generic[optionNames.interfacePrefix] ?? "";
-  // a number follows, and both together must fit into 15 characters
-  if (prefix === "") return "eth";
-  if (prefix.length > 12)
-    throw invalid(`invalid value for ${optionNames.interfacePrefix}: ${prefix} is too long`);
-  return checkLinkName(optionNames.interfacePrefix, prefix);
-}
-
-function readBoolean(generic: Generic, option: string): boolean | undefined {
-  const text = generic[option];
-  if (text === undefined) return undefined;
-  // what Go's strconv.ParseBool takes, for Docker's users
-  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
-  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
-  throw invalid(`invalid value for ${option}: ${JSON.stringify(text)} is not a boolean`);
-}
-
-function readAddress(generic: Generic, option: string, family?: 4 | 6): Address | undefined {
-  const text = generic[option];
-  if (text === undefined || text === "") return undefined;
-  const address = parseAddress(text);
-  if (!address || (family && address.family !== family))
-    throw invalid(
-      `invalid value for ${option}: ${JSON.stringify(text)} is not an IP${family ? `v${family}` : ""} address`,
-    );
-  return address;
-}
-
-/** RFC 791: every IPv4 link carries 68 bytes; the kernel's bridges take up to 65535. 0 means the kernel's default. */
-function readMtu(generic: Generic): number | undefined {
-  const text = generic[optionNames.mtu];
-  if (text === undefined || text === "") return undefined;
-  const mtu = /^[0-9]{1,5}$/.test(text) ? Number(text) : -1;
-  if (mtu !== 0 && (mtu < 68 || mtu > largestMtu))
-    throw invalid(`invalid value for ${optionNames.mtu}: ${JSON.stringify(text)} is not an MTU (68-65535)`);
-  return mtu === 0 ? undefined : mtu;
-}
-
-/** One of some words; the first is the default. */
-function readWord<Word extends string>(
-  generic: Generic,
-  option: string,
-  words: readonly [Word, ...Word[]],
-): Word {
-  const text = generic[option];
-  if (text === undefined || text === "") return words[0];
-  const word = words.find((each) => each === text);
-  if (!word) throw invalid(`invalid value for ${option}: ${JSON.stringify(text)} is not ${words.join(", ")}`);
-  return word;
-}
-
-function readMode(generic: Generic, option: string): GatewayMode {
+function readMode(generic: OptionTexts, option: string): GatewayMode {
   const mode = generic[option];
   switch (mode) {
     case undefined:
@@ -244,7 +167,7 @@ function readMode(generic: Generic, option: string): GatewayMode {
   }
 }
 
-function readLinkNames(generic: Generic, option: string): string[] {
+function readLinkNames(generic: OptionTexts, option: string): string[] {
   const names = (generic[option] ?? "").split(":").filter((name) => name !== "");
   // it need not be there yet: a VPN's comes and goes, and the rule is by name
   return names.map((name) => checkLinkName(option, name));

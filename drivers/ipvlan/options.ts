@@ -5,7 +5,7 @@ import {
   type ChildNetworkConfig,
   checkChildOptions,
   readChildConfig,
-  readWord,
+  readChildMode,
 } from "../../src/driverkit/index.ts";
 
 /** An ipvlan network as the user wants it. */
@@ -36,10 +36,10 @@ export function checkOptions({ generic }: NetworkOptions): void {
 
 function readMode(generic: NetworkOptions["generic"]): IpvlanMode {
   const words = ["l2", "l3", "l3s"] as const;
-  return readWord(generic, optionNames.mode, { words, what: "ipvlan mode" });
+  return readChildMode(generic, optionNames.mode, { words, what: "ipvlan mode" });
 }
 
 function readFlag(generic: NetworkOptions["generic"]): IpvlanFlag {
   const words = ["bridge", "private", "vepa"] as const;
-  return readWord(generic, optionNames.flag, { words, what: "ipvlan flag" });
+  return readChildMode(generic, optionNames.flag, { words, what: "ipvlan flag" });
 }

@@ -5,7 +5,7 @@ import {
   type ChildNetworkConfig,
   checkChildOptions,
   readChildConfig,
-  readWord,
+  readChildMode,
 } from "../../src/driverkit/index.ts";
 
 /** A macvlan network as the user wants it. */
@@ -32,5 +32,5 @@ export function checkOptions(options: NetworkOptions): void {
 
 function readMode({ generic }: NetworkOptions): MacvlanMode {
   const words = ["bridge", "private", "vepa", "passthru"] as const;
-  return readWord(generic, optionNames.mode, { words, what: "macvlan mode" });
+  return readChildMode(generic, optionNames.mode, { words, what: "macvlan mode" });
 }

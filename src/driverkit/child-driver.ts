@@ -29,13 +29,8 @@ import {
 } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
-import {
-  type ChildNetworkConfig,
-  childOptionNames,
-  chosenName,
-  chosenSysctls,
-  isInternal,
-} from "./child-options.ts";
+import { type ChildNetworkConfig, childOptionNames, isInternal } from "./child-options.ts";
+import { chosenName, chosenSysctls } from "./endpoint-options.ts";
 
 /** The link of an endpoint, as its kind is to make it. */
 export interface ChildLinkSpec {

@@ -2,3 +2,5 @@
 
 export * from "./child-driver.ts";
 export * from "./child-options.ts";
+export * from "./endpoint-options.ts";
+export * from "./option-readers.ts";

@@ -1,0 +1,33 @@
+// Options of one endpoint that every driver with links of its own understands.
+
+import { type OptionTexts, readLinkName, wrongValue } from "./option-readers.ts";
+
+/** Docker's names. */
+export const endpointOptionNames = {
+  interfaceName: "com.docker.network.endpoint.ifname",
+  sysctls: "com.docker.network.endpoint.sysctls",
+} as const;
+
+/** A name that the user chose for the link in the container. @throws invalid */
+export function chosenName(driverOpts: OptionTexts): string | undefined {
+  return readLinkName(driverOpts, endpointOptionNames.interfaceName);
+}
+
+/** `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6…`, Docker's form. @throws invalid */
+export function chosenSysctls(driverOpts: OptionTexts): Readonly<Record<string, string>> {
+  const text = driverOpts[endpointOptionNames.sysctls];
+  return text ? Object.fromEntries(text.split(",").map(readSysctl)) : {};
+}
+
+function readSysctl(setting: string): [key: string, value: string] {
+  // Docker's client writes driver options of `--network` in lower case
+  const [, group, name, value] =
+    /^\s*(net\.(?:ipv4|ipv6|mpls)\.[^.=]+)\.(?:IFNAME|ifname)\.([^.=\s]+)\s*=(.*)$/.exec(setting) ?? [];
+  if (value === undefined)
+    throw wrongValue(
+      endpointOptionNames.sysctls,
+      setting,
+      "is not net.<ipv4|ipv6|mpls>.<group>.IFNAME.<name>=<value>",
+    );
+  return [`${group}.IFNAME.${name}`, value.trim()];
+}
