@@ -7,28 +7,20 @@ import type {
   PortLease,
   PublishedPort,
 } from "../../src/driverapi/index.ts";
-import {
-  commonPorts,
-  formatAddress,
-  type PortRange,
-  PortSpans,
-  portRangeSize,
-  portsWithout,
-} from "../../src/netip/index.ts";
+import { formatAddress, portRangeSize, portsWithout } from "../../src/netip/index.ts";
 import { conflict } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
+import { continued, keptRows } from "./kept-ports.ts";
 import type { BridgeConfig } from "./options.ts";
+import { heldOf, missing, reserve, shapeOfLease } from "./port-leases.ts";
 import {
   type DirectRow,
   everyIpv4,
   everyIpv6,
-  joined,
   planPorts,
   type Row,
   shapeOf,
   type Target,
-  type Wish,
-  wayOf,
 } from "./port-plan.ts";
 import { allowRules, forwardsOf, openRules, publishRules } from "./port-rules.ts";
 
@@ -149,80 +141,6 @@ function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
   return [...publishRules(config.link, rows), ...allowRules(config.link, direct), ...openRules(rows)];
 }
 
-/** The wished rows, in the pieces in which they were before: what stays keeps its very rule. */
-function continued(wished: readonly Row[], before: readonly Row[]): Row[] {
-  const ways = Map.groupBy(wished, wayOf);
-  const old = Map.groupBy(before, wayOf);
-  return [...ways].flatMap(([way, rows]) => {
-    const present = old.get(way) ?? [];
-    const spans = new PortSpans(rows.map((row) => ({ ports: row.hostPorts })));
-    const kept = present.flatMap((row) =>
-      spans.within(row.hostPorts).flatMap(({ ports }) => cut(row, commonPorts(row.hostPorts, ports))),
-    );
-    const ports = portsWithout(
-      rows.map(({ hostPorts }) => hostPorts),
-      present.map(({ hostPorts }) => hostPorts),
-    );
-    const [first] = rows;
-    return first ? [...kept, ...joined(ports.flatMap((part) => cut(first, part)))] : kept;
-  });
-}
-
-/** Other ports on the same way. */
-function cut(row: Row, hostPorts: PortRange | undefined): Row[] {
-  if (!hostPorts) return [];
-  return [{ ...row, hostPorts, containerPort: row.containerPort + hostPorts.first - row.hostPorts.first }];
-}
-
-/** Ports that were chosen before are chosen again: rows for the wishes that have one, and the wishes without. */
-function keptRows(
-  wishes: readonly Wish[],
-  { plan, before }: { readonly plan: readonly Row[]; readonly before: readonly Row[] },
-): { rows: Row[]; open: Wish[] } {
-  if (wishes.length === 0) return { rows: [], open: [] };
-  const taken = new Set<string>(plan.flatMap((row) => cells(row)));
-  const chosen = Map.groupBy(before, placeOf);
-  const rows: Row[] = [];
-  const open: Wish[] = [];
-  for (const wish of wishes) {
-    const port = (chosen.get(placeOf(wish)) ?? [])
-      .map(({ containerPort, hostPorts }) => ({
-        at: hostPorts.first + wish.containerPort - containerPort,
-        hostPorts,
-      }))
-      .find(
-        ({ at, hostPorts }) =>
-          isIn(at, hostPorts) && (!wish.range || isIn(at, wish.range)) && !taken.has(cellOf(wish, at)),
-      )?.at;
-    if (port === undefined) {
-      open.push(wish);
-      continue;
-    }
-    taken.add(cellOf(wish, port));
-    const { range: _, ...row } = wish;
-    rows.push({ ...row, hostPorts: { first: port, last: port } });
-  }
-  return { rows, open };
-}
-
-function placeOf(row: Pick<Row, "protocol" | "listeners">): string {
-  return `${shapeOf(row)} ${row.listeners.map(({ target }) => formatAddress(target)).join(",")}`;
-}
-
-function cells(row: Row): string[] {
-  return Array.from({ length: portRangeSize(row.hostPorts) }, (_, at) =>
-    cellOf(row, row.hostPorts.first + at),
-  );
-}
-
-function cellOf(row: Pick<Row, "protocol" | "listeners">, port: number): string {
-  return `${shapeOf(row)} ${port}`;
-}
-
-function isIn(port: number, { first, last }: PortRange): boolean {
-  return port >= first && port <= last;
-}
-
 /** The same host port asked for twice in one request. */
 function refuseTwice(rows: readonly Row[]): void {
   for (const group of Map.groupBy(rows, shapeOf).values()) {
@@ -236,48 +154,4 @@ function refuseTwice(rows: readonly Row[]): void {
         );
     }
   }
-}
-
-/** The rows' host ports, in parts, for which there is no lease yet. */
-function missing(rows: readonly Row[], leases: readonly PortLease[]): Row[] {
-  const held = Map.groupBy(leases, shapeOfLease);
-  return joined(rows).flatMap((row) => {
-    const spans = new PortSpans(
-      (held.get(shapeOf(row)) ?? []).flatMap((lease) => heldOf(lease).map((ports) => ({ ports }))),
-    );
-    const here = spans.within(row.hostPorts).map(({ ports }) => ports);
-    return portsWithout([row.hostPorts], here).map((hostPorts) => ({ ...row, hostPorts }));
-  });
-}
-
-function heldOf({ parked }: PortLease): PortRange[] {
-  return parked.map(({ ports }) => ports);
-}
-
-function shapeOfLease({ protocol, parked }: PortLease): string {
-  return `${protocol} ${(parked[0]?.addresses ?? []).map(formatAddress).join(",")}`;
-}
-
-/** Leases for rows and wishes, all or none; the wishes become rows. */
-async function reserve(host: Host, rows: readonly Row[], wishes: readonly Wish[]) {
-  if (rows.length + wishes.length === 0) return { leases: [], rows: [] };
-  const addressesOf = ({ listeners }: Pick<Row, "listeners">) => listeners.map((listener) => listener.host);
-  const leases = await host.ports.reserve([
-    ...rows.map((row) => ({
-      protocol: row.protocol,
-      addresses: addressesOf(row),
-      range: row.hostPorts,
-      whole: true,
-    })),
-    ...wishes.map((wish) => ({
-      protocol: wish.protocol,
-      addresses: addressesOf(wish),
-      ...(wish.range && { range: wish.range }),
-    })),
-  ]);
-  const chosen = wishes.flatMap(({ range: _, ...wish }, at) => {
-    const lease = leases[rows.length + at];
-    return lease ? [{ ...wish, hostPorts: lease.ports }] : [];
-  });
-  return { leases, rows: chosen };
 }
