@@ -35,11 +35,12 @@ import type { Store } from "../store/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
-import type { Config, NetworkConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import type { Failpoints } from "./failpoints.ts";
 import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
 import type { Leaving } from "./leaving.ts";
+import type { NetworkConfig } from "./network-config.ts";
 import { findProgram } from "./programs.ts";
 
 const ownNetns = "/proc/self/ns/net";
