@@ -47,18 +47,16 @@ export interface Addon {
   /**
    * Sends `bytes` at once and resolves with all messages that answer, back to back, up to the acknowledgement, error
    * or end of dump of `lastSequence`, or to the last there is. `fds` is [offset, path, …]: each path is opened for the
-   * exchange and its fd number written at the offset. `isSlow`, the same in every call for a socket: on a thread beside
-   * that of the others.
+   * exchange and its fd number written at the offset. Exchanges of one socket are in order, those of several side by side.
    */
   netlinkExchange(
     fd: number,
     bytes: Uint8Array,
     lastSequence: number,
     fds: readonly (number | string)[],
-    isSlow: boolean,
   ): Promise<Buffer>;
   /** Closes after all exchanges asked for before. */
-  netlinkClose(fd: number, isSlow: boolean): Promise<void>;
+  netlinkClose(fd: number): Promise<void>;
   /** What waits on an event socket (at most 64 datagrams); undefined when nothing. Throws ENOBUFS when events were lost, and then drops the rest. */
   netlinkReceive(fd: number): Buffer | undefined;
 

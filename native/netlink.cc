@@ -1,4 +1,4 @@
-// Netlink sockets: open one in a network namespace, exchange bytes on a netlink thread, receive events.
+// Netlink sockets: open one in a network namespace, exchange bytes on the netlink threads, receive events.
 // Of the messages only nlmsghdr is read, and of that only whether an exchange has come to its end.
 
 #include "worker.h"
@@ -120,6 +120,9 @@ Napi::Value bufferOf(Napi::Env env, const std::string &bytes) {
   return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
 }
 
+/** What is asked of one socket, in order. */
+Line lineOf(const Napi::CallbackInfo &info, int fd) { return {Addon::of(info.Env()).netlink, fd}; }
+
 // netlinkOpen(protocol, netns | undefined, groups): Promise<fd>
 Napi::Value netlinkOpen(const Napi::CallbackInfo &info) {
   const int protocol = info[0].As<Napi::Number>().Int32Value();
@@ -127,17 +130,12 @@ Napi::Value netlinkOpen(const Napi::CallbackInfo &info) {
   auto list = info[2].As<Napi::Array>();
   std::vector<int> groups;
   for (uint32_t i = 0; i < list.Length(); i++) groups.push_back(list.Get(i).As<Napi::Number>().Int32Value());
-  return promise(
-      info.Env(), Addon::of(info.Env()).netlink, [=] { return openSocket(protocol, netns, groups); }, numberOf);
+  auto &addon = Addon::of(info.Env());
+  const int nobodys = --addon.lastOpening; // below 0: a line that no socket has
+  return promise(info.Env(), lineOf(info, nobodys), [=] { return openSocket(protocol, netns, groups); }, numberOf);
 }
 
-/** A socket is always used on the same thread, so that its exchanges never overlap. */
-Worker &threadOf(Napi::Env env, const Napi::Value &isSlow) {
-  auto &addon = Addon::of(env);
-  return isSlow.ToBoolean() ? addon.slow : addon.netlink;
-}
-
-// netlinkExchange(fd, bytes, lastSequence, [offset, path, …], isSlow): Promise<Buffer>
+// netlinkExchange(fd, bytes, lastSequence, [offset, path, …]): Promise<Buffer>
 Napi::Value netlinkExchange(const Napi::CallbackInfo &info) {
   Exchange request{info[0].As<Napi::Number>().Int32Value(), bytesOf(info[1]), info[2].As<Napi::Number>().Uint32Value(), {}};
   auto list = info[3].As<Napi::Array>();
@@ -146,18 +144,18 @@ Napi::Value netlinkExchange(const Napi::CallbackInfo &info) {
     if (offset + sizeof(int) > request.bytes.size()) throw Napi::RangeError::New(info.Env(), "fd offset outside the message");
     request.patches.push_back({offset, list.Get(i + 1).As<Napi::String>().Utf8Value()});
   }
-  return promise(
-      info.Env(), threadOf(info.Env(), info[4]), [request = std::move(request)] { return exchange(request); }, bufferOf);
+  const Line line = lineOf(info, request.fd);
+  return promise(info.Env(), line, [request = std::move(request)] { return exchange(request); }, bufferOf);
 }
 
-// netlinkClose(fd, isSlow): Promise<void>; after every exchange that was asked for before
+// netlinkClose(fd): Promise<void>; after every exchange that was asked for before
 Napi::Value netlinkClose(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   auto work = [fd] {
     close(fd);
     return Nothing{};
   };
-  return promise(info.Env(), threadOf(info.Env(), info[1]), work, undefinedOf);
+  return promise(info.Env(), lineOf(info, fd), work, undefinedOf);
 }
 
 // netlinkReceive(fd): Buffer | undefined; some waiting datagrams, without blocking. Throws ENOBUFS when events were lost

@@ -1,4 +1,4 @@
-// The worker threads and the way back from them to the JS thread.
+// The threads and the way back from them to the JS thread.
 
 #include "worker.h"
 
@@ -58,24 +58,66 @@ void Worker::run() {
   }
 }
 
+void Pool::post(int key, std::function<void()> task) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  auto &line = lines_[key];
+  line.push_back(std::move(task));
+  if (line.size() > 1) return; // behind one that runs or is ready
+  ready_.push_back(key);
+  if (idle_ < ready_.size() && threads_.size() < mostThreads) threads_.emplace_back([this] { run(); });
+  wake_.notify_one();
+}
+
+void Pool::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  for (auto &thread : threads_) thread.join();
+  threads_.clear();
+  lines_.clear();
+}
+
+void Pool::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    idle_++;
+    wake_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
+    idle_--;
+    if (stopping_) return;
+    const int key = ready_.front();
+    ready_.pop_front();
+    auto task = std::move(lines_[key].front());
+    lock.unlock();
+    task();
+    task = nullptr; // what it holds goes before others wait for us
+    lock.lock();
+    auto line = lines_.find(key);
+    line->second.pop_front();
+    if (line->second.empty()) lines_.erase(line);
+    else ready_.push_back(key);
+  }
+}
+
 Addon::Addon(Napi::Env env) : env_(env) {
   auto name = Napi::String::New(env, "tsdocker");
   napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, complete, &queue_);
   napi_unref_threadsafe_function(env, queue_);
 }
 
-void Addon::post(Worker &worker, std::function<Completion()> work) {
+std::function<void()> Addon::settling(std::function<Completion()> work) {
   // An unreferenced queue would let the loop end (exit code 13) while a promise is pending.
   if (pending_++ == 0) napi_ref_threadsafe_function(env_, queue_);
-  worker.post([this, work = std::move(work)] {
+  return [this, work = std::move(work)] {
     auto *completion = new Completion(work());
     if (napi_call_threadsafe_function(queue_, completion, napi_tsfn_nonblocking) != napi_ok) delete completion;
-  });
+  };
 }
 
 void Addon::stop() {
   netlink.stop();
-  slow.stop();
   work.stop();
 }
 

@@ -1,7 +1,8 @@
 // What every file of the addon shares: system errors, the worker threads, and promises that they settle.
 //
-// Threads with a queue each: `netlink` only talks netlink, `slow` too, but what the kernel sits on for long; `work` does
-// all else that may block or must visit another network namespace. The JS thread never changes its namespace and never waits for the kernel's RTNL lock.
+// `netlink` is a few threads that only talk netlink: what is asked of one socket stays in order, and a slow answer to
+// one holds up no other. `work` is one thread with a queue that does all else that may block or must visit another
+// network namespace. The JS thread never changes its namespace and never waits for the kernel's RTNL lock.
 #pragma once
 
 #include <condition_variable>
@@ -64,6 +65,37 @@ private:
   bool stopping_ = false;
 };
 
+/** A few threads, and a line of tasks for each key: those of one key run one after the other, those of several side by
+ *  side. A thread starts when there is work and none is idle, and stays. */
+class Pool {
+public:
+  /** As many as there are things that take long: walks through connections, deletions of links, large transactions; and
+   *  one more for all that does not. */
+  static constexpr size_t mostThreads = 4;
+
+  ~Pool() { stop(); }
+  void post(int key, std::function<void()> task);
+  /** Drops what is queued and waits for what runs. */
+  void stop();
+
+private:
+  void run();
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<int, std::deque<std::function<void()>>> lines_; // never empty ones; the first task of a line may be running
+  std::deque<int> ready_;                                  // keys of lines whose first task waits for a thread
+  std::vector<std::thread> threads_;
+  size_t idle_ = 0;
+  bool stopping_ = false;
+};
+
+/** The line of one key. */
+struct Line {
+  Pool &pool;
+  int key;
+  void post(std::function<void()> task) const { pool.post(key, std::move(task)); }
+};
+
 /** Runs on the JS thread and settles a promise. */
 using Completion = std::function<void(Napi::Env)>;
 
@@ -76,12 +108,13 @@ public:
   explicit Addon(Napi::Env env);
   static Addon &of(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
-  /** Runs `work` on a worker and its completion on the JS thread. The event loop stays alive in between. */
-  void post(Worker &worker, std::function<Completion()> work);
+  /** A task for a worker that does the work, and has its completion run on the JS thread; to be posted at once. The event
+   *  loop stays alive in between. */
+  std::function<void()> settling(std::function<Completion()> work);
   void stop();
 
-  Worker netlink;
-  Worker slow;
+  Pool netlink;
+  int lastOpening = 0; // netlink.cc: each opening of a socket is a line of its own
   Worker work;
   std::map<uint32_t, Poll *> polls; // poll.cc: active ones, by id
   uint32_t nextPoll = 1;
@@ -95,18 +128,19 @@ private:
   size_t pending_ = 0;
 };
 
-/** A promise for `work` (any thread; may throw SystemError), turned into a JS value by `convert` (JS thread). */
-template <class Work, class Convert>
-Napi::Value promise(Napi::Env env, Worker &worker, Work work, Convert convert) {
+/** A promise for `work` (on a thread of the Worker's or Line's; may throw SystemError), turned into a JS value by
+ *  `convert` (JS thread). */
+template <class Queue, class Work, class Convert>
+Napi::Value promise(Napi::Env env, Queue &&queue, Work work, Convert convert) {
   auto deferred = Napi::Promise::Deferred::New(env);
-  Addon::of(env).post(worker, [deferred, convert, work = std::move(work)]() -> Completion {
+  queue.post(Addon::of(env).settling([deferred, convert, work = std::move(work)]() -> Completion {
     try {
       auto result = std::make_shared<decltype(work())>(work());
       return [deferred, convert, result](Napi::Env env) { deferred.Resolve(convert(env, *result)); };
     } catch (const SystemError &error) {
       return [deferred, error](Napi::Env env) { deferred.Reject(error.toJs(env)); };
     }
-  });
+  }));
   return deferred.Promise();
 }
 

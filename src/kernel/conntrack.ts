@@ -51,8 +51,7 @@ export interface Conntrack extends AsyncDisposable {
  * Undefined = the process's own namespace.
  */
 export async function openConntrack(netns?: string): Promise<Conntrack> {
-  // a table may hold hundreds of thousands of entries
-  const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns, { isSlow: true });
+  const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
   const close = () => socket.close();
   return {
     list: async (filter) => (await find(socket, filter)).map(({ entry }) => entry),

@@ -1,4 +1,4 @@
-// The generic netlink socket: sends batches of requests in one sendmsg on the addon's netlink thread and returns what
+// The generic netlink socket: sends batches of requests in one sendmsg on a netlink thread of the addon and returns what
 // the kernel answers. rtnetlink, nfnetlink (nftables/) and ctnetlink are built on it.
 //
 // A batch is over when the acknowledgement, error or end of dump of its last expecting request is in (one with
@@ -33,17 +33,13 @@ export interface NetlinkSocket extends AsyncDisposable {
 
 /**
  * Opens a netlink socket of a family (see `netlinkProtocol`) in a network namespace (path of its file; undefined = the
- * process's own). `isSlow`: its exchanges hold up only those of others like it. Rejects with KernelError: ENOENT when the
+ * process's own). What takes the kernel long on one socket holds up no other. Rejects with KernelError: ENOENT when the
  * namespace is gone.
  */
-export async function openNetlinkSocket(
-  protocol: number,
-  netns?: string,
-  { isSlow = false } = {},
-): Promise<NetlinkSocket> {
+export async function openNetlinkSocket(protocol: number, netns?: string): Promise<NetlinkSocket> {
   const native = addon();
   const words = `open netlink socket ${protocol}${netns ? ` in ${netns}` : ""}`;
-  return new Socket(native, await saying(words, native.netlinkOpen(protocol, netns, [])), isSlow);
+  return new Socket(native, await saying(words, native.netlinkOpen(protocol, netns, [])));
 }
 
 // a dump that something keeps changing is taken as it is after so many attempts
@@ -52,14 +48,12 @@ const dumpAttempts = 10;
 class Socket implements NetlinkSocket {
   readonly #native: Addon;
   readonly #fd: number;
-  readonly #isSlow: boolean;
   #sequence = 1;
   #closed: Promise<void> | undefined;
 
-  constructor(native: Addon, fd: number, isSlow: boolean) {
+  constructor(native: Addon, fd: number) {
     this.#native = native;
     this.#fd = fd;
-    this.#isSlow = isSlow;
   }
 
   async exchange(requests: readonly Request[]): Promise<Outcome> {
@@ -69,8 +63,7 @@ class Socket implements NetlinkSocket {
     const first = this.#reserve(requests.length);
     const last = first + lastExpecting(requests);
     const { bytes, files } = encodeBatch(requests, first);
-    const exchanging = this.#native.netlinkExchange(this.#fd, bytes, last, files, this.#isSlow);
-    const received = await saying(words, exchanging);
+    const received = await saying(words, this.#native.netlinkExchange(this.#fd, bytes, last, files));
     return readOutcome(requests, first, decodeMessages(received));
   }
 
@@ -91,7 +84,7 @@ class Socket implements NetlinkSocket {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#native.netlinkClose(this.#fd, this.#isSlow);
+    this.#closed ??= this.#native.netlinkClose(this.#fd);
     return this.#closed;
   }
 

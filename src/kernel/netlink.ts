@@ -36,8 +36,8 @@ export interface Netlink extends AsyncDisposable {
 
 /** Opens one in the namespace of a file's path; undefined = the process's own. Rejects with KernelError ENOENT when it is gone. */
 export async function openNetlink(netns?: string): Promise<Netlink> {
-  const open = (isSlow: boolean) => openNetlinkSocket(netlinkProtocol.route, netns, { isSlow });
-  return new RouteNetlink(await open(false), () => open(true));
+  const open = () => openNetlinkSocket(netlinkProtocol.route, netns);
+  return new RouteNetlink(await open(), open);
 }
 
 // how many acknowledgements surely fit into the socket's receive buffer

@@ -19,7 +19,7 @@ describe("the addon", () => {
   it("keeps the process alive while a promise is pending, and not after", async () => {
     const script = `
       const fd = await native.netlinkOpen(0, undefined, []);
-      await native.netlinkClose(fd, false);
+      await native.netlinkClose(fd);
       await native.netnsFiles(undefined, ["/proc/sys/kernel/ostype", undefined]);
       console.log("done");`;
     expect(await run(script)).toBe("done\n");
