@@ -26,42 +26,84 @@ export interface PortSpec {
   readonly port: string;
   /** Name in the sandbox. */
   readonly name: string;
+  readonly isHairpin: boolean;
 }
 
 /**
  * Makes the pair in one message: up on the bridge's side, down, with its name and MAC, in the sandbox. Answers the index
- * there: a wish for one is heard only along with one for the bridge's end (veth_newlink in drivers/net/veth.c), whose
- * index is not ours to choose.
+ * there.
  */
 export async function makePort(host: Host, request: JoinRequest, spec: PortSpec): Promise<number> {
-  const { createVeth, setLink } = host.link;
-  const { config, bridge, mac, port, name } = spec;
-  const size = portMtu(host, config, bridge);
-  const mtu = size !== undefined && { mtu: size };
-  const isHairpin = await needsHairpin(host);
+  const { port, bridge } = spec;
+  const { endpointId } = request;
   await using undo = new Undo(host.log);
   try {
-    undo.defer("delete port", () => deletePort(host, { endpointId: request.endpointId, port }));
-    await host.netlink.send(
-      createVeth({
-        name: port,
-        ...mtu,
-        master: bridge.index,
-        up: true,
-        group: portGroup(bridge),
-        alias: markOf(request.endpointId),
-        peer: { name, ...(mac && { mac }), ...mtu, netns: request.sandboxKey },
-      }),
-      ...(isHairpin ? [setLink(port, { hairpin: true })] : []),
-    );
-    const index = (await host.netlink.link(port))?.peerIndex;
-    if (index === undefined) throw conflict(`the link ${port} was removed by somebody else`);
+    undo.defer("delete port", () => deletePort(host, { endpointId, port }));
+    const index = (await makeIndexedPair(host, request, spec)) ?? (await makePair(host, request, spec));
     undo.forget();
     return index;
   } catch (error) {
-    const taken = hasCode(error, "EEXIST") && (await takenName(host, request.endpointId, spec));
+    const taken = hasCode(error, "EEXIST") && (await takenName(host, endpointId, spec));
     throw wrapError(taken || error, `connect ${port} to bridge ${bridge.name}`);
   }
+}
+
+/**
+ * With both indexes chosen there is nothing to be asked afterwards. The one in the sandbox is heard only along with one
+ * for the bridge's end (veth_newlink in drivers/net/veth.c). Undefined when an index is taken, or a name; and for a port
+ * whose name the user chose: the mark, which goes along, could then be put on somebody else's link of that name.
+ */
+async function makeIndexedPair(
+  host: Host,
+  request: JoinRequest,
+  spec: PortSpec,
+): Promise<number | undefined> {
+  const { endpointId, freeIndex } = request;
+  if (spec.port !== portName(endpointId)) return undefined;
+  const { alias, ...pair } = pairSpec(host, request, spec);
+  const indexed = { ...pair, index: portIndex(endpointId), peer: { ...pair.peer, index: freeIndex } };
+  const mark = host.link.setLink(spec.port, { alias, ...(spec.isHairpin && { hairpin: true }) });
+  try {
+    await host.netlink.send(host.link.createVeth(indexed), mark);
+    return freeIndex;
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return undefined;
+    throw error;
+  }
+}
+
+/** The kernel chooses the indexes. */
+async function makePair(host: Host, request: JoinRequest, spec: PortSpec): Promise<number> {
+  const { createVeth, setLink } = host.link;
+  const { port, isHairpin } = spec;
+  const hairpin = isHairpin ? [setLink(port, { hairpin: true })] : [];
+  await host.netlink.send(createVeth(pairSpec(host, request, spec)), ...hairpin);
+  const index = (await host.netlink.link(port))?.peerIndex;
+  if (index === undefined) throw conflict(`the link ${port} was removed by somebody else`);
+  return index;
+}
+
+function pairSpec(
+  host: Host,
+  { endpointId, sandboxKey }: JoinRequest,
+  { config, bridge, mac, port, name }: PortSpec,
+) {
+  const size = portMtu(host, config, bridge);
+  const mtu = size !== undefined && { mtu: size };
+  return {
+    name: port,
+    ...mtu,
+    master: bridge.index,
+    up: true,
+    group: portGroup(bridge),
+    alias: markOf(endpointId),
+    peer: { name, ...(mac && { mac }), ...mtu, netns: sandboxKey },
+  };
+}
+
+/** Far above what the kernel, which counts, has got to; the endpoint's own all the same. */
+function portIndex(endpointId: string): number {
+  return 0x1000_0000 + Number.parseInt(endpointId.slice(0, 7), 16);
 }
 
 /** Which of the two names somebody else's link has. */
@@ -97,7 +139,7 @@ export async function isPortOf(
  * With br_netfilter, which others may have loaded, frames between ports pass the IP rules: a container that calls its
  * own published port is then sent back out of the port it came in by, which a bridge does only if told.
  */
-async function needsHairpin(host: Host): Promise<boolean> {
+export async function needsHairpin(host: Pick<Host, "sysctl">): Promise<boolean> {
   const keys = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
   const values = await Promise.all(keys.map((key) => host.sysctl.read(key)));
   return values.includes("1");

@@ -31,7 +31,7 @@ import { isAdopted, releaseAdopted } from "./adopted.ts";
 import { type BridgeLink, makeBridge, markedId, portGroup } from "./bridge-link.ts";
 import { Claims } from "./conflicts.ts";
 import { describeBridge, effectiveOptions } from "./describe.ts";
-import { isPortOf, makePort, type PortSpec, portName } from "./endpoint-link.ts";
+import { isPortOf, makePort, needsHairpin, type PortSpec, portName } from "./endpoint-link.ts";
 import { followUplink } from "./follow-uplink.ts";
 import { createForwarding } from "./forwarding.ts";
 import { joinResponse } from "./join-response.ts";
@@ -61,6 +61,7 @@ interface BridgeEndpoint {
   readonly driverOpts: Readonly<Record<string, string>>;
   /** Name of the bridge's end of its link. */
   readonly port: string;
+  readonly isHairpin: boolean;
   joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
   ports?: Publication;
   /** Something was ever let through for its legacy links. */
@@ -150,10 +151,12 @@ class BridgeDriver implements NetworkDriver {
       ...request.interface,
       macAddress: request.interface.macAddress ?? macAddress ?? this.#macFor(request),
     };
-    const endpoint = { interface: interface_, driverOpts, port };
     // before there is a port: no frame of the container goes unseen
-    await this.#guard(network, request.endpointId, endpoint);
-    endpoints.set(request.endpointId, endpoint);
+    const guarded = this.#guard(network, request.endpointId, { port, interface: interface_ });
+    const hairpin = needsHairpin(this.#host);
+    await allDone([guarded, hairpin]);
+    const isHairpin = await hairpin;
+    endpoints.set(request.endpointId, { interface: interface_, driverOpts, port, isHairpin });
     return interface_;
   }
 
@@ -192,7 +195,8 @@ class BridgeDriver implements NetworkDriver {
     // under a prefix of its own the controller picks the number: only it knows which are free
     const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
     const mac = endpoint.interface.macAddress;
-    const spec = { config, mac, port: endpoint.port, name: srcName };
+    const { port, isHairpin } = endpoint;
+    const spec = { config, mac, port, isHairpin, name: srcName };
     const indexInSandbox = await this.#makePort(network, request, spec);
     const response = joinResponse({
       indexInSandbox,

@@ -367,10 +367,12 @@ describe("several subnets of a family", () => {
 interface EndpointWish extends Wish {
   readonly driverOpts?: Record<string, string>;
   readonly settings?: Partial<HostSettings>;
+  readonly sysctls?: Readonly<Record<string, string>>;
 }
 
 async function endpointOn(wish: EndpointWish = {}) {
   const { host, driver } = build(wish.settings);
+  for (const [key, value] of Object.entries(wish.sysctls ?? {})) host.sysctls.set(key, value);
   await driver.createNetwork(request(wish));
   const created = await driver.createEndpoint({
     networkId,
@@ -392,7 +394,7 @@ describe("an endpoint", () => {
     const { host, created, join } = await endpointOn({ generic: option("driver.mtu", "1400") });
     const response = await join();
     expect(host.steps.transcript).toEqual([
-      `ip link add vethba987654321 mtu 1400 up master if10 group 1952710666 type veth peer name eth0 address ${created.macAddress} mtu 1400 netns /run/netns/c1`,
+      `ip link add vethba987654321 index 464095077 mtu 1400 up master if10 group 1952710666 type veth peer name eth0 index 2 address ${created.macAddress} mtu 1400 netns /run/netns/c1`,
       `ip link set vethba987654321 alias tsdocker:${endpointId}`,
     ]);
     expect(response).toEqual({
@@ -402,6 +404,15 @@ describe("an endpoint", () => {
       disableGatewayService: false,
       sysctls: {},
     });
+  });
+
+  test("leaves indexes to the kernel where the one that it would have is taken", async () => {
+    const { host, join } = await endpointOn();
+    host.netlink.put("other0", { index: 464095077 });
+    const response = await join();
+    expect(response.link).toMatchObject({ indexInSandbox: 2 });
+    expect(host.netlink.present.get("other0")?.alias).toBeUndefined();
+    expect(host.netlink.present.get("vethba987654321")?.alias).toBe(`tsdocker:${endpointId}`);
   });
 
   test("joins once however often it is asked", async () => {
@@ -477,10 +488,11 @@ describe("an endpoint", () => {
   });
 
   test("gets a hairpin port where br_netfilter makes one necessary", async () => {
-    const { host, join } = await endpointOn();
-    host.sysctls.set("net.bridge.bridge-nf-call-iptables", "1");
+    const { host, join } = await endpointOn({ sysctls: { "net.bridge.bridge-nf-call-iptables": "1" } });
     await join();
-    expect(host.steps.transcript.at(-1)).toBe("ip link set vethba987654321 type bridge_slave hairpin on");
+    expect(host.steps.transcript.at(-1)).toBe(
+      `ip link set vethba987654321 alias tsdocker:${endpointId} type bridge_slave hairpin on`,
+    );
   });
 });
 

@@ -171,9 +171,15 @@ export class MemoryNetlink implements Netlink {
     this.#steps.take(words);
     this.transcript.push(words);
     if (words.startsWith("ip link add")) {
-      if (this.present.has(name)) throw refused(request, 17);
+      const [, index] = /^ip link add \S+ index (\d+)/.exec(words) ?? [];
+      const hasIndex = [...this.present.values()].some((own) => own.index === Number(index));
+      if (this.present.has(name) || hasIndex) throw refused(request, 17);
       const isVeth = words.includes("type veth");
-      this.put(name, { kind: isVeth ? "veth" : "bridge", ...(isVeth && { peerIndex: 2 }) });
+      this.put(name, {
+        kind: isVeth ? "veth" : "bridge",
+        ...(isVeth && { peerIndex: 2 }),
+        ...(index && { index: Number(index) }),
+      });
     }
     const [, of, alias] = /^ip link set (\S+) alias (\S+)/.exec(words) ?? [];
     const link = [...this.present.values()].find((own) => own.name === of || `if${own.index}` === of);
