@@ -60,8 +60,11 @@ export async function setLinkAside({ record }: Endpoint, netns: Netns | undefine
   const { index } = link;
   const prefixes = [own.address, own.addressIpv6, ...spec.linkLocal.map(linkLocalPrefix)];
   const addresses = prefixes.filter((prefix) => prefix !== undefined);
-  await netns.netlink.send(setLink(index, { up: false }), setLink(index, { name: `gone${index}` }));
-  const requests = addresses.map((prefix) => deleteAddress({ link: index, prefix }));
+  const requests = [
+    setLink(index, { up: false }),
+    setLink(index, { name: `gone${index}` }),
+    ...addresses.map((prefix) => deleteAddress({ link: index, prefix })),
+  ];
   // IPv6 ones go with the link's being up
   await unless(["EADDRNOTAVAIL"], netns.netlink.send(...requests));
   return true;

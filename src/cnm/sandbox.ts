@@ -51,8 +51,8 @@ export class Sandbox {
   #awaited: readonly EndpointSpec[] = [];
   /** Indexes of links that are on their way out. */
   readonly #leaving = new Set<number>();
-  /** First messages to neighbours that are on their way. */
-  #advertising: Promise<void>[] = [];
+  /** Of whose addresses no neighbour has been told. */
+  #untold: Endpoint[] = [];
   #deleted: Promise<void> | undefined;
 
   constructor(
@@ -261,7 +261,7 @@ export class Sandbox {
     });
     this.#nextIndex = Math.max(this.#nextIndex, (endpoint.record.link?.index ?? 1) + 1);
     this.#endpoints.push(endpoint);
-    if (this.#netns) this.#advertising.push(advertise(this.#parts.log, endpoint, this.#netns));
+    this.#untold.push(endpoint);
     return endpoint;
   }
 
@@ -285,14 +285,23 @@ export class Sandbox {
   async #settle(leaving?: Endpoint): Promise<void> {
     const gone = leaving ? [leaving] : [];
     const wayOut = this.#wayOut.settle(this.#endpoints, this.#spec, gone);
+    // what is published is on record
+    const isTold = mayPublish(this.#spec, [...gone, ...this.#endpoints]) ? wayOut : Promise.resolve();
     await allDone([
-      // what is published is on record
-      wayOut.then(() => this.#store(leaving)),
+      wayOut,
+      isTold.then(() => this.#store(leaving)),
       this.#discovery.settle(this.#endpoints),
       this.#links.settle(this.#endpoints),
-      ...this.#advertising.splice(0),
     ]);
+    for (const endpoint of this.#untold.splice(0)) this.#advertise(endpoint);
     this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
+  }
+
+  /** Nobody waits for it: what knows another's MAC for an address asks again by itself, only later. */
+  #advertise(endpoint: Endpoint): void {
+    const { background, log } = this.#parts;
+    const netns = this.#netns;
+    if (netns) background.run("announce addresses", () => advertise(log, endpoint, netns));
   }
 
   /** Has the others take over while an endpoint is still there: nothing leads to its link when that goes. */
@@ -362,4 +371,10 @@ export class Sandbox {
   #warn(step: string, error: unknown): void {
     this.#parts.log.warn({ sandbox: shortId(this.id), step, ...reasonOf(error) }, "sandbox step failed");
   }
+}
+
+/** Whether settling may change what is published. */
+function mayPublish(spec: SandboxSpec, endpoints: readonly Endpoint[]): boolean {
+  const has = endpoints.some(({ record }) => record.published.length > 0);
+  return has || spec.publishAll || spec.portBindings.length > 0;
 }
