@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: `unit` is pure logic in parallel, `lab` touches a real kernel, containerd and runc and runs one file at a time.
+// Two projects: `unit` is pure logic in parallel, `lab` touches a real kernel, containerd and runc.
 export default defineConfig({
   test: {
     projects: [
@@ -20,7 +20,8 @@ export default defineConfig({
             "test/compat/**/*.test.ts",
           ],
           pool: "forks",
-          fileParallelism: false,
+          // each file has hosts and folders of its own; more at once would only wait for the kernel's network lock
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           // a machine that builds other things beside may be late once; on one's own a failure is a failure

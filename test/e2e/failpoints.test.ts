@@ -140,10 +140,16 @@ async function restart(): Promise<void> {
   await daemon().start();
 }
 
-/** An effect that failed may stay until the next start, but no longer. */
-async function needsRestart(point: string, error: unknown): Promise<void> {
-  restarts.push(`${point}: ${error instanceof Error ? error.message : error}`);
+/** What an effect that failed left may stay until the next start, but no longer. */
+async function afterRestart(
+  { by, point, base }: { readonly by: FailpointOrder["by"]; readonly point: string; readonly base: Snapshot },
+  reason: unknown,
+): Promise<void> {
+  const words = reason instanceof Error ? reason.message : String(reason);
+  if (by === "kill") throw new Error(`after ${point}: ${words}`, { cause: reason });
+  restarts.push(`${point}: ${words}`);
   await restart();
+  await wholeLife(base);
 }
 
 // the first networks turn forwarding on, and it stays on while the daemon runs
@@ -166,12 +172,7 @@ describe.each(["error", "kill"] as const)("with %s at each effect", (by) => {
         return;
       }
       if (by === "kill") await restart();
-      else await wholeLife(base).catch((error) => needsRestart(point, error));
-      await wholeLife(base).catch((error: unknown) => {
-        throw new Error(`after ${point}: ${error instanceof Error ? error.message : error}`, {
-          cause: error,
-        });
-      });
+      await wholeLife(base).catch((error) => afterRestart({ by, point, base }, error));
       expect(await daemon().containerSnapshots(), point).toEqual([]);
     }
   });
