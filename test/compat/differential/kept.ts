@@ -198,7 +198,6 @@ const networks: readonly Kept[] = [
     what: /^message/,
     why: "swarm is none of ours: says what there is not",
   },
-  { on: /"ConfigFrom"/, what: /^message/, why: old },
   {
     on: /\/networks\/create.*("Config"|"Options")/,
     what: /^(status|message)/,
