@@ -1,4 +1,4 @@
 import { describeTraffic } from "./live-restore-traffic.ts";
 import { useSite } from "./site.ts";
 
-describeTraffic(useSite({ flags: ["--live-restore", "--firewall-backend=iptables"] }));
+describeTraffic(useSite({ flags: ["--live-restore", "--firewall-backend=iptables"] }), { restarts: 10 });

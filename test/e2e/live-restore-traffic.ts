@@ -11,7 +11,7 @@ import { losses, Traffic } from "./traffic.ts";
 
 const image = "busybox";
 
-export function describeTraffic(site: () => Site): void {
+export function describeTraffic(site: () => Site, { restarts }: { readonly restarts: number }): void {
   const daemon = () => site().daemon;
   const ok = (...args: readonly string[]) => daemon().ok(...args);
   const inside = new Map<string, LabHost>();
@@ -105,14 +105,14 @@ export function describeTraffic(site: () => Site): void {
     });
   });
 
-  test("fifty restarts in a row change nothing", { timeout: 400_000 }, async () => {
+  test(`${restarts} restarts in a row change nothing`, { timeout: 400_000 }, async () => {
     const before = { ...(await everything()), ...(await records()), ...(await processes()) };
     await using traffic = new Traffic();
     await traffic.serve(container("server"), 80);
     await traffic.start(container("client"), { kind: "dns", name: "server" });
     await traffic.start(site().peer, { kind: "udp", address: "192.0.2.1", port: 8080 });
     await traffic.start(site().host, { kind: "connects", address: "::1", port: 8080 });
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < restarts; round++) {
       await daemon().signal(round % 2 === 0 ? "SIGTERM" : "SIGKILL");
       await daemon().start();
     }
