@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import { Lab } from "../lab/lab.ts";
+import { containersOn } from "./containers.ts";
 import { startDaemon } from "./daemon.ts";
 import { request } from "./http.ts";
 import { run, until } from "./run.ts";
@@ -12,20 +13,9 @@ import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { greeter } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
-const greeter = (name: string, ...flags: readonly string[]) =>
-  ok(
-    "run",
-    "-d",
-    "--name",
-    name,
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    `while :; do nc -l -p 80 -e echo ${name}; done`,
-  );
 
 afterEach(() => daemon().removeAll());
 

@@ -7,6 +7,7 @@ import { pack } from "tar-stream";
 import { afterEach, describe, expect, test } from "vitest";
 import { ask } from "../lab/dns/world.ts";
 import type { LabHost } from "../lab/lab.ts";
+import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
@@ -19,9 +20,8 @@ const site = useSite({
   },
 });
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 const sh = (container: string, script: string) => ok("exec", container, "sh", "-c", script);
 const lines = (text: string) => text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 

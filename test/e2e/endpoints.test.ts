@@ -3,15 +3,15 @@
 
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
+import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 const sh = (container: string, script: string) => ok("exec", container, "sh", "-c", script);
 
 /** Interfaces with MAC and addresses, as the container sees them. */

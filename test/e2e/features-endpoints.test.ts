@@ -5,15 +5,15 @@ import { readFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import { ask } from "../lab/dns/world.ts";
+import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 const sh = (container: string, script: string) => ok("exec", container, "sh", "-c", script);
 const refusal = async (...args: readonly string[]) => {
   const { code, stderr } = await daemon().docker(...args);

@@ -1,14 +1,14 @@
 // What `docker network` says and refuses on one host, as its users see it: look-ups, filters, fields, subnets, bridges.
 
 import { afterEach, describe, expect, test } from "vitest";
+import { containersOn } from "./containers.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const network = async (name: string) => await daemon().ask("GET", `/networks/${name}`);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 /** What docker says when it refuses. */
 const refusal = async (...args: readonly string[]) => {
   const { code, stderr } = await daemon().docker(...args);

@@ -2,11 +2,13 @@
 
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
+import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite({ images: ["busybox", "nginx"] });
 const daemon = () => site().daemon;
+const { greeter } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const port = async (...args: readonly string[]) => {
   const { code, stdout, stderr } = await daemon().tsdocker("port", ...args);
@@ -14,20 +16,6 @@ const port = async (...args: readonly string[]) => {
 };
 const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
 const change = (name: string, body: unknown) => daemon().api("POST", `/containers/${name}/ports`, body);
-
-/** Answers `name` to whoever connects to its port 80. */
-const greeter = (name: string, ...flags: readonly string[]) =>
-  ok(
-    "run",
-    "-d",
-    "--name",
-    name,
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    `while :; do nc -l -p 80 -e echo ${name}; done`,
-  );
 
 afterEach(() => daemon().removeAll());
 

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import { lacksLinkKind } from "../lab/drivers/kernel.ts";
+import { containersOn } from "./containers.ts";
 import { useSite } from "./site.ts";
 
 const lacks = {
@@ -13,25 +14,12 @@ const lacks = {
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { greeter } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const docker = (...args: readonly string[]) => daemon().docker(...args);
 const onLan = ["--subnet", "192.0.2.0/24", "--ip-range", "192.0.2.128/25"];
 const create = (name: string, ...flags: string[]) =>
   ok("network", "create", "-d", "macvlan", "-o", "parent=eth0", ...onLan, ...flags, name);
-
-/** Answers `name` to whoever connects to its port 80. */
-const greeter = (name: string, ...flags: readonly string[]) =>
-  ok(
-    "run",
-    "-d",
-    "--name",
-    name,
-    ...flags,
-    "busybox",
-    "sh",
-    "-c",
-    `while :; do nc -l -p 80 -e echo ${name}; done`,
-  );
 
 afterEach(() => daemon().removeAll());
 

@@ -4,32 +4,18 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
+import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import type { Site } from "./site.ts";
 
 /** Defines the tests for the daemon of a site. */
 export function describeNetworks(site: () => Site): void {
   const daemon = () => site().daemon;
+  const { greeter, idle } = containersOn(daemon);
   const ok = (...args: readonly string[]) => daemon().ok(...args);
   const docker = (...args: readonly string[]) => daemon().docker(...args);
   const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
   const sh = (container: string, script: string) => ok("exec", container, "sh", "-c", script);
-
-  /** Answers `name` to whoever connects to its port 80. */
-  const greeter = (name: string, ...flags: readonly string[]) =>
-    ok(
-      "run",
-      "-d",
-      "--name",
-      name,
-      ...flags,
-      "busybox",
-      "sh",
-      "-c",
-      `while :; do nc -l -p 80 -e echo ${name}; done`,
-    );
-  const idle = (name: string, ...flags: readonly string[]) =>
-    ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 
   afterEach(() => daemon().removeAll());
 

@@ -3,15 +3,15 @@
 
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
+import { containersOn } from "./containers.ts";
 import type { DockerEvent } from "./daemon.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 const inspect = (name: string, query = "") => daemon().ask("GET", `/networks/${name}${query}`);
 const verbose = async (name: string) => (await inspect(name, "?verbose=true")).Status.Kernel;
 

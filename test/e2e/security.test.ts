@@ -6,15 +6,15 @@ import { afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import { advertiseRouter } from "../lab/drivers/ipv6-wire.ts";
 import type { LabHost } from "../lab/lab.ts";
+import { containersOn } from "./containers.ts";
 import { type Answer, request } from "./http.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite();
 const daemon = () => site().daemon;
+const { idle } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
-const idle = (name: string, ...flags: readonly string[]) =>
-  ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
 const sh = (container: string, script: string) => ok("exec", container, "sh", "-c", script);
 
 afterEach(() => daemon().removeAll());
