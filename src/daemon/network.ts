@@ -1,15 +1,10 @@
-// Builds the network side of the daemon: the host's netlink, firewall, ports and forwarder, the drivers on them, and the
-// controller on the drivers.
+// Builds the network side of the daemon: the host's netlink, firewall, ports and forwarder, and the controller on the
+// drivers.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import createBridge from "../../drivers/bridge/index.ts";
-import createHost from "../../drivers/host/index.ts";
 import createDefaultIpam, { hostIdFrom } from "../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../drivers/ipam-null/index.ts";
-import createIpvlan from "../../drivers/ipvlan/index.ts";
-import createMacvlan from "../../drivers/macvlan/index.ts";
-import createNone from "../../drivers/none/index.ts";
 import {
   type Controller,
   createController,
@@ -22,7 +17,6 @@ import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
-import { createParents } from "../parents/index.ts";
 import { createPorts } from "../ports/index.ts";
 import {
   type ProxyHandle,
@@ -36,6 +30,7 @@ import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Config } from "./config.ts";
+import { buildDrivers } from "./drivers.ts";
 import type { Failpoints } from "./failpoints.ts";
 import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
@@ -71,30 +66,9 @@ export async function buildNetwork(
   { store, hostId, failpoints, live, leaving, log, undo }: NetworkSurroundings,
 ): Promise<NetworkSide> {
   const { network } = config;
-  const built: { controller?: Controller; onRepaired?: () => void } = {};
-  const portsMoved = (sandboxId: string, ports: ResolverPorts) => {
-    built.controller?.redirectDns(sandboxId, ports).catch((error) => {
-      log.error({ sandbox: sandboxId, reason: errorMessage(error) }, "cannot lead a sandbox to its resolver");
-    });
-  };
-  const openings = [
-    owned(undo, "restore sysctls", {
-      opening: openHostSysctl(join(config.execRoot, "sysctls.json")),
-      close: (it) => !leaving.keeps && it.restore(),
-    }),
-    owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
-    owned(undo, "end firewall", {
-      opening: openFirewall(network, { log, onRepaired: () => built.onRepaired?.() }),
-      close: (it) => (leaving.keeps ? it.close() : it.stop()),
-    }),
-    owned(undo, "end proxy", {
-      opening: openProxy(config, { log, portsMoved }),
-      close: (it) => (leaving.keeps ? it.detach() : it.stop()),
-    }),
-  ] as const;
-  // all of them, also when one fails: what was opened is on the undo stack then
-  await Promise.allSettled(openings);
-  const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
+  const built: Built = {};
+  const opened = await openParts(config, { built, leaving, log, undo });
+  const { netlink, firewall, proxy } = opened;
   const hostRoutes = await watchHostRoutes({
     netlink,
     uplinkChanged: () => {
@@ -105,38 +79,14 @@ export async function buildNetwork(
     log,
   });
   undo.defer("end watching routes", () => hostRoutes.close());
-  const settings = await readSettings(network, { hostRoutes, sysctl: hostSysctl.sysctl });
-  const parents = createParents({
-    netlink: failpoints.guard("netlink", netlink, ["send", "sendAside"]),
-    sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["writeAll"]),
-    hostHasIpv6: settings.ipv6,
-    log: log.child({ part: "parents" }),
-  });
-  const host = (part: string): Host => ({
-    netlink: failpoints.guard("netlink", netlink, ["send", "sendAside"]),
-    link: kernel,
-    sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["write", "writeAll"]),
-    firewall: failpoints.guard<Host["firewall"]>("firewall", firewall, ["set"]),
-    ports: failpoints.guard("ports", ports, ["reserve"]),
-    forwarder: failpoints.guard<Host["forwarder"]>("proxy", proxy, ["setForwards"]),
-    parents,
-    records: store.collection(`driver ${part}`),
-    settings,
-    log: log.child({ driver: part }),
-  });
+  const settings = await readSettings(network, { hostRoutes, sysctl: opened.hostSysctl.sysctl });
   // what the proxy kept while there was no daemon: whose container lives on reserves it again
   const ports = createPorts({ held: await proxy.heldSockets() });
   const netnsFolder = join(config.execRoot, "netns");
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
-    drivers: [
-      createBridge(host("bridge")),
-      createHost(host("host")),
-      createIpvlan(host("ipvlan")),
-      createMacvlan(host("macvlan")),
-      createNone(host("null")),
-    ],
+    drivers: buildDrivers({ ...opened, ports, store, settings, failpoints, log }),
     ipamDrivers: [
       createDefaultIpam({
         defaultPools: network.addressPools,
@@ -173,6 +123,48 @@ export async function buildNetwork(
       built.onRepaired = listener;
     },
   };
+}
+
+/** Who is told of events by parts that are there before them. */
+interface Built {
+  controller?: Controller;
+  onRepaired?: () => void;
+}
+
+/** The daemon's hands on the machine, opened side by side. */
+async function openParts(
+  config: Config,
+  {
+    built,
+    leaving,
+    log,
+    undo,
+  }: Pick<NetworkSurroundings, "leaving" | "log" | "undo"> & { readonly built: Built },
+) {
+  const portsMoved = (sandboxId: string, ports: ResolverPorts) => {
+    built.controller?.redirectDns(sandboxId, ports).catch((error) => {
+      log.error({ sandbox: sandboxId, reason: errorMessage(error) }, "cannot lead a sandbox to its resolver");
+    });
+  };
+  const openings = [
+    owned(undo, "restore sysctls", {
+      opening: openHostSysctl(join(config.execRoot, "sysctls.json")),
+      close: (it) => !leaving.keeps && it.restore(),
+    }),
+    owned(undo, "close netlink", { opening: kernel.openNetlink(), close: (it) => it.close() }),
+    owned(undo, "end firewall", {
+      opening: openFirewall(config.network, { log, onRepaired: () => built.onRepaired?.() }),
+      close: (it) => (leaving.keeps ? it.close() : it.stop()),
+    }),
+    owned(undo, "end proxy", {
+      opening: openProxy(config, { log, portsMoved }),
+      close: (it) => (leaving.keeps ? it.detach() : it.stop()),
+    }),
+  ] as const;
+  // all of them, also when one fails: what was opened is on the undo stack then
+  await Promise.allSettled(openings);
+  const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
+  return { hostSysctl, netlink, firewall, proxy };
 }
 
 /** Opens something and puts closing it onto the stack. */
