@@ -8,4 +8,5 @@ export { createNetnsMaker, type SetDnsRedirect } from "./kernel-netns.ts";
 export type { Netns, NetnsMaker } from "./netns.ts";
 export type { Network } from "./network.ts";
 export type { Sandbox } from "./sandbox.ts";
+export type { Keep } from "./sandbox-records.ts";
 export type * from "./types.ts";

@@ -1,21 +1,26 @@
 // A sandbox and its endpoints on record, all of it in one transaction.
 
+import type { Transaction } from "../store/index.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { SandboxRecord } from "./records.ts";
 import { pack } from "./stored.ts";
 
+/** What a caller has to store of a change, in the transaction that stores the change itself. */
+export type Keep = (transaction: Transaction) => void;
+
 export interface StoredSandbox {
   readonly record: SandboxRecord;
   readonly endpoints: readonly Endpoint[];
   /** One that the container leaves for good: it is forgotten. */
-  readonly leaving?: Endpoint;
+  readonly leaving?: Endpoint | undefined;
+  readonly keep?: Keep | undefined;
 }
 
 /** Writes it as it is now; each endpoint's place is remembered for a next start. */
 export async function storeSandbox(
   { records, memory }: ControllerParts,
-  { record, endpoints, leaving }: StoredSandbox,
+  { record, endpoints, leaving, keep }: StoredSandbox,
 ): Promise<void> {
   await records.store.commit((transaction) => {
     if (leaving) {
@@ -27,6 +32,7 @@ export async function storeSandbox(
       transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
       memory.note(transaction, endpoint.record);
     }
+    keep?.(transaction);
   });
 }
 

@@ -20,7 +20,7 @@ import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
-import { deleteSandboxRecords, storeSandbox } from "./sandbox-records.ts";
+import { deleteSandboxRecords, type Keep, storeSandbox } from "./sandbox-records.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, PortsSpec, SandboxSpec } from "./types.ts";
 import { WayOut } from "./way-out.ts";
 
@@ -30,6 +30,11 @@ export interface SandboxKeeper {
   changed(sandbox: Sandbox, networks: ReadonlySet<Network>): void;
   /** The sandbox is no more. */
   ended(sandbox: Sandbox): void;
+}
+
+interface Settling {
+  readonly leaving?: Endpoint | undefined;
+  readonly keep?: Keep | undefined;
 }
 
 /** Made by `Sandboxes.open`. */
@@ -99,13 +104,13 @@ export class Sandbox {
   }
 
   /**
-   * Connects the container to another network while it runs.
+   * Connects the container to another network while it runs. `keep` is what the caller has to store of it.
    * @throws invalid, forbidden, not-found or unavailable; then nothing has changed
    */
-  async connect(spec: EndpointSpec): Promise<EndpointView> {
+  async connect(spec: EndpointSpec, keep?: Keep): Promise<EndpointView> {
     const endpoint = await this.#join(spec);
     try {
-      await this.#settle();
+      await this.#settle({ keep });
     } catch (error) {
       const others = this.#endpoints.filter((own) => own !== endpoint);
       await this.#tolerate("disconnect", () => this.#settleWithout(endpoint, others));
@@ -116,10 +121,11 @@ export class Sandbox {
   }
 
   /**
-   * Takes the container off a network. Its other networks have taken over when the link goes.
+   * Takes the container off a network. Its other networks have taken over when the link goes. `keep` is what the caller
+   * has to store of it.
    * @throws internal when it is not on it; or what keeps the others from taking over, and then it stays
    */
-  async disconnect(networkRef: string): Promise<void> {
+  async disconnect(networkRef: string, keep?: Keep): Promise<void> {
     const network = this.#parts.networks.find(networkRef);
     if (this.#spec.netns === "host")
       throw invalid("container cannot be disconnected from host network or connected to host network");
@@ -128,10 +134,8 @@ export class Sandbox {
       throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
     const before = this.#endpoints;
     try {
-      await this.#settleWithout(
-        endpoint,
-        before.filter((own) => own !== endpoint),
-      );
+      const others = before.filter((own) => own !== endpoint);
+      await this.#settleWithout(endpoint, others, keep);
     } catch (error) {
       this.#endpoints = before;
       await this.#tolerate("connect again", () => this.#settle());
@@ -282,17 +286,15 @@ export class Sandbox {
   }
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
-  async #settle(leaving?: Endpoint): Promise<void> {
+  async #settle({ leaving, keep }: Settling = {}): Promise<void> {
     const gone = leaving ? [leaving] : [];
-    const wayOut = this.#wayOut.settle(this.#endpoints, this.#spec, gone);
-    // what is published is on record
-    const isTold = mayPublish(this.#spec, [...gone, ...this.#endpoints]) ? wayOut : Promise.resolve();
     await allDone([
-      wayOut,
-      isTold.then(() => this.#store(leaving)),
+      this.#wayOut.settle(this.#endpoints, this.#spec, gone),
       this.#discovery.settle(this.#endpoints),
       this.#links.settle(this.#endpoints),
     ]);
+    // last: what failed is not on record
+    await this.#store({ leaving, keep });
     for (const endpoint of this.#untold.splice(0)) this.#advertise(endpoint);
     this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
   }
@@ -305,10 +307,10 @@ export class Sandbox {
   }
 
   /** Has the others take over while an endpoint is still there: nothing leads to its link when that goes. */
-  async #settleWithout(endpoint: Endpoint, others: Endpoint[]): Promise<void> {
+  async #settleWithout(leaving: Endpoint, others: Endpoint[], keep?: Keep): Promise<void> {
     this.#endpoints = others;
-    await this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint));
-    await this.#settle(endpoint);
+    await this.#tolerate("withdraw names", () => this.#discovery.withdraw(leaving));
+    await this.#settle({ leaving, keep });
   }
 
   /** Takes an endpoint away on which nothing depends any more. */
@@ -355,9 +357,9 @@ export class Sandbox {
     await deleteSandboxRecords(this.#parts, this.id, endpoints);
   }
 
-  #store(leaving?: Endpoint): Promise<void> {
+  #store({ leaving, keep }: Settling = {}): Promise<void> {
     const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
-    return storeSandbox(this.#parts, { record, endpoints: this.#endpoints, ...(leaving && { leaving }) });
+    return storeSandbox(this.#parts, { record, endpoints: this.#endpoints, leaving, keep });
   }
 
   async #tolerate(step: string, work: () => Promise<unknown>): Promise<void> {
@@ -371,10 +373,4 @@ export class Sandbox {
   #warn(step: string, error: unknown): void {
     this.#parts.log.warn({ sandbox: shortId(this.id), step, ...reasonOf(error) }, "sandbox step failed");
   }
-}
-
-/** Whether settling may change what is published. */
-function mayPublish(spec: SandboxSpec, endpoints: readonly Endpoint[]): boolean {
-  const has = endpoints.some(({ record }) => record.published.length > 0);
-  return has || spec.publishAll || spec.portBindings.length > 0;
 }

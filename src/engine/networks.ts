@@ -1,8 +1,8 @@
 // Networks: the controller's, with events, and with containers that are connected while they run.
 
-import type { Network } from "../cnm/index.ts";
+import type { Keep, Network } from "../cnm/index.ts";
 import { conflict, EngineError, errorMessage, forbidden, invalid, notFound } from "../util/errors.ts";
-import type { Container } from "./container.ts";
+import type { Container, ContainerRecord } from "./container.ts";
 import type { Attributes } from "./events.ts";
 import { matchesNetwork, matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
@@ -98,12 +98,20 @@ async function connect(context: EngineContext, { ref, containerRef, endpoint }: 
     context.controller.checkEndpoint({ ...endpoint, network: network.id });
     const { spec } = container.record;
     const named = { ...endpoint, network: network.name };
-    await container.running?.sandbox?.connect({ ...endpoint, network: network.id });
     const endpoints = [...spec.endpoints.filter((it) => it.network !== "none"), named];
     const networkMode = spec.networkMode.kind === "none" ? ({ kind: "default" } as const) : spec.networkMode;
-    await context.registry.change(container, { spec: { ...spec, networkMode, endpoints } });
+    const change = { spec: { ...spec, networkMode, endpoints } };
+    const sandbox = container.running?.sandbox;
+    if (!sandbox) return await context.registry.change(container, change);
+    const keep = keepWith(context, container, change);
+    await sandbox.connect({ ...endpoint, network: network.id }, keep);
   });
   publish(context, "connect", network, { container });
+}
+
+/** Container and sandbox change in one transaction: no crash comes between them, and the disk is waited for once. */
+function keepWith({ registry }: EngineContext, container: Container, change: Partial<ContainerRecord>): Keep {
+  return (transaction) => registry.changeWithin(transaction, container, change);
 }
 
 function checkConnectable(container: Container, network: Network): void {
@@ -167,9 +175,10 @@ async function disconnect(
         `container ${container.id} is not connected to network ${network.name}`,
       );
     }
-    await container.running?.sandbox?.disconnect(network.id);
-    const endpoints = spec.endpoints.filter((it) => it !== endpoint);
-    await context.registry.change(container, { spec: { ...spec, endpoints } });
+    const change = { spec: { ...spec, endpoints: spec.endpoints.filter((it) => it !== endpoint) } };
+    const sandbox = container.running?.sandbox;
+    if (!sandbox) return await context.registry.change(container, change);
+    await sandbox.disconnect(network.id, keepWith(context, container, change));
   });
   publish(context, "disconnect", network, { container });
 }

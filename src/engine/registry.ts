@@ -1,6 +1,6 @@
 // All containers of the daemon: by id, by name, by prefix.
 
-import type { Collection } from "../store/index.ts";
+import type { Collection, Transaction } from "../store/index.ts";
 import { conflict, invalid, notFound } from "../util/errors.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 
@@ -74,6 +74,12 @@ export class Registry {
   async change(container: Container, change: Partial<ContainerRecord>): Promise<void> {
     container.record = { ...container.record, ...change };
     if (this.#byId.has(container.id)) await this.#records.put(container.id, container.record);
+  }
+
+  /** The same as a part of somebody else's transaction. */
+  changeWithin(transaction: Transaction, container: Container, change: Partial<ContainerRecord>): void {
+    container.record = { ...container.record, ...change };
+    if (this.#byId.has(container.id)) transaction.put(this.#records, container.id, container.record);
   }
 
   async remove(container: Container): Promise<void> {

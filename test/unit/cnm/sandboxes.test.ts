@@ -1,7 +1,7 @@
 // Sandboxes of the controller with fake drivers: endpoints, ports, names, failures at each step, restarts.
 
 import { describe, expect, test } from "vitest";
-import type { Sandbox } from "../../../src/cnm/index.ts";
+import type { Keep, Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { address, defaultBridge, endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
@@ -225,14 +225,19 @@ describe("a step that fails", () => {
     );
     const before = sandbox.endpoints();
     world.steps.failAt(undefined);
+    const kept = world.store.collection<string>("kept");
+    const keep: Keep = (transaction) => transaction.put(kept, "x1", "connected");
     // x1 comes before x2, so that gateway and ports move
-    await sandbox.connect(endpointSpec("x1"));
+    await sandbox.connect(endpointSpec("x1"), keep);
     const steps = world.steps.count;
-    await sandbox.disconnect("x1");
+    expect(kept.get("x1")).toBe("connected");
+    await sandbox.disconnect("x1", (transaction) => transaction.delete(kept, "x1"));
+    expect(kept.size).toBe(0);
     expect(steps).toBeGreaterThan(5);
     for (let step = 1; step <= steps; step++) {
       world.steps.failAt(step);
-      await expect(sandbox.connect(endpointSpec("x1")), `step ${step}`).rejects.toThrow("injected");
+      await expect(sandbox.connect(endpointSpec("x1"), keep), `step ${step}`).rejects.toThrow("injected");
+      expect(kept.size, "what the caller keeps of it").toBe(0);
       world.steps.failAt(undefined);
       expect(sandbox.endpoints()).toEqual(before);
       expect(world.bridge.endpoints.size).toBe(1);
