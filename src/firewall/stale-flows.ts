@@ -69,10 +69,9 @@ class Forgetter implements StaleFlows {
   }
 
   async #walk(walks: readonly Walk[]): Promise<number> {
+    if (walks.length === 0) return 0;
     const { conntrack } = await this.#open();
-    let deleted = 0;
-    for (const { filter, ...choice } of walks) deleted += await conntrack.delete(filter, choice);
-    return deleted;
+    return await conntrack.deleteAny(walks);
   }
 
   async #local() {

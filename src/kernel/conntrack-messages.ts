@@ -26,7 +26,8 @@ export interface ConntrackEntry {
 
 /** What must match; absent = anything. */
 export interface ConntrackFilter {
-  readonly family: Family;
+  /** Absent = both. */
+  readonly family?: Family;
   /** IANA number. */
   readonly protocol?: number;
   readonly originalSource?: Address;
@@ -45,7 +46,14 @@ export interface ConntrackFilter {
 }
 
 const subsystem = 1 << 8; // NFNL_SUBSYS_CTNETLINK
-const message = { new: subsystem, get: subsystem | 1, delete: subsystem | 2 } as const;
+const message = {
+  new: subsystem,
+  get: subsystem | 1,
+  delete: subsystem | 2,
+  getStatistics: subsystem | 5,
+} as const;
+/** CTA_STATS_GLOBAL_ENTRIES. */
+const entriesStatistic = 1;
 /** CTA_* */
 const cta = {
   original: 1,
@@ -76,7 +84,7 @@ export function matches(
   const number = (wanted: number | undefined, is: number | undefined) =>
     wanted === undefined || wanted === is;
   return (
-    original.source.family === filter.family &&
+    (filter.family ?? original.source.family) === original.source.family &&
     (filter.isLedElsewhere ?? isLedElsewhere) === isLedElsewhere &&
     number(filter.protocol, original.protocol) &&
     address(filter.originalSource, original.source) &&
@@ -118,7 +126,7 @@ function decodeTuple(tuple: Attributes | undefined): ConntrackTuple | undefined 
 }
 
 /** struct nfgenmsg. */
-function header(family: Family): Buffer {
+function header(family: Family | undefined): Buffer {
   return Buffer.from([familyNumber(family), 0, 0, 0]);
 }
 
@@ -149,6 +157,21 @@ export function listing(filter: ConntrackFilter): Request {
   if (filter.isLedElsewhere !== undefined)
     encoder.be32(cta.status, filter.isLedElsewhere ? targetNat : 0).be32(cta.statusMask, targetNat);
   return { type: message.get, flags: 0, payload: encoder.finish(), words: words("-L", filter) };
+}
+
+/** Asks how many entries there are; `decodeCount` reads the answer. */
+export function counting(): Request {
+  return {
+    type: message.getStatistics,
+    flags: nlmFlag.ack,
+    payload: header(undefined),
+    words: "conntrack -C",
+  };
+}
+
+/** Undefined for any other message. */
+export function decodeCount(payload: Buffer): number | undefined {
+  return new Attributes(payload.subarray(4)).be32(entriesStatistic);
 }
 
 /** Whether an address is somewhere in the bytes of an entry: to tell what cannot match at a tenth of the price of reading it. */
@@ -208,9 +231,9 @@ function encodeTuple(encoder: Encoder, type: number, wanted: WantedTuple): numbe
  * Names the entry by its own bytes: original tuple, zone, and id, so that a later connection with the same addresses
  * is not hit. Without a tuple the kernel would flush everything.
  */
-export function deletion(family: Family, payload: Buffer, entry: ConntrackEntry): Request {
+export function deletion(payload: Buffer, entry: ConntrackEntry): Request {
   const attributes = new Attributes(payload.subarray(4));
-  const encoder = new Encoder().struct(header(family));
+  const encoder = new Encoder().struct(header(entry.original.source.family));
   for (const type of [cta.original, cta.id, cta.zone]) {
     const value = attributes.bytes(type);
     if (value) encoder.bytes(type === cta.original ? nestedFlag | type : type, value);
@@ -234,7 +257,8 @@ function words(verb: "-L", filter: ConntrackFilter): string {
   const value = (name: string, is: Address | number | undefined) =>
     is !== undefined && `${name} ${typeof is === "number" ? is : formatAddress(is)}`;
   return say(
-    `conntrack ${verb} -f ipv${filter.family}`,
+    `conntrack ${verb}`,
+    filter.family && `-f ipv${filter.family}`,
     value("-p", filter.protocol),
     value("-s", filter.originalSource),
     value("-d", filter.originalDestination),

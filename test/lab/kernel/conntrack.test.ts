@@ -2,8 +2,15 @@
 
 import dgram from "node:dgram";
 import { describe, expect, it } from "vitest";
-import { bindSocket, deleteConntrack, listConntrack } from "../../../src/kernel/index.ts";
+import {
+  bindSocket,
+  type ConntrackEntry,
+  deleteConntrack,
+  listConntrack,
+  openConntrack,
+} from "../../../src/kernel/index.ts";
 import { address } from "../../unit/kernel/values.ts";
+import { addUnrelated } from "../firewall/entries.ts";
 import { Namespaces, openFds } from "./namespaces.ts";
 
 const udp = 17;
@@ -62,6 +69,40 @@ describe("tracked connections", () => {
     expect(await listConntrack({ family: 6 }, lab.path("a"))).toHaveLength(1);
     const six = { family: 6, originalDestination: address("::1"), originalDestinationPort: 99 } as const;
     expect(await deleteConntrack(six, lab.path("a"))).toBe(1);
+  });
+
+  it.each([
+    ["few", 0],
+    ["many", 4_000],
+  ])("are deleted by whichever of several searches finds them, among %s", async (_, others) => {
+    await using lab = await withTranslation();
+    await using conntrack = await openConntrack(lab.path("a"));
+    for (const port of [97, 98, 99]) await send(lab, "127.0.0.1", "127.0.0.9", port);
+    for (const port of [98, 99]) await send(lab, "::1", "::1", port);
+    await addUnrelated(lab.path("a"), 4, others);
+    const all = () => true;
+    const searches = [
+      { filter: { family: 4, protocol: udp, originalDestinationPort: 99 }, isUnwanted: all },
+      { filter: { family: 6, originalDestinationPort: 98 }, isUnwanted: all },
+      {
+        filter: { family: 4 },
+        isUnwanted: ({ original }: ConntrackEntry) => original.destinationPort === 97,
+        among: [address("127.0.0.9")],
+      },
+      { filter: { family: 4, originalDestinationPort: 98 }, isUnwanted: () => false },
+    ] as const;
+    expect(await conntrack.deleteAny(searches)).toBe(3);
+    expect(await conntrack.deleteAny(searches)).toBe(0);
+    expect(await conntrack.list({ family: 4 })).toHaveLength(1 + others);
+    expect(await conntrack.list({ originalDestinationPort: 99 })).toHaveLength(1);
+  });
+
+  it("are not looked for where there are none", async () => {
+    await using lab = await Namespaces.create("a");
+    await using conntrack = await openConntrack(lab.path("a"));
+    const isUnwanted = () => true;
+    expect(await conntrack.deleteAny([{ filter: { family: 4 }, isUnwanted }])).toBe(0);
+    expect(await conntrack.deleteAny([])).toBe(0);
   });
 
   it("are deleted in great numbers", async () => {
