@@ -42,6 +42,15 @@ test("abstract sockets: a container in the host's netns finds none (CVE-2020-152
 
 describe("router advertisements from a container (CVE-2020-13401)", () => {
   const prefix = "2001:db8:bad:";
+  /** Routers speak from their link-local address, which takes the kernel a second to be sure of. */
+  const advertise = async () => {
+    const isReady = async () => {
+      const shown = await sh("cc", "ip -6 addr show dev eth0");
+      return shown.includes("fe80:") && !shown.includes("tentative");
+    };
+    await until("the link-local address can be used", isReady);
+    await within("cc", (inside) => advertiseRouter(inside));
+  };
 
   test("do not reach the host, even where all its new links listen to routers", async () => {
     const { host } = site();
@@ -53,7 +62,7 @@ describe("router advertisements from a container (CVE-2020-13401)", () => {
       const flags = options.flatMap((option) => ["-o", option]);
       await ok("network", "create", "--ipv6", ...flags, "--subnet", "2001:db8:1::/64", "n1");
       await idle("cc", "--network", "n1");
-      await within("cc", (inside) => advertiseRouter(inside));
+      await advertise();
       // the answer comes behind what was sent before
       await sh("cc", "ping6 -c 1 -W 2 2001:db8:1::1");
       const shown = () => host.run("sh", "-c", "ip -6 addr; ip -6 route show table all");
@@ -63,7 +72,7 @@ describe("router advertisements from a container (CVE-2020-13401)", () => {
       expect(said).not.toMatch(/default.* proto ra/);
       // it is not that they did not arrive
       await host.run("sysctl", "-qw", "net.ipv6.conf.br-n1.accept_ra=2");
-      await within("cc", (inside) => advertiseRouter(inside));
+      await advertise();
       await until("a bridge that listens has the address", async () => (await shown()).includes(prefix));
     } finally {
       await host.run("sysctl", "-qw", `${setting}=${before}`);
@@ -83,7 +92,7 @@ describe("router advertisements from a container (CVE-2020-13401)", () => {
       "net.ipv6.conf.all.forwarding=0",
     );
     const before = await sh("victim", "ip -6 route");
-    await within("cc", (inside) => advertiseRouter(inside));
+    await advertise();
     await sh("cc", "ping6 -c 1 -W 2 2001:db8:1::d");
     expect(await sh("victim", "ip -6 addr")).not.toContain(prefix);
     expect(await sh("victim", "ip -6 route")).toBe(before);
