@@ -15,69 +15,15 @@ import type {
   NetworkOptions,
   Parent,
   PoolData,
-  Request,
 } from "../driverapi/index.ts";
-import { type Mac, type Prefix, prefixContains } from "../netip/index.ts";
-import {
-  conflict,
-  forbidden,
-  hasCode,
-  invalid,
-  notFound,
-  notImplemented,
-  wrapError,
-} from "../util/errors.ts";
+import { type Prefix, prefixContains } from "../netip/index.ts";
+import { forbidden, invalid, notFound, notImplemented } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
+import type { ChildEndpoint, ChildKind } from "./child-kind.ts";
+import { deleteMovedLink, makeChildLink } from "./child-link.ts";
 import { type ChildNetworkConfig, childOptionNames, isInternal } from "./child-options.ts";
 import { chosenName, chosenSysctls } from "./endpoint-options.ts";
-
-/** The link of an endpoint, as its kind is to make it. */
-export interface ChildLinkSpec {
-  readonly name: string;
-  /** Index of the parent. */
-  readonly parent: number;
-  readonly index?: number;
-  readonly mtu?: number;
-  readonly mac?: Mac;
-  readonly netns?: string;
-  readonly alias?: string;
-}
-
-/** What tells one driver on parent links from another. */
-export interface ChildKind<C extends ChildNetworkConfig> {
-  /** The driver's name, and the kernel's for the link. */
-  readonly name: string;
-  /** What a kernel is built with to have it: `CONFIG_MACVLAN`. */
-  readonly kernelOption: string;
-  /** @throws invalid */
-  checkOptions(options: NetworkOptions): void;
-  readConfig(request: CreateNetworkRequest): C;
-  /** @throws forbidden when two networks cannot stand on one parent */
-  checkBeside(config: C, other: C): void;
-  /** The MAC of a new endpoint for which none is asked; undefined where it has none of its own. */
-  chooseMac(
-    config: C,
-    request: CreateEndpointRequest,
-    parent: () => Promise<Parent>,
-  ): Promise<Mac | undefined>;
-  /** @throws invalid */
-  checkEndpoint(config: C, request: CreateEndpointRequest): void;
-  /** Endpoints whose MAC only the controller can set, after the link is made: it is made on the host and moved. */
-  isMoved(config: C, endpoint: ChildEndpoint): boolean;
-  createLink(host: Host, config: C, spec: ChildLinkSpec): Request;
-  /** How an endpoint of a network that is not internal leaves it. */
-  wayOut(config: C, own: EndpointInterface): Pick<JoinResponse, "gateway" | "gatewayIpv6" | "staticRoutes">;
-  /** Its own options as they took effect. */
-  describe(config: C): Readonly<Record<string, string>>;
-  /** Why the kernel may have called a link of this network an invalid argument. */
-  explainRefusal(config: C): string | undefined;
-}
-
-export interface ChildEndpoint {
-  readonly interface: EndpointInterface;
-  readonly options: CreateEndpointRequest["options"];
-}
 
 interface ChildNetwork<C> {
   readonly config: C;
@@ -168,10 +114,7 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     const endpoint = network?.endpoints.get(endpointId);
     network?.endpoints.delete(endpointId);
     if (!network || !endpoint || !this.#kind.isMoved(network.config, endpoint)) return;
-    const { deleteLink, unless } = this.#host.link;
-    const link = await this.#host.netlink.link(hostName(endpointId));
-    if (link?.alias === markOf(endpointId))
-      await unless(["ENODEV"], this.#host.netlink.send(deleteLink(link.index)));
+    await deleteMovedLink(this.#host, endpointId);
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -257,71 +200,7 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     endpoint: ChildEndpoint,
   ): Promise<NonNullable<JoinResponse["link"]>> {
     const parent = await this.#holdParent(config);
-    const mac = endpoint.interface.macAddress;
-    const common = {
-      parent: parent.index,
-      ...(config.mtu !== undefined && { mtu: config.mtu }),
-      ...(mac && { mac }),
-    };
-    const isSuggested = config.interfacePrefix === "eth";
-    const dstName =
-      chosenName(endpoint.options.driverOpts) ?? (isSuggested ? request.suggestedName : undefined);
-    const names = { dstPrefix: config.interfacePrefix, ...(dstName !== undefined && { dstName }) };
-    try {
-      if (this.#kind.isMoved(config, endpoint)) {
-        const srcName = await this.#makeOnHost(request, config, common);
-        return { srcName, ...names };
-      }
-      const srcName = dstName ?? hostName(request.endpointId);
-      const indexInSandbox = await this.#makeInside(request, config, { ...common, name: srcName });
-      return { srcName, ...names, indexInSandbox, deletedOnLeave: true };
-    } catch (error) {
-      throw wrapError(await this.#explained(error, config), `connect to parent ${parent.name}`);
-    }
-  }
-
-  async #makeOnHost(
-    { endpointId }: JoinRequest,
-    config: C,
-    common: Omit<ChildLinkSpec, "name">,
-  ): Promise<string> {
-    const name = hostName(endpointId);
-    const alias = markOf(endpointId);
-    await this.#host.netlink.send(this.#kind.createLink(this.#host, config, { ...common, name, alias }));
-    return name;
-  }
-
-  /** In the sandbox from its first moment; answers the index there. */
-  async #makeInside({ sandboxKey, freeIndex }: JoinRequest, config: C, spec: ChildLinkSpec): Promise<number> {
-    const { netlink, link: kernel, log } = this.#host;
-    const inSandbox = { ...spec, netns: sandboxKey };
-    try {
-      await netlink.send(this.#kind.createLink(this.#host, config, { ...inSandbox, index: freeIndex }));
-      return freeIndex;
-    } catch (error) {
-      // the container made a link with that index, or an older kernel looks for it on the host; else it shows again
-      if (!hasCode(error, "EEXIST", "EBUSY")) throw error;
-    }
-    await netlink.send(this.#kind.createLink(this.#host, config, inSandbox));
-    await using undo = new Undo(log);
-    await using inside = await kernel.openNetlink(sandboxKey);
-    undo.defer("delete link", () => kernel.unless(["ENODEV"], inside.send(kernel.deleteLink(spec.name))));
-    const index = (await inside.link(spec.name))?.index;
-    if (index === undefined) throw conflict(`the link ${spec.name} was removed by somebody else`);
-    undo.forget();
-    return index;
-  }
-
-  /** What the kernel's short words mean here. */
-  async #explained(error: unknown, config: C): Promise<unknown> {
-    if (hasCode(error, "EBUSY"))
-      return conflict(
-        `the link has another use (a port of a bridge or bond, or macvlan and ipvlan on one parent)`,
-        error,
-      );
-    if (!hasCode(error, "EINVAL")) return error;
-    const why = this.#kind.explainRefusal(config);
-    return why === undefined ? error : conflict(why, error);
+    return await makeChildLink(this.#host, this.#kind, { request, config, endpoint, parent });
   }
 
   #answer(config: C, endpoint: ChildEndpoint): Omit<JoinResponse, "link"> {
@@ -357,14 +236,4 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
 /** Name of the dummy link of a network without a parent (Docker's). */
 function dummyName(networkId: string): string {
   return `dm-${networkId.slice(0, 12)}`;
-}
-
-/** Name of a link that is on the host for a moment; 15 characters are all that Linux has for one. */
-function hostName(endpointId: string): string {
-  return `mv${endpointId.slice(0, 13)}`;
-}
-
-/** The mark that links of endpoints wear; what a crash leaves of them is swept away by it. */
-function markOf(endpointId: string): string {
-  return `tsdocker:${endpointId}`;
 }
