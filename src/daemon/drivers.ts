@@ -11,6 +11,7 @@ import { createParents } from "../parents/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Failpoints } from "./failpoints.ts";
+import type { Withdrawals } from "./withdrawals.ts";
 
 export interface DriverSurroundings {
   readonly netlink: kernel.Netlink;
@@ -21,6 +22,7 @@ export interface DriverSurroundings {
   readonly store: Store;
   readonly settings: HostSettings;
   readonly failpoints: Failpoints;
+  readonly withdrawals: Withdrawals;
   readonly log: Log;
 }
 
@@ -38,15 +40,15 @@ export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] 
 
 /** The host by a driver's name: records and log are each driver's own, the rest is shared. */
 function driverHosts(surroundings: DriverSurroundings): (driver: string) => Host {
-  const { hostSysctl, ports, store, settings, failpoints, log } = surroundings;
+  const { hostSysctl, ports, store, settings, failpoints, withdrawals, log } = surroundings;
   const netlink = failpoints.guard("netlink", surroundings.netlink, ["send", "sendAside"]);
   const shared = {
     netlink,
     link: kernel,
     sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["write", "writeAll"]),
-    firewall: failpoints.guard("firewall", surroundings.firewall, ["set"]),
-    ports: failpoints.guard("ports", ports, ["reserve"]),
-    forwarder: failpoints.guard("proxy", surroundings.proxy, ["setForwards"]),
+    firewall: withdrawals.firewall(failpoints.guard("firewall", surroundings.firewall, ["set"])),
+    ports: withdrawals.ports(failpoints.guard("ports", ports, ["reserve"])),
+    forwarder: withdrawals.forwarder(failpoints.guard("proxy", surroundings.proxy, ["setForwards"])),
     parents: createParents({
       netlink,
       sysctl: failpoints.guard("sysctl", hostSysctl.sysctl, ["writeAll"]),

@@ -18,13 +18,7 @@ import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
-import {
-  type ProxyHandle,
-  type ProxyOptions,
-  type ResolverPorts,
-  type Resolvers,
-  startProxy,
-} from "../proxy/index.ts";
+import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
@@ -37,6 +31,7 @@ import { openHostSysctl } from "./host-sysctl.ts";
 import type { Leaving } from "./leaving.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { findProgram } from "./programs.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
 const ownNetns = "/proc/self/ns/net";
 
@@ -82,11 +77,12 @@ export async function buildNetwork(
   const settings = await readSettings(network, { hostRoutes, sysctl: opened.hostSysctl.sysctl });
   // what the proxy kept while there was no daemon: whose container lives on reserves it again
   const ports = createPorts({ held: await proxy.heldSockets() });
+  const withdrawals = new Withdrawals(log);
   const netnsFolder = join(config.execRoot, "netns");
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
-    drivers: buildDrivers({ ...opened, ports, store, settings, failpoints, log }),
+    drivers: buildDrivers({ ...opened, ports, store, settings, failpoints, withdrawals, log }),
     ipamDrivers: [
       createDefaultIpam({
         defaultPools: network.addressPools,
@@ -94,7 +90,7 @@ export async function buildNetwork(
       }),
       createNullIpam({ defaultPools: [] }),
     ],
-    resolvers: failpoints.guard<Resolvers>("proxy", proxy, ["setResolver", "setRecord"]),
+    resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
     netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect)),
     netnsFolder,
     hostNetlink: netlink,
