@@ -3,9 +3,8 @@
 import type { Request } from "../../kernel/index.ts";
 import { unless } from "../../kernel/index.ts";
 import {
-  addElements,
-  deleteElements,
   type Element,
+  elementChanges,
   isMadeBy,
   type Nftables,
   type Table,
@@ -33,31 +32,9 @@ export async function differenceFrom(
   if (!isMadeBy(layout, await nftables.describe(table))) return "everything";
   const changes = await Promise.all(
     sets.map(async (set) => {
-      const is = await unless(["ENOENT"], nftables.elements(table, set));
-      return is && elementChanges(table, set, { is, wanted: elements.get(set) ?? [] });
+      const dump = await unless(["ENOENT"], nftables.describeElements(table, set));
+      return dump && elementChanges(table, set, { dump, wanted: elements.get(set) ?? [] });
     }),
   );
   return changes.includes(undefined) ? "everything" : changes.flatMap((each) => each ?? []);
-}
-
-/** Additions come first where they can; a key that leads elsewhere now has to go before it can come. */
-function elementChanges(
-  table: Table,
-  set: string,
-  { is, wanted }: { readonly is: readonly Element[]; readonly wanted: readonly Element[] },
-): Request[] {
-  const there = new Map(is.map((element) => [elementText(element), element]));
-  const toBe = new Map(wanted.map((element) => [elementText(element), element]));
-  const gone = [...there].flatMap(([text, element]) => (toBe.has(text) ? [] : [element]));
-  const come = [...toBe].flatMap(([text, element]) => (there.has(text) ? [] : [element]));
-  return [...deleteElements(table, set, gone), ...addElements(table, set, come)];
-}
-
-function elementText({ key, keyEnd, data, intervalEnd }: Element): string {
-  const value = data instanceof Uint8Array ? text(data) : JSON.stringify(data);
-  return `${text(key)} ${keyEnd ? text(keyEnd) : ""} ${value} ${intervalEnd ?? false}`;
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }

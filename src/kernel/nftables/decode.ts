@@ -113,6 +113,7 @@ export function decodeElements(payload: Buffer): Element[] {
   return attributesOf(payload).list(elementList.elements).map(decodeElement);
 }
 
+/** One item of such a list. */
 function decodeElement(item: Buffer): Element {
   const attributes = new Attributes(item);
   const key = attributes.nested(elementAttribute.key)?.bytes(dataAttribute.value);
@@ -129,6 +130,7 @@ function decodeElement(item: Buffer): Element {
   });
 }
 
+/** What NFTA_DATA_VERDICT holds. */
 function decodeVerdict(attributes: Attributes | undefined): Verdict | undefined {
   const chain = attributes?.string(verdictAttribute.chain) ?? "";
   switch (attributes?.be32(verdictAttribute.code)) {

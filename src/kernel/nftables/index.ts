@@ -3,6 +3,7 @@
 export { isMadeBy, type TableDump } from "./compare.ts";
 export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
 export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-redirect.ts";
+export { elementChanges } from "./element-changes.ts";
 export * from "./expression.ts";
 export * from "./field.ts";
 export { nftablesGroup, tableFlag } from "./numbers.ts";

@@ -36,6 +36,8 @@ export interface Nftables extends AsyncDisposable {
   describe(table: Table): Promise<TableDump>;
   /** Rejects with ENOENT when there is no such set. */
   elements(table: Table, set: string): Promise<Element[]>;
+  /** The same as the kernel describes them, for `elementChanges`. */
+  describeElements(table: Table, set: string): Promise<Buffer[]>;
   close(): Promise<void>;
 }
 
@@ -91,11 +93,15 @@ class Handle implements Nftables {
   }
 
   async elements(table: Table, set: string): Promise<Element[]> {
+    return (await this.describeElements(table, set)).flatMap(decodeElements);
+  }
+
+  async describeElements(table: Table, set: string): Promise<Buffer[]> {
     const encoder = nfgenmsg(familyNumber[table.family]);
     const payload = encoder.string(elementList.table, table.name).string(elementList.set, set).finish();
     const words = `nft list set ${table.family} ${table.name} ${set}`;
     const answers = await this.#socket.dump({ type: nftType.getElement, flags: 0, payload, words });
-    return answers.flatMap(({ payload }) => decodeElements(payload));
+    return answers.map(({ payload }) => payload);
   }
 
   close(): Promise<void> {

@@ -39,14 +39,19 @@ export function transactions(
   listener: (event: RulesetEvent) => void,
 ): (messages: readonly Message[]) => void {
   let touched = new Map<string, Table>();
+  let last: Buffer | undefined;
   return (messages) => {
     for (const { type, payload } of messages) {
-      const attributes = new Attributes(payload.subarray(4));
       if (type !== nftType.newGeneration) {
-        const table = tableOf(payload[0] ?? 0, attributes);
+        // each of tens of thousands of elements has a message of its own
+        if (last && beginsAs(payload, last)) continue;
+        const table = tableOf(payload);
         if (table) touched.set(`${table.family} ${table.name}`, table);
+        last = payload;
         continue;
       }
+      last = undefined;
+      const attributes = new Attributes(payload.subarray(headerSize));
       const tables = [...touched.values()];
       touched = new Map();
       const process = attributes.string(generationAttribute.processName) ?? "";
@@ -59,11 +64,23 @@ export function transactions(
 const generationAttribute = { processId: 2, processName: 3 } as const;
 
 /** The first attribute of every message about a table, and of all that is in one, is the table's name. */
-function tableOf(familyCode: number, attributes: Attributes): Table | undefined {
-  const name = attributes.string(tableAttribute.name);
-  const found = Object.entries(familyNumber).find(([, number]) => number === familyCode);
+function tableOf(payload: Buffer): Table | undefined {
+  const name = new Attributes(payload.subarray(headerSize)).string(tableAttribute.name);
+  const found = Object.entries(familyNumber).find(([, number]) => number === payload[0]);
   return found && name !== undefined ? { family: found[0] as TableFamily, name } : undefined;
 }
+
+/** Whether two messages are about the same table: of one family, and with one first attribute. */
+function beginsAs(payload: Buffer, other: Buffer): boolean {
+  const end = headerSize + (other.length >= headerSize + 2 ? other.readUInt16LE(headerSize) : 0);
+  const isLongEnough = payload.length >= end && other.length >= end;
+  return (
+    isLongEnough && payload[0] === other[0] && payload.compare(other, headerSize, end, headerSize, end) === 0
+  );
+}
+
+/** sizeof(struct nfgenmsg). */
+const headerSize = 4;
 
 /** The kernel names the thread. */
 function isThreadOfOurs(thread: number): boolean {
