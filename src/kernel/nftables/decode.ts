@@ -114,7 +114,7 @@ export function decodeElements(payload: Buffer): Element[] {
 }
 
 /** One item of such a list. */
-function decodeElement(item: Buffer): Element {
+export function decodeElement(item: Buffer): Element {
   const attributes = new Attributes(item);
   const key = attributes.nested(elementAttribute.key)?.bytes(dataAttribute.value);
   const keyEnd = attributes.nested(elementAttribute.keyEnd)?.bytes(dataAttribute.value);
@@ -131,7 +131,7 @@ function decodeElement(item: Buffer): Element {
 }
 
 /** What NFTA_DATA_VERDICT holds. */
-function decodeVerdict(attributes: Attributes | undefined): Verdict | undefined {
+export function decodeVerdict(attributes: Attributes | undefined): Verdict | undefined {
   const chain = attributes?.string(verdictAttribute.chain) ?? "";
   switch (attributes?.be32(verdictAttribute.code)) {
     case verdictCode.accept:

@@ -44,7 +44,7 @@ export async function setDnsRedirect(netns: string, ports: DnsRedirect | undefin
 }
 
 /** What the table holds. */
-function dnsRedirectRequests(ports: DnsRedirect): Request[] {
+export function dnsRedirectRequests(ports: DnsRedirect): Request[] {
   const [udp, tcp] = [portField(ports.udp), portField(ports.tcp)];
   return [
     // before conntrack, at -200, sees them; loopback's packets all go out before they come in
