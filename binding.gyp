@@ -11,6 +11,7 @@
         "native/fds.cc",
         "native/poll.cc",
         "native/process.cc",
+        "native/file-watch.cc",
         "native/parked.cc",
         "native/splice.cc",
         "native/splice-loop.cc",

@@ -16,6 +16,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   initSocket(env, exports);
   initFds(env, exports);
   initPoll(env, exports);
+  initFileWatch(env, exports);
   initProcess(env, exports);
   initParked(env, exports);
   initSplice(env, exports);

@@ -100,6 +100,11 @@ export interface Addon {
   /** Idempotent; must come before the fd is closed. */
   pollStop(id: number): void;
 
+  /** A descriptor that is readable after somebody has closed the file, or removed it. */
+  fileWatch(path: string): number;
+  /** Forgets what it has told of. False: the file is gone and no more is told. */
+  fileWatchTake(watch: number): boolean;
+
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
   unmount(target: string, flags: number): Promise<void>;
   setChildSubreaper(on: boolean): void;

@@ -178,6 +178,7 @@ void initSocket(Napi::Env env, Napi::Object exports);
 void initFds(Napi::Env env, Napi::Object exports);
 void initPoll(Napi::Env env, Napi::Object exports);
 void initProcess(Napi::Env env, Napi::Object exports);
+void initFileWatch(Napi::Env env, Napi::Object exports);
 void initParked(Napi::Env env, Napi::Object exports);
 void initSplice(Napi::Env env, Napi::Object exports);
 void initDatagrams(Napi::Env env, Napi::Object exports);

@@ -7,6 +7,7 @@ import {
   legacyIptablesTables,
   restoreRules,
   saveRules,
+  watchIptablesLock,
 } from "../../kernel/iptables/index.ts";
 import { type Table, watchNftables } from "../../kernel/nftables/index.ts";
 import type { Family } from "../../netip/index.ts";
@@ -56,7 +57,7 @@ class IptablesBackend implements Backend {
   readonly #notes = new Map<string, readonly string[]>();
   /** Processes of ours whose changes we may still be told of. */
   readonly #ours = new Set<number>();
-  /** Nobody tells when iptables-legacy is used: each change of ours looks at everything. */
+  /** Of iptables-legacy nobody tells what was changed: each change of ours looks at everything. */
   #isUntold = false;
 
   constructor(options: IptablesOptions) {
@@ -103,8 +104,17 @@ class IptablesBackend implements Backend {
     }
   }
 
-  /** iptables-nft is nftables underneath, which tells. */
   async watch(changed: () => void): Promise<Disposable | undefined> {
+    const watches = [await this.#watchNftables(changed), this.#watchLegacy(changed)];
+    return {
+      [Symbol.dispose]: () => {
+        for (const watch of watches) watch?.[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** iptables-nft is nftables underneath, which tells. */
+  async #watchNftables(changed: () => void): Promise<Disposable | undefined> {
     try {
       return await watchNftables(this.#options.netns, (event) => {
         if (event.kind === "lost") return changed();
@@ -112,6 +122,33 @@ class IptablesBackend implements Backend {
       });
     } catch (error) {
       if (hasCode(error, "EPROTONOSUPPORT", "ENOENT", "EINVAL")) return undefined; // no nftables in this kernel
+      throw error;
+    }
+  }
+
+  /**
+   * That somebody was there is all that is to be known, so ours are looked at too: reading them takes no lock, so that is
+   * once for each change.
+   */
+  #watchLegacy(changed: () => void): Disposable | undefined {
+    if (this.#options.variant === "nft") return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const later = () => {
+      timer = undefined;
+      changed();
+    };
+    try {
+      const lock = watchIptablesLock(() => {
+        if (this.#isUntold) timer ??= setTimeout(later, companyMs);
+      });
+      return {
+        [Symbol.dispose]: () => {
+          lock[Symbol.dispose]();
+          clearTimeout(timer);
+        },
+      };
+    } catch (error) {
+      if (hasCode(error, "EROFS", "ENOENT", "EACCES", "EMFILE", "ENOSPC")) return undefined; // then nobody tells
       throw error;
     }
   }
@@ -190,6 +227,9 @@ function tablesWithUs(family: Family, saved: SavedTables): Table[] {
     .filter(([name]) => wasMadeByUs(saved.get(name)))
     .map(([name]) => ({ family: family === 4 ? "ip" : "ip6", name }));
 }
+
+// a script's commands and both families come together
+const companyMs = 20;
 
 // process ids are used again, but not that soon
 const mostRemembered = 16;

@@ -10,6 +10,8 @@ import type { Family } from "../../netip/index.ts";
 import { unavailable } from "../../util/errors.ts";
 import { unless } from "../errors.ts";
 
+export { watchIptablesLock } from "./lock.ts";
+
 /** Which iptables: the one that the system calls so, or one of the two kinds by name. */
 export type IptablesVariant = "default" | "nft" | "legacy";
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { OwnedFirewall } from "../../../src/firewall/index.ts";
 import { type Host, Lab } from "../../conformance/firewall/lab.ts";
 import { publish, usual } from "../../conformance/firewall/rules.ts";
-import { choices, rulesOf, startFirewall } from "./world.ts";
+import { choices, rulesOf, startFirewall, withOwnLock } from "./world.ts";
 
 let lab: Lab;
 let host: Host;
@@ -107,14 +107,38 @@ test("changes of other people's tables and chains are none of ours", async () =>
   expect(await host.run("iptables-nft -S INPUT")).toContain("192.0.2.9");
 });
 
-test("iptables-legacy tells nobody: the next change of ours finds what is missing, and so does resync", async () => {
+describe.each(["iptables-legacy", "ip6tables-legacy"])("%s", (command) => {
+  test.each([
+    `${command} -F`,
+    `${command} -t nat -F; ${command} -t nat -X`,
+    `${command} -D FORWARD -j DOCKER-FORWARD`,
+    `${command} -I DOCKER 1 -j ACCEPT`,
+    `printf '*filter\\n:FORWARD ACCEPT [0:0]\\nCOMMIT\\n' | ${command}-restore`,
+  ])("%s", (damage) => heals(choices["iptables-legacy"], damage));
+});
+
+test("with iptables-legacy our own changes are looked at a few times, not for ever", async () => {
+  firewall = await startFirewall(host, choices["iptables-legacy"], wish);
+  const resync = vi.spyOn(firewall, "resync");
+  for (let port = 1; port <= 5; port++)
+    await firewall.set("more", [publish(String(port), "172.20.1.2", "80")]);
+  await expect.poll(() => resync.mock.calls.length).toBeGreaterThan(0);
+  expect(await Promise.all(resync.mock.results.map(({ value }) => value))).not.toContain(true);
+  // somebody else's command after them is one more look, and nothing to repair
+  const looks = resync.mock.calls.length;
+  await host.run("iptables-legacy -S >/dev/null");
+  await expect.poll(() => resync.mock.calls.length).toBeGreaterThan(looks);
+  expect(resync.mock.calls.length).toBeLessThan(20);
+});
+
+test("of a program with another lock nobody tells: the next change of ours finds what is missing, and so does resync", async () => {
   firewall = await startFirewall(host, choices["iptables-legacy"], wish);
   const before = await rulesOf(host);
-  await host.run("iptables-legacy -F; iptables-legacy -t nat -F");
+  await host.run(withOwnLock("iptables-legacy -F; iptables-legacy -t nat -F"));
   await firewall.set("more", [publish("9", "172.20.1.2", "9")]);
   await firewall.set("more", []);
   expect(await rulesOf(host)).toEqual(before);
-  await host.run("ip6tables-legacy -F FORWARD");
+  await host.run(withOwnLock("ip6tables-legacy -F FORWARD"));
   expect(await firewall.resync()).toBe(true);
   expect(await rulesOf(host)).toEqual(before);
 });

@@ -25,6 +25,11 @@ export async function startFirewall(
   return firewall;
 }
 
+/** A command as a container with a /run of its own would run it: it does not share the lock of iptables-legacy. */
+export function withOwnLock(command: string): string {
+  return `unshare --mount sh -c "mount -t tmpfs none /run && { ${command}; }"`;
+}
+
 /**
  * All rules of the namespace, handles too, without counters, the comments of the tools, and the fence, which is a
  * process's own. What iptables made only its own programs show reliably.
