@@ -80,7 +80,7 @@ export const endpointOptionNames = {
 } as const;
 
 /** All that a network of this driver understands. */
-export const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
+const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
 const knownOfEndpoints: ReadonlySet<string> = new Set(Object.values(endpointOptionNames));
 
 /** @throws invalid for a value that is not what its option needs, or a bridge option that does not exist */

@@ -101,7 +101,7 @@ export function joined(rows: readonly Row[]): Row[] {
 }
 
 /** How many ports a binding is about. */
-export function countOf({ count = 1 }: Pick<PortBinding, "count">): number {
+function countOf({ count = 1 }: Pick<PortBinding, "count">): number {
   return count;
 }
 

@@ -6,7 +6,7 @@ import { parseTime } from "./time.ts";
 const falseWords = new Set(["", "0", "no", "false", "none"]);
 
 /** True unless the text is one of Docker's words for false. */
-export function isTrueWord(text: string): boolean {
+function isTrueWord(text: string): boolean {
   return !falseWords.has(text.trim().toLowerCase());
 }
 

@@ -39,7 +39,7 @@ export function decide(query: Query, view: View): Decision {
 }
 
 /** Addresses behind a lower-case name in a view, as Docker's: `c1`, `c1.x1`, with dots in either part. */
-export function resolveName(name: string, view: View): Address[] | undefined {
+function resolveName(name: string, view: View): Address[] | undefined {
   const linked = Object.hasOwn(view.privateNames, name) ? view.privateNames[name] : undefined;
   const fromLink = linked && view.zones.addressesOfEndpoints(linked);
   if (fromLink) return fromLink;

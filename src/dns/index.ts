@@ -1,6 +1,6 @@
 // Names and answers, without a socket: zones, messages, and the files that tell a container whom to ask.
 
-export { type Decision, decide, resolveName, type View } from "./answer.ts";
+export { type Decision, decide, type View } from "./answer.ts";
 export {
   addHostsLines,
   buildHosts,

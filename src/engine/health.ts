@@ -24,7 +24,7 @@ export interface CheckedLife {
 }
 
 /** Probes one container until it is stopped. */
-export class HealthMonitor {
+class HealthMonitor {
   readonly #context: EngineContext;
   readonly #container: Container;
   readonly #command: readonly string[];

@@ -203,7 +203,7 @@ function withLegacyLinks(
 }
 
 /** An endpoint without any wish. */
-export function plainEndpoint(network: string): EndpointSpec {
+function plainEndpoint(network: string): EndpointSpec {
   return { network, linkLocal: [], aliases: [], links: [], driverOptions: {}, gatewayPriority: 0 };
 }
 

@@ -73,7 +73,7 @@ export async function sizeOf(context: EngineContext, container: Container): Prom
   return { writableBytes: size, rootBytes: size + image };
 }
 
-export function viewState(container: Container): ContainerState {
+function viewState(container: Container): ContainerState {
   const { state } = container.record;
   return {
     status: statusOf(container),

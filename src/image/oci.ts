@@ -143,11 +143,6 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
 }
 
-/** The manifest of one image. */
-export function isManifestType(mediaType: string): boolean {
-  return mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.dockerManifest;
-}
-
 function toManifestDescriptor(value: unknown): ManifestDescriptor {
   const descriptor = toDescriptor(value);
   const platform = isObject(value) && isObject(value.platform) ? value.platform : undefined;

@@ -17,7 +17,7 @@ export interface Patience {
   readonly wholeMs: number;
 }
 
-export const usualPatience: Patience = { firstMs: 400, suspectMs: 50, againMs: 1000, wholeMs: 4000 };
+const usualPatience: Patience = { firstMs: 400, suspectMs: 50, againMs: 1000, wholeMs: 4000 };
 
 /** Docker asks as many. */
 const mostServers = 3;

@@ -35,7 +35,6 @@ export function grpcCode(error: unknown): number | undefined {
 
 /** The status codes that callers tell apart. */
 export const isAlreadyExists = (error: unknown) => grpcCode(error) === status.ALREADY_EXISTS;
-export const isFailedPrecondition = (error: unknown) => grpcCode(error) === status.FAILED_PRECONDITION;
 export const isUnavailable = (error: unknown) => grpcCode(error) === status.UNAVAILABLE;
 export const isNotFound = (error: unknown) => grpcCode(error) === status.NOT_FOUND;
 

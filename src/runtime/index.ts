@@ -11,7 +11,7 @@ export type { BlobInfo, Content, IngestStatus, WriteOptions } from "./content.ts
 export type { ContentWriter } from "./content-writer.ts";
 export type { Diff } from "./diff.ts";
 export type { ExitStatus } from "./exit-status.ts";
-export { isAlreadyExists, isFailedPrecondition, isNotFound, isUnavailable } from "./grpc-error.ts";
+export { isAlreadyExists, isNotFound, isUnavailable } from "./grpc-error.ts";
 export type { ImageRecord, Images } from "./images.ts";
 export type { Lease, LeasedResource, Leases } from "./leases.ts";
 export { sweepCgroups } from "./lost-shims.ts";

@@ -49,7 +49,7 @@ export function readNetworking(request: CreateContainerRequest, version: ApiVers
 }
 
 /** "", default, none, host, container:<name or id>, or a network. */
-export function readNetworkMode(text: string): NetworkMode {
+function readNetworkMode(text: string): NetworkMode {
   if (text === "" || text === "default") return { kind: "default" };
   if (text === "none" || text === "host") return { kind: text };
   if (!text.startsWith("container:")) return { kind: "network", network: text };

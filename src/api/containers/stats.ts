@@ -37,7 +37,7 @@ interface Reading {
 }
 
 /** As the API shows it; all zero for a container that does not run. */
-export function statsWire({ id, name, sample, previous }: Reading): StatsResponse {
+function statsWire({ id, name, sample, previous }: Reading): StatsResponse {
   return {
     name: `/${name}`,
     id,

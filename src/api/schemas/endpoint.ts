@@ -2,7 +2,7 @@
 
 import { boolean, integer, list, map, object, type Static, string } from "./decode.ts";
 
-export const endpointIpamConfig = object("EndpointIPAMConfig", {
+const endpointIpamConfig = object("EndpointIPAMConfig", {
   IPv4Address: string,
   IPv6Address: string,
   LinkLocalIPs: list(string),

@@ -1,6 +1,6 @@
 // Volumes on the wire.
 
-import { map, object, type Static, string } from "./decode.ts";
+import { map, object, string } from "./decode.ts";
 
 export const createVolumeRequest = object("VolumeCreateRequest", {
   Name: string,
@@ -8,7 +8,6 @@ export const createVolumeRequest = object("VolumeCreateRequest", {
   DriverOpts: map(string),
   Labels: map(string),
 });
-export type CreateVolumeRequest = Static<typeof createVolumeRequest>;
 
 export interface Volume {
   readonly Name: string;

@@ -54,7 +54,7 @@ export async function* jsonStream(body: AsyncIterable<Buffer>): AsyncGenerator<u
 }
 
 /** Cuts complete top-level objects off the front. */
-export function splitValues(text: string): { values: string[]; rest: string } {
+function splitValues(text: string): { values: string[]; rest: string } {
   const values: string[] = [];
   let depth = 0;
   let start = 0;

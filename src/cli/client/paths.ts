@@ -1,7 +1,7 @@
 // Paths of the API with names from the command line in them.
 
 /** A name as part of a path; slashes of image names stay. Throws when the name is empty. */
-export function idPath(kind: string, id: string): string {
+function idPath(kind: string, id: string): string {
   const name = id.trim();
   if (name === "") throw new Error(`invalid ${kind} name or ID: value is empty`);
   return encodeURI(name).replace(/[?#]/g, encodeURIComponent);

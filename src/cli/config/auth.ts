@@ -15,7 +15,7 @@ export interface AuthConfig {
 }
 
 /** The key under which a registry's credentials are kept. */
-export function serverOf(domain: string): string {
+function serverOf(domain: string): string {
   return domain === "docker.io" || domain === "index.docker.io" ? hubServer : domain;
 }
 
@@ -62,7 +62,7 @@ function decodeEntry(entry: AuthEntry): Partial<AuthConfig> {
 }
 
 /** base64url of the JSON, as X-Registry-Auth wants it. */
-export function encodeAuth(auth: Partial<AuthConfig>): string {
+function encodeAuth(auth: Partial<AuthConfig>): string {
   return Buffer.from(JSON.stringify(auth)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }
 

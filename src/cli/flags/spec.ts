@@ -78,8 +78,6 @@ export function isRepeatable(kind: FlagKind): boolean {
   }
 }
 
-export const helpFlag: FlagSpec = bool("help", "Print usage", { hidden: true });
-
 const formatHelp = `Format output using a custom template:
 'table':            Print output in table format with column headers (default)
 'table TEMPLATE':   Print output in table format using the given Go template

@@ -35,7 +35,7 @@ export function parseListFormat(format: string): Template {
 }
 
 /** Whether rows are aligned under headings. */
-export function isTable(format: string): boolean {
+function isTable(format: string): boolean {
   return format.startsWith("table");
 }
 
@@ -90,7 +90,7 @@ function rowJson(row: Row): string {
 }
 
 /** A template's error as the docker CLI shows it; other errors as they are. */
-export function asParsingError(error: unknown): unknown {
+function asParsingError(error: unknown): unknown {
   return error instanceof TemplateError ? new Error(`template parsing error: ${error.message}`) : error;
 }
 

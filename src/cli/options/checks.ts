@@ -100,7 +100,7 @@ export interface Ulimit {
 }
 
 /** `name=soft[:hard]`; -1 is no limit. */
-export function parseUlimit(value: string): Ulimit {
+function parseUlimit(value: string): Ulimit {
   const { before: name, after, found } = cut(value, "=");
   if (!found) throw new Error(`invalid ulimit argument: ${value}`);
   if (!ulimitNames.includes(name)) throw new Error(`invalid ulimit type: ${name}`);

@@ -90,7 +90,7 @@ function stripBrackets(ip: string): string {
 }
 
 /** `80/udp`; tcp when nothing is said. */
-export function splitProto(spec: string): { proto: string; port: string } {
+function splitProto(spec: string): { proto: string; port: string } {
   const [port = "", proto = ""] = spec.split("/");
   if (port === "") return { proto: "", port: "" };
   return { proto: proto || "tcp", port };

@@ -61,7 +61,7 @@ async function runCp({ session, flags, args }: Invocation): Promise<void> {
 }
 
 /** `container:path`, or a path here: one that begins with / or . or has no colon. */
-export function splitPlace(text: string): { container: string; path: string } {
+function splitPlace(text: string): { container: string; path: string } {
   const colon = text.indexOf(":");
   if (text.startsWith("/") || colon < 0 || text.startsWith(".")) return { container: "", path: text };
   return { container: text.slice(0, colon), path: text.slice(colon + 1) };
