@@ -83,6 +83,7 @@ function openImageStore(
   });
 }
 
+/** The runtime on a containerd; with a `holder` streams of containers outlive the daemon. */
 export function runtimeOn(
   containerd: Containerd,
   { execRoot }: Config,

@@ -23,6 +23,7 @@ export interface ContainerdHold {
   close(options: { readonly stays: boolean }): Promise<void>;
 }
 
+/** Connects to the containerd that is named, else to the system's, else to one that is started and watched. */
 export async function holdContainerd(config: Config, log: Log): Promise<ContainerdHold> {
   const named = config.containerd ?? (await findSystemContainerd());
   const supervised = named === undefined ? await superviseOwn(config, log) : undefined;

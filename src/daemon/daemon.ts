@@ -29,6 +29,7 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
+/** Builds everything and serves the API. What fails on the way is undone, or left as it was where containers live. */
 export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   await using undo = new Undo(log);
   const removePidFile = await claimPidFile(config.pidFile);

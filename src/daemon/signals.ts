@@ -8,6 +8,7 @@ export interface Ending {
   readonly asked: Promise<void>;
 }
 
+/** Hears signals from now on. */
 export function endOnSignals(log: Log): Ending {
   const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;

@@ -20,6 +20,7 @@ import { parseSignal } from "./signals.ts";
 import { Streams } from "./streams.ts";
 import type { ContainerSpec, CreatedContainer } from "./types.ts";
 
+/** Checks what is asked and puts it on record, with a name and a root file system. @throws invalid, not-found, conflict */
 export async function createContainer(
   context: EngineContext,
   asked: ContainerSpec,

@@ -17,6 +17,7 @@ const drainGraceMs = 2000;
 /** How long a resize waits for an exec to begin. */
 const beginGraceMs = 10_000;
 
+/** Puts an exec on a running container's list; nothing is started yet. @throws conflict, invalid */
 export function createExec(context: EngineContext, container: Container, spec: ExecSpec): string {
   checkRunning(container);
   if (spec.command.length === 0) throw invalid("No exec command specified");
@@ -83,6 +84,7 @@ export function findExec(context: EngineContext, id: string): { container: Conta
   throw notFound(`No such exec instance: ${id}`);
 }
 
+/** An exec as inspect shows it. */
 export function viewExec(container: Container, execution: Execution): ExecView {
   return {
     id: execution.id,
@@ -125,6 +127,7 @@ export async function startExecDetached(context: EngineContext, id: string): Pro
   await run(context, { container, execution, size: execution.spec.consoleSize });
 }
 
+/** Gives an exec's terminal a size, in characters. @throws not-found, conflict when it does not run */
 export async function resizeExec(
   context: EngineContext,
   id: string,

@@ -96,6 +96,7 @@ export function volumeUsers(context: EngineContext, name: string): string[] {
     .map(({ id }) => id);
 }
 
+/** Removes every container at rest that the filters match; one that cannot be removed is logged and stays. */
 export async function pruneContainers(
   context: EngineContext,
   filters: Filters,

@@ -95,6 +95,7 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   });
 }
 
+/** Notes in `life` when the task has ended. */
 export function watchLife(task: LiveTask, life: TaskLife): void {
   void task.wait().then(
     () => {

@@ -129,6 +129,7 @@ export async function killContainer(
   }
 }
 
+/** Freezes all processes of a container. @throws conflict when it does not run, or is paused */
 export function pauseContainer(context: EngineContext, container: Container): Promise<void> {
   return context.locks.run(container.id, async () => {
     if (!container.running) throw conflict(`container ${container.id} is not running`);
@@ -139,6 +140,7 @@ export function pauseContainer(context: EngineContext, container: Container): Pr
   });
 }
 
+/** Lets them go on. @throws internal (Docker's status) when it is not paused */
 export function unpauseContainer(context: EngineContext, container: Container): Promise<void> {
   return context.locks.run(container.id, async () => {
     if (!container.running || !container.paused) throw internal(`container ${container.id} is not paused`);

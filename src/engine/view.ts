@@ -17,6 +17,7 @@ import type {
   EndpointView,
 } from "./types.ts";
 
+/** A container as inspect shows it: its record, and what is true of it now. */
 export function viewContainer(context: EngineContext, container: Container): ContainerView {
   const { record } = container;
   const folder = containerFolder(context, container.id);

@@ -17,6 +17,7 @@ import { networkModeText } from "./networking.ts";
 import { portMap } from "./ports.ts";
 import { mountsWire, networksWire, sizes } from "./summary.ts";
 
+/** The answer of GET /containers/{id}/json, as clients of that API version read it. */
 export function inspectWire(view: ContainerView, version: ApiVersion): ContainerInspect {
   return {
     Id: view.id,

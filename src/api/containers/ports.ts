@@ -22,6 +22,7 @@ export function portMap(view: ContainerView): PortMap {
   return Object.fromEntries(ports);
 }
 
+/** Exposed and published ports as the list of containers has them: one entry per port and host address. */
 export function portSummaries(view: ContainerView): readonly PortSummary[] {
   return Object.entries(portMap(view)).flatMap(([key, hosts]) => {
     const [port = "", Type = ""] = key.split("/");

@@ -4,6 +4,7 @@ import type { EndpointDetails, LinkDescription, NetworkDetails, PublishedPort } 
 import { formatAddress, formatPortRange, formatPrefix } from "../../netip/index.ts";
 import type { KernelEndpoint, KernelLink, NetworkKernel } from "../schemas/network.ts";
 
+/** What inspect shows with `verbose`: the kernel objects behind a network. */
 export function kernelWire({ links, rules, endpoints }: NetworkDetails): NetworkKernel {
   return {
     Links: links.map(linkWire),

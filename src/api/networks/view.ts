@@ -12,6 +12,7 @@ import type {
 import { formatTime } from "../time.ts";
 import { kernelWire } from "./kernel-view.ts";
 
+/** A network in the list of networks. */
 export function networkSummary(view: NetworkView): NetworkSummary {
   return {
     Name: view.name,
@@ -38,6 +39,7 @@ export function networkSummary(view: NetworkView): NetworkSummary {
   };
 }
 
+/** A network by itself: who is on it, which addresses are free; with details also what the kernel has of it. */
 export function networkInspect(view: NetworkView | NetworkInspection): NetworkInspect {
   return {
     ...networkSummary(view),
