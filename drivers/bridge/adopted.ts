@@ -3,6 +3,7 @@
 
 import type { Host } from "../../src/driverapi/index.ts";
 import { formatPrefix, type Prefix, parsePrefix } from "../../src/netip/index.ts";
+import { markedId } from "./mark.ts";
 import type { BridgeConfig } from "./options.ts";
 
 /** What the network added to the device. */
@@ -18,6 +19,16 @@ interface Note {
 /** Whether the network was put on somebody else's bridge, now or before a restart. */
 export function isAdopted(host: Pick<Host, "records">, networkId: string): boolean {
   return readNote(host, networkId) !== undefined;
+}
+
+/** What the host has on a bridge of that name that somebody else made. */
+export async function presentAddresses(
+  { netlink }: Pick<Host, "netlink">,
+  name: string | undefined,
+): Promise<Prefix[]> {
+  const link = name === undefined ? undefined : await netlink.link(name);
+  if (link?.kind !== "bridge" || markedId(link.alias) !== undefined) return [];
+  return (await netlink.addresses({ link: link.index })).map(({ prefix }) => prefix);
 }
 
 /** Writes down what `addresses` and `sysctls` will change on a device with this index. */

@@ -5,6 +5,7 @@ import { type Mac, type Prefix, randomMac } from "../../src/netip/index.ts";
 import { conflict, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { isAdopted, noteAdoption } from "./adopted.ts";
+import { deletedMark, markedId, markOf } from "./mark.ts";
 import { isTooNarrowForIpv6, wantedMtu } from "./mtu.ts";
 import type { BridgeConfig } from "./options.ts";
 
@@ -17,18 +18,6 @@ export interface BridgeLink {
   /** When it was made or taken. */
   readonly mtu: number;
   readonly mac: Mac | undefined;
-}
-
-const mark = "tsdocker:";
-
-/** How our devices are told from others: an alias that names the network (or the endpoint, on a veth). */
-export function markOf(id: string): string {
-  return mark + id;
-}
-
-/** The id that a link is marked with, if it is ours. */
-export function markedId(alias: string | undefined): string | undefined {
-  return alias?.startsWith(mark) ? alias.slice(mark.length) : undefined;
 }
 
 /**
@@ -89,7 +78,10 @@ async function adoptLink(host: Host, { link: name, networkId }: BridgeConfig): P
   if (!link) throw conflict(`the device ${name}, which was there before the network, is gone: make it again`);
   if (link.kind !== "bridge") throw conflict(`the device ${name} is there already and is not a bridge`);
   const { index, alias, mtu, mac } = link;
-  return { name, index, isOurs: markedId(alias) === networkId, mtu, mac };
+  // a stop had no time to delete it
+  const isLeft = alias === deletedMark;
+  if (isLeft) await host.netlink.send(host.link.setLink(index, { alias: markOf(networkId) }));
+  return { name, index, isOurs: isLeft || markedId(alias) === networkId, mtu, mac };
 }
 
 function addressRequests(host: Host, addresses: readonly Prefix[], { index }: BridgeLink) {

@@ -5,7 +5,8 @@ import { checkLinkName } from "../../src/driverkit/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
 import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
-import { type BridgeLink, markOf, portGroup } from "./bridge-link.ts";
+import { type BridgeLink, portGroup } from "./bridge-link.ts";
+import { markOf } from "./mark.ts";
 import { portMtu } from "./mtu.ts";
 import { type BridgeConfig, endpointOptionNames } from "./options.ts";
 

@@ -23,6 +23,8 @@ interface Doomed {
 export class LinkRemoval {
   readonly #host: Pick<Host, "netlink" | "link">;
   readonly #pending = new Map<string, Doomed>();
+  /** Could not be deleted: tried again when others are. */
+  readonly #failed = new Set<string>();
   #queue: Doomed[] = [];
   #running = false;
   #timer: NodeJS.Timeout | undefined;
@@ -36,6 +38,7 @@ export class LinkRemoval {
    * so that a burst of deletions holds up nobody who makes links meanwhile.
    */
   remove(name: string, { lazy = false } = {}): Promise<void> {
+    this.#retry();
     const doomed = this.#pending.get(name) ?? this.#add(name);
     if (!lazy) this.#hurry([doomed]);
     else this.#timer ??= setTimeout(() => this.#start(), lazinessMs);
@@ -44,18 +47,31 @@ export class LinkRemoval {
 
   /** Resolves at once unless the name is on its way out; then when it is free again. */
   async freed(name: string): Promise<void> {
+    this.#retry();
     const doomed = this.#pending.get(name);
     if (!doomed) return;
     this.#hurry([doomed]);
     await doomed.gone.promise.catch(() => undefined);
   }
 
-  /** Resolves when nothing is on its way out. */
-  async settle(): Promise<void> {
+  /**
+   * Resolves when nothing is on its way out, or, after `withinMs`, when the message under way is done; what is not gone
+   * by then stays. Answers how many that are.
+   */
+  async settle({ withinMs }: { readonly withinMs?: number } = {}): Promise<number> {
+    let left = 0;
+    const giveUp = () => {
+      const links = this.#queue.splice(0);
+      left += links.length;
+      for (const { gone } of links) gone.resolve();
+    };
+    const timer = withinMs === undefined ? undefined : setTimeout(giveUp, withinMs);
     while (this.#pending.size > 0) {
       this.#hurry(this.#pending.values());
       await Promise.allSettled([...this.#pending.values()].map(({ gone }) => gone.promise));
     }
+    clearTimeout(timer);
+    return left;
   }
 
   #add(name: string): Doomed {
@@ -98,8 +114,18 @@ export class LinkRemoval {
       await this.#delete(batch.map(({ name }) => name));
       for (const { gone } of batch) gone.resolve();
     } catch (error) {
-      for (const { gone } of batch) gone.reject(error);
+      for (const { gone, name } of batch) {
+        this.#failed.add(name);
+        gone.reject(error);
+      }
     }
+  }
+
+  #retry(): void {
+    const names = [...this.#failed];
+    this.#failed.clear();
+    for (const name of names)
+      if (!this.#pending.has(name)) this.#add(name).gone.promise.catch(() => undefined);
   }
 
   async #delete(names: readonly string[]): Promise<void> {

@@ -110,6 +110,9 @@ export async function createController(options: ControllerOptions): Promise<Cont
   return new NetworkController(parts, sandboxes);
 }
 
+/** How long a daemon that ends waits for links to be deleted, for which the kernel takes some 15 ms per bridge. */
+const patienceMs = 2_000;
+
 class NetworkController implements Controller {
   readonly #parts: ControllerParts;
   readonly #sandboxes: Sandboxes;
@@ -183,11 +186,9 @@ class NetworkController implements Controller {
   }
 
   async settle(): Promise<void> {
-    const drivers = async () =>
-      await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.()));
-    await drivers();
+    await this.#settleDrivers();
     await this.#parts.background.settle();
-    await drivers();
+    await this.#settleDrivers();
   }
 
   async close(options?: { readonly keeps: boolean }): Promise<void> {
@@ -201,7 +202,11 @@ class NetworkController implements Controller {
     await Promise.all(
       real.map(({ driver, id }) => driver.capabilities.replay && driver.deleteNetwork({ networkId: id })),
     );
-    await this.settle();
+    await this.#settleDrivers({ withinMs: patienceMs });
+  }
+
+  async #settleDrivers(options?: { readonly withinMs: number }): Promise<void> {
+    await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.(options)));
   }
 }
 

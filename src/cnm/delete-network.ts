@@ -1,9 +1,8 @@
 // How a network goes.
 
-import { errorKind, forbidden } from "../util/errors.ts";
+import { forbidden } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import type { ControllerParts } from "./controller-parts.ts";
-import { reasonOf } from "./join.ts";
 import { releasePools } from "./leases.ts";
 import type { Network } from "./network.ts";
 
@@ -15,24 +14,25 @@ export async function deleteNetwork(parts: ControllerParts, network: Network): P
   await removeNetwork(parts, network);
 }
 
-/** Removes any network. Between the check and the index no other work can run, so no endpoint slips in. */
+/**
+ * Removes any network; one that cannot be removed whole stays listed, to be removed again. Between the check and the
+ * index no other work can run, so no endpoint slips in.
+ */
 export async function removeNetwork(parts: ControllerParts, network: Network): Promise<void> {
   parts.networks.remove(network);
   try {
     if (!network.record.configOnly) await network.driver.deleteNetwork({ networkId: network.id });
+    await parts.records.store.commit((transaction) => {
+      transaction.delete(parts.records.networks, network.id);
+      parts.memory.forgetAll(transaction, { networkId: network.id });
+    });
   } catch (error) {
-    if (errorKind(error) === "forbidden") {
-      parts.networks.add(network);
-      throw error;
-    }
-    // as Docker: what the driver cannot delete must not keep the name and the addresses for ever
-    parts.log.warn({ network: network.name, ...reasonOf(error) }, "driver failed to delete network");
+    // who connects to it instead finds it whole
+    network.isMissing = network.driver.capabilities.replay && !network.record.configOnly;
+    parts.networks.add(network);
+    throw error;
   }
   await releasePools(network.ipam, network.record.pools);
-  await parts.records.store.commit((transaction) => {
-    transaction.delete(parts.records.networks, network.id);
-    parts.memory.forgetAll(transaction, { networkId: network.id });
-  });
 }
 
 function checkUnused(parts: ControllerParts, network: Network): void {

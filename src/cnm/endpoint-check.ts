@@ -11,6 +11,7 @@ export function checkEndpoint(network: Network, spec: EndpointSpec): void {
   if (network.record.configOnly)
     throw forbidden(`cannot connect to network ${network.name}: it is a configuration-only network`);
   checkEndpointWords(spec);
+  network.driver.checkEndpoint?.({ driverOpts: spec.driverOptions });
   const addresses = [spec.ipv4, spec.ipv6].filter((address) => address !== undefined);
   if (!network.isUserDefined) {
     if (addresses.length > 0)

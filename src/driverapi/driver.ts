@@ -169,6 +169,12 @@ export interface NetworkDriver {
   createNetwork(request: CreateNetworkRequest): Promise<void>;
   deleteNetwork(request: { networkId: string }): Promise<void>;
 
+  /**
+   * Refuses options that no endpoint of this driver can have, without looking at anything else: asked when a container is
+   * made, and again when it is connected. @throws invalid
+   */
+  checkEndpoint?(options: Pick<EndpointOptions, "driverOpts">): void;
+
   /** May fill in only what the request's interface left empty. */
   createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface>;
   deleteEndpoint(request: DeleteEndpointRequest): Promise<void>;
@@ -203,8 +209,11 @@ export interface NetworkDriver {
    */
   followUplink?(): Promise<readonly { readonly networkId: string; readonly mtu: number }[]>;
 
-  /** Resolves when deletions that follow their answer are done. */
-  settle?(): Promise<void>;
+  /**
+   * Resolves when deletions that follow their answer are done; after `withinMs` what is left stays, and the next start
+   * takes or removes it.
+   */
+  settle?(options?: { readonly withinMs: number }): Promise<void>;
 
   /**
    * The network's options as they took effect, defaults included, under the names that users give them; for `network

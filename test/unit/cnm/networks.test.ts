@@ -1,6 +1,7 @@
 // Networks of the controller with fake drivers: creation, lookup, removal, failures at each step.
 
 import { describe, expect, test } from "vitest";
+import type { Controller } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import {
@@ -235,14 +236,33 @@ describe("deleting a network", () => {
     expect(subnets).toEqual(Array(3).fill("172.17.0.0/16"));
   });
 
-  test("goes on when the driver fails, unless it forbids", async () => {
+  test("stays when its driver fails, to be deleted again", async () => {
     const { controller, bridge } = await createFakeWorld();
     await controller.createNetwork(networkSpec("x"));
-    bridge.deleteNetwork = async () => Promise.reject(new Error("broken"));
+    await failToDelete(controller, bridge);
+    expect(controller.network("x").name).toBe("x");
     await controller.deleteNetwork("x");
     expect(() => controller.network("x")).toThrow("not found");
+    const again = await controller.createNetwork(networkSpec("x"));
+    expect(again.record.pools.map(({ subnet }) => formatPrefix(subnet))).toEqual(["172.17.0.0/16"]);
+  });
+
+  test("is whole again for who connects to it after it could not be deleted", async () => {
+    const { controller, bridge } = await createFakeWorld();
+    const network = await controller.createNetwork(networkSpec("x"));
+    await failToDelete(controller, bridge);
+    bridge.networks.delete(network.id);
+    await controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("x")] }));
+    expect(bridge.networks.has(network.id)).toBe(true);
   });
 });
+
+async function failToDelete(controller: Controller, bridge: FakeDriver): Promise<void> {
+  const { deleteNetwork } = bridge;
+  bridge.deleteNetwork = () => Promise.reject(new Error("broken"));
+  await expect(controller.deleteNetwork("x")).rejects.toThrow("broken");
+  bridge.deleteNetwork = deleteNetwork;
+}
 
 describe("configuration-only networks", () => {
   const config = networkSpec("config", {

@@ -91,6 +91,35 @@ describe("link removal", () => {
     expect(messages).toHaveLength(2);
   });
 
+  it("tries what the kernel refused again, along with the next", async () => {
+    const { host, answers, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const refused = removal.remove("br1");
+    answers[0]?.reject(new Error("no"));
+    await expect(refused).rejects.toThrow("no");
+    const removed = removal.remove("br2", { lazy: true });
+    await answered(1);
+    await removed;
+    expect(messages[1]).toEqual([
+      "ip link set br1 group 29796",
+      "ip link set br2 group 29796",
+      "ip link delete group 29796",
+    ]);
+  });
+
+  it("leaves what is not gone in time, and says how many links that are", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const names = Array.from({ length: 40 }, (_, at) => `br${at}`);
+    const all = names.map((name) => removal.remove(name, { lazy: true }));
+    const settled = removal.settle({ withinMs: 0 });
+    await vi.waitFor(() => expect(messages).toHaveLength(1));
+    await Promise.all(all.slice(32));
+    await answered(0);
+    expect(await settled).toBe(8);
+    expect(messages).toHaveLength(1);
+  });
+
   it("is content with a link that is gone already (ENODEV)", async () => {
     const { host, answers } = fakeHost();
     const removed = new LinkRemoval(host).remove("br1");
