@@ -1,7 +1,14 @@
 // What published ports mean to the firewall and to the forwarder. Pure functions: a row is one rule, however long.
 
 import type { AllowRule, Forward, OpenRule, PublishRule } from "../../src/driverapi/index.ts";
-import { isLoopback, isUnspecified, type PortRange, portRangeSize } from "../../src/netip/index.ts";
+import {
+  formatAddress,
+  isLoopback,
+  isUnspecified,
+  type PortRange,
+  portRangeSize,
+} from "../../src/netip/index.ts";
+import type { BridgeConfig } from "./options.ts";
 import type { DirectRow, Listener, Row } from "./port-plan.ts";
 
 /** Translations for all that the kernel translates. */
@@ -36,13 +43,34 @@ export function openRules(rows: readonly Row[]): OpenRule[] {
 
 /** Ports that are reached at the container's own address (routed mode). */
 export function allowRules(link: string, rows: readonly DirectRow[]): AllowRule[] {
-  return rows.map(({ protocol, target, ports }) => ({
-    kind: "allow",
-    link,
-    target,
-    protocol,
-    targetPorts: ports,
-  }));
+  const places = Map.groupBy(rows, ({ protocol, target }) => `${protocol} ${formatAddress(target)}`);
+  return [...places.values()].flatMap((group) =>
+    group.slice(0, 1).flatMap(({ protocol, target }) =>
+      united(group.map(({ ports }) => ports)).map((targetPorts) => ({
+        kind: "allow" as const,
+        link,
+        target,
+        protocol,
+        targetPorts,
+      })),
+    ),
+  );
+}
+
+/**
+ * Published ports that neighbours on trusted links reach at the container's own address too. What is published on a
+ * loopback address is meant for the host alone. Of the modes only nat is closed to them.
+ */
+export function trustedRules(config: BridgeConfig, rows: readonly Row[]): AllowRule[] {
+  if (config.trustedLinks.length === 0) return [];
+  const modes = { 4: config.modeIpv4, 6: config.modeIpv6 };
+  const direct = rows.flatMap((row) =>
+    row.listeners
+      .filter((listener) => isTranslated(listener) && !isLoopback(listener.host))
+      .filter(({ target }) => modes[target.family] === "nat")
+      .map(({ target }) => ({ protocol: row.protocol, target, ports: targetPorts(row) })),
+  );
+  return allowRules(config.link, direct).map((rule) => ({ ...rule, from: "trusted" }));
 }
 
 /** What is forwarded in user space: all that is not translated, [::] for the sake of ::1, or everything if asked. */
@@ -70,6 +98,18 @@ function isTranslated({ host, target }: Listener): boolean {
 
 function isIpv6Wildcard({ host }: Listener): boolean {
   return host.family === 6 && isUnspecified(host);
+}
+
+/** The same ports in as few ranges as there can be. */
+function united(ranges: readonly PortRange[]): PortRange[] {
+  const runs: PortRange[] = [];
+  for (const { first, last } of ranges.toSorted((a, b) => a.first - b.first)) {
+    const run = runs.at(-1);
+    if (run && first <= run.last + 1)
+      runs[runs.length - 1] = { first: run.first, last: Math.max(run.last, last) };
+    else runs.push({ first, last });
+  }
+  return runs;
 }
 
 function targetPorts({ containerPort, hostPorts }: Row): PortRange {

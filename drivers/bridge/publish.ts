@@ -22,7 +22,7 @@ import {
   shapeOf,
   type Target,
 } from "./port-plan.ts";
-import { allowRules, forwardsOf, openRules, publishRules } from "./port-rules.ts";
+import { allowRules, forwardsOf, openRules, publishRules, trustedRules } from "./port-rules.ts";
 
 /** An endpoint's ports as they are open now. */
 export interface Publication {
@@ -138,7 +138,12 @@ function tellForwarder(host: Host, owner: string, publication: Publication | und
 function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
   if (!publication) return [];
   const { rows, direct } = publication;
-  return [...publishRules(config.link, rows), ...allowRules(config.link, direct), ...openRules(rows)];
+  return [
+    ...publishRules(config.link, rows),
+    ...trustedRules(config, rows),
+    ...allowRules(config.link, direct),
+    ...openRules(rows),
+  ];
 }
 
 /** The same host port asked for twice in one request. */

@@ -34,7 +34,7 @@ import type { AcceptMark, Rule } from "./rules.ts";
 const table: Table = { family: "inet", name: "tsdocker-fence" };
 
 /** Sets that the chains of forwarding read. Containers of one bridge are the back end's own business. */
-const fencedSets = /^(from|to|within|trusted|allow.*)$/;
+const fencedSets = /^(from|to|within|trusted.*|allow.*)$/;
 
 export interface FenceOptions {
   /** Path of the netns; undefined = the process's own. */

@@ -17,7 +17,7 @@ export function ruleKey(rule: Rule): RuleKey {
     case "open":
       return `open ${rule.family} ${openAt(rule)}`;
     case "allow": {
-      const from = rule.from ? formatAddress(rule.from) : "any";
+      const from = typeof rule.from === "object" ? formatAddress(rule.from) : (rule.from ?? "any");
       const to = `${formatAddress(rule.target)} ${rule.protocol} ${formatPortRange(rule.targetPorts)}`;
       return `allow ${rule.link} ${from} ${to}`;
     }

@@ -32,7 +32,7 @@ export interface BridgeRule {
   /** Source address of packets that leave the bridge: `masquerade`, a fixed address (SNAT), or unchanged; per family. */
   readonly source: { readonly [F in Family]: "masquerade" | "keep" | Address };
   readonly gatewayMode: { readonly [F in Family]: GatewayMode };
-  /** Host links from which container addresses may be reached directly although the mode is nat. */
+  /** Host links from which allow rules for `trusted` let neighbours in although the mode is nat. */
   readonly trustedLinks: readonly string[];
   /** Default: all. */
   readonly hostAccess?: HostAccess;
@@ -87,12 +87,15 @@ export interface PublishRule {
   readonly targetPorts: PortRange;
 }
 
-/** Lets new flows reach a container's port directly, without translation (routed mode, legacy links). */
+/**
+ * Lets new flows reach a container's port directly, without translation (routed mode, published ports for trusted links,
+ * legacy links). Those of one target, protocol and `from` do not overlap.
+ */
 export interface AllowRule {
   readonly kind: "allow";
   readonly link: string;
-  /** Only from this address; undefined: from anywhere outside the bridge. */
-  readonly from?: Address;
+  /** Only from this address, or from the bridge's trusted links; undefined: from anywhere outside the bridge. */
+  readonly from?: Address | "trusted";
   readonly target: Address;
   readonly protocol: Protocol;
   readonly targetPorts: PortRange;

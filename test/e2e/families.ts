@@ -186,20 +186,25 @@ export function describeFamilies(site: () => Site): void {
       await expect(site().peer).toReach(`${publishedOn[0]}:8080`, { answer: "one" });
     });
 
-    test("neighbours on a trusted link reach containers at their own addresses, those on others do not", async () => {
+    test("neighbours on a trusted link reach published ports at containers' own addresses, those on others do not", async () => {
       const trusting = (links: string) => ({
         Options: { "com.docker.network.bridge.trusted_host_interfaces": links },
       });
-      const answer = async () => {
-        await greeter("one", "-p", "80");
+      const targets = async (port: number) => {
         const own = await addresses("one");
-        return families.map((family) => (family === 4 ? `${own[4]}:80` : `[${own[6]}]:80`));
+        return families.map((family) => (family === 4 ? `${own[4]}:${port}` : `[${own[6]}]:${port}`));
       };
       await createNetwork("n", trusting("wg7:eth0"));
-      for (const target of await answer()) await expect(site().peer).toReach(target, { answer: "one" });
+      await greeter("one", "-p", "80");
+      await ok("exec", "-d", "one", "sh", "-c", "while :; do nc -l -p 81 -e echo secret; done");
+      const own = await addresses("one");
+      for (const family of families) await expect.poll(() => hears("one", own[family], 81)).toBe("secret");
+      for (const target of await targets(80)) await expect(site().peer).toReach(target, { answer: "one" });
+      for (const target of await targets(81)) await expect(site().peer).not.toReach(target);
       await daemon().removeAll();
       await createNetwork("n", trusting("wg7"));
-      for (const target of await answer()) await expect(site().peer).not.toReach(target);
+      await greeter("one", "-p", "80");
+      for (const target of await targets(80)) await expect(site().peer).not.toReach(target);
     });
 
     test("a second network comes and goes while it runs", async () => {

@@ -143,8 +143,11 @@ function entering(bridge: BridgeRule, allowed: readonly AllowRule[], family: Fam
     ...within(bridge, allowed),
     ...(mode === "nat-unprotected" ? [`${fromElsewhere} -j ACCEPT`] : []),
     ...(mode === "routed" ? [`${fromElsewhere} -p ${family === 4 ? "icmp" : "ipv6-icmp"} -j ACCEPT`] : []),
-    ...bridge.trustedLinks.map((trusted) => `-i ${trusted} -o ${link} -j ACCEPT`),
-    ...allowed.map((rule) => `${fromElsewhere} ${allowance(rule)}`),
+    ...allowed.flatMap((rule) =>
+      rule.from === "trusted"
+        ? bridge.trustedLinks.map((trusted) => `-i ${trusted} -o ${link} ${allowance(rule)}`)
+        : [`${fromElsewhere} ${allowance(rule)}`],
+    ),
     `${fromElsewhere} -j DROP`,
   ];
 }
@@ -153,13 +156,13 @@ function entering(bridge: BridgeRule, allowed: readonly AllowRule[], family: Fam
 function within({ link, icc }: BridgeRule, allowed: readonly AllowRule[]): string[] {
   const inside = `-i ${link} -o ${link}`;
   if (icc) return [`${inside} -j ACCEPT`];
-  const links = allowed.filter(({ from }) => from !== undefined);
+  const links = allowed.filter(({ from }) => typeof from === "object");
   const answers = links.length > 0 ? [`${inside} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`] : [];
   return [...answers, ...links.map((rule) => `${inside} ${allowance(rule)}`), `${inside} -j DROP`];
 }
 
 function allowance({ from, target, protocol, targetPorts }: AllowRule): string {
-  const source = from ? `-s ${formatAddress(from)} ` : "";
+  const source = typeof from === "object" ? `-s ${formatAddress(from)} ` : "";
   return `${source}-d ${formatAddress(target)} -p ${protocol} --dport ${dport(targetPorts)} -j ACCEPT`;
 }
 

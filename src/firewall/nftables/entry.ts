@@ -187,13 +187,15 @@ function openEntries({ family, protocol, hostAddress, hostPorts }: OpenRule): En
 
 function allowEntries({ from, target, protocol, targetPorts: { first, last } }: AllowRule): Entry[] {
   const { family } = target;
-  const key = (port: number) => portKey(from ? [from, target] : [target], protocol, port);
-  if (from)
+  const source = typeof from === "object" ? [from] : [];
+  const key = (port: number) => portKey([...source, target], protocol, port);
+  if (source.length > 0)
     return (["main", "bridge"] as const).map((table) =>
       range(table, `allow_from${family}`, key(first), key(last)),
     );
-  if (first === last) return [single("main", `allow${family}`, key(first))];
-  return [range("main", `allow_ranges${family}`, key(first), key(last))];
+  const [one, several] = from === "trusted" ? ["trusted_ports", "trusted_ranges"] : ["allow", "allow_ranges"];
+  if (first === last) return [single("main", `${one}${family}`, key(first))];
+  return [range("main", `${several}${family}`, key(first), key(last))];
 }
 
 // Of tens of thousands of ports each has a key, and most have data: what `concatenate` would give, with less in between.

@@ -82,12 +82,13 @@ export const forwarding = (acceptMark?: AcceptMark): readonly ChainWithRules[] =
     rules: [
       ...spoofed(),
       rule("published ports", wasPublished, verdict("accept")),
-      rule("", inSet([inLink, outLink], "trusted"), verdict("accept")),
-      ...allowTo(),
+      rule("", inSet([inLink, outLink], "trusted"), verdict({ jump: "admit_trusted" })),
+      ...allowTo("allow", "allow_ranges"),
       ...allowFrom(isIpv4, isIpv6),
       rule("direct access", verdict("drop")),
     ],
   },
+  { name: "admit_trusted", rules: allowTo("trusted_ports", "trusted_ranges") },
 ];
 
 function isMarked({ value, mask }: AcceptMark) {
@@ -111,12 +112,12 @@ function spoofed() {
   ];
 }
 
-/** Flows that are let through from anywhere outside: `allow`, `allow_ranges`. */
-function allowTo() {
+/** Flows that are let through wherever they come from, to the ports in these sets. */
+function allowTo(...names: readonly string[]) {
   return ([4, 6] as const).flatMap((version) => {
     const to = [addressFields[version].target, field.protocol, field.targetPort];
-    return [`allow${version}`, `allow_ranges${version}`].map((set) =>
-      rule("", isFamily[version], inSet(to, set), verdict("accept")),
+    return names.map((name) =>
+      rule("", isFamily[version], inSet(to, `${name}${version}`), verdict("accept")),
     );
   });
 }

@@ -61,6 +61,8 @@ function portSets(version: 4 | 6): SetSpec[] {
     { name: `allow${version}`, key: [address, "inet_proto", "inet_service"] },
     { name: `allow_ranges${version}`, key: [address, "inet_proto", "inet_service"], interval: true },
     allowFromSet(version),
+    { name: `trusted_ports${version}`, key: [address, "inet_proto", "inet_service"] },
+    { name: `trusted_ranges${version}`, key: [address, "inet_proto", "inet_service"], interval: true },
   ];
 }
 

@@ -59,6 +59,7 @@ export function publish(
   };
 }
 
+/** `from`: an address, `trusted`, or anywhere. */
 export function allow(target: string, targetPorts: string, from?: string): AllowRule {
   return {
     kind: "allow",
@@ -66,7 +67,7 @@ export function allow(target: string, targetPorts: string, from?: string): Allow
     protocol: "tcp",
     target: address(target),
     targetPorts: ports(targetPorts),
-    ...(from ? { from: address(from) } : {}),
+    ...(from ? { from: from === "trusted" ? from : address(from) } : {}),
   };
 }
 

@@ -169,11 +169,42 @@ function familySuite(family: 4 | 6, town: () => Town, wall: Wall): void {
       expect(await c2.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.c2}`);
     });
 
-    test("a trusted link lets its neighbours reach containers directly, and no one else", async () => {
-      await using _ = await wall(bridge("br1", { trustedLinks: ["eth0"] }), bridge("br2"));
-      const { peer, attacker } = town();
-      expect(await peer.ask({ to: at.c1, port: 81 })).toBe(`c1:81 ${at.peer}`);
-      await silence(attacker, at.c1, 81);
+    test("a trusted link lets its neighbours reach published ports directly, and no one else", async () => {
+      const trusting = [bridge("br1", { trustedLinks: ["eth0"] }), bridge("br2")];
+      await using held = await wall(...trusting);
+      const { peer, attacker, c3 } = town();
+      const isClosed = async () => {
+        await Promise.all([
+          silence(peer, at.c1, 81),
+          silence(peer, at.c1, 80, "udp"),
+          silence(peer, at.c2, 80),
+          silence(attacker, at.c1, 80),
+          silence(attacker, at.c1, 8080),
+          silence(c3, at.c1, 80),
+        ]);
+        expect(await peer.run(`busybox ping -c 1 -W 1 ${at.c1} || true`)).toContain(" 0 packets received");
+      };
+      await silence(peer, at.c1, 80);
+      await held.firewall.set("c1", [allow(at.c1, "80", "trusted"), allow(at.c1, "8079-8081", "trusted")]);
+      expect(await peer.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.peer}`);
+      expect(await peer.ask({ to: at.c1, port: 8080 })).toBe(`c1:8080 ${at.peer}`);
+      await isClosed();
+      // the same port in another range: what goes and what comes overlap
+      await held.firewall.set("c1", [allow(at.c1, "8080-9000", "trusted")]);
+      expect(await peer.ask({ to: at.c1, port: 8080 })).toBe(`c1:8080 ${at.peer}`);
+      await Promise.all([silence(peer, at.c1, 80), isClosed()]);
+    });
+
+    test("whom a network trusts another need not trust", async () => {
+      await using _ = await wall(
+        bridge("br1"),
+        bridge("br2", { trustedLinks: ["eth0"] }),
+        allow(at.c1, "80", "trusted"),
+        { ...allow(at.c3, "80", "trusted"), link: "br2" },
+      );
+      const { peer } = town();
+      expect(await peer.ask({ to: at.c3, port: 80 })).toBe(`c3:80 ${at.peer}`);
+      await Promise.all([silence(peer, at.c1, 80), silence(peer, at.c3, 81)]);
     });
 
     test("without communication inside the bridge its containers are silent to each other", async () => {

@@ -55,12 +55,14 @@ const scenarios: readonly Scenario[] = [
     file: "routed",
     title: "A routed network, and one with an address of its own to the outside",
     story:
-      "br1 has gateway mode `routed`: its containers are reached at their own addresses, on the ports that are published. br2 leaves the host as 192.0.2.7, and neighbours on eth0 may reach its containers directly.",
+      "br1 has gateway mode `routed`: its containers are reached at their own addresses, on the ports that are published. br2 leaves the host as 192.0.2.7, and neighbours on eth0 reach what its containers publish, ports 80 and 8000 to 8100 of one, at their own addresses too.",
     rules: [
       bridge("br1", { gatewayMode: { 4: "routed", 6: "routed" }, source: { 4: "keep", 6: "keep" } }),
       allow("172.20.1.2", "80"),
       allow("fd00:1::2", "80"),
       bridge("br2", { source: { 4: address("192.0.2.7"), 6: "masquerade" }, trustedLinks: ["eth0"] }),
+      { ...allow("172.20.2.2", "80", "trusted"), link: "br2" },
+      { ...allow("172.20.2.2", "8000-8100", "trusted"), link: "br2" },
     ],
   },
   {

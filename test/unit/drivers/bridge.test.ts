@@ -617,6 +617,40 @@ describe("published ports", () => {
     expect(host.held.size).toBe(0);
   });
 
+  test("are open to trusted links at the container's address, each once, but for those of the host alone", async () => {
+    const wish = { v6: ipv6, generic: option("bridge.trusted_host_interfaces", "eth1") };
+    const { rules } = await publish(wish, [
+      bind(80, 8080, 3),
+      bind(81, 9081, 3),
+      tcp(99, 99, "192.0.2.1"),
+      tcp(443, 8443, "127.0.0.1"),
+      tcp(53, 53, "2001:db8::1"),
+    ]);
+    const allowed = rules.filter((rule) => rule.kind === "allow");
+    expect(
+      allowed.map(({ from, target, targetPorts }) => [
+        from,
+        formatAddress(target),
+        formatPortRange(targetPorts),
+      ]),
+    ).toEqual([
+      ["trusted", "172.18.0.2", "80-83"],
+      ["trusted", "172.18.0.2", "99"],
+      ["trusted", "2001:db8::2", "53"],
+    ]);
+  });
+
+  test.each(["nat-unprotected", "routed"])(
+    "are nothing special to trusted links in mode %s",
+    async (mode) => {
+      const plain = option("bridge.gateway_mode_ipv4", mode);
+      const trusting = { ...plain, ...option("bridge.trusted_host_interfaces", "eth1") };
+      const bindings = [tcp(80, 8080)];
+      const { rules } = await publish({ generic: trusting }, bindings);
+      expect(rules).toEqual((await publish({ generic: plain }, bindings)).rules);
+    },
+  );
+
   test("on an internal network are not", async () => {
     const { shown, rules, host } = await publish({ internal: true }, [tcp(80, 8080)]);
     expect([shown, rules, host.held.size]).toEqual([[], [], 0]);

@@ -93,7 +93,21 @@ test("routed, unprotected and trusted access come before the final drop", () => 
     allowed,
     drop,
   ]);
-  expect(docker({ trustedLinks: ["eth0"] })).toEqual(["-i eth0 -o br1 -j ACCEPT", allowed, drop]);
+  expect(docker({ trustedLinks: ["eth0"] })).toEqual([allowed, drop]);
+});
+
+test("trusted links lead to the ports that are meant for them, and others do not", () => {
+  const rules = [
+    bridge("br1", { icc: false, trustedLinks: ["eth0", "wg0"] }),
+    allow("10.1.0.2", "80-90", "trusted"),
+  ];
+  const port = "-o br1 -d 10.1.0.2 -p tcp --dport 80:90 -j ACCEPT";
+  expect(renderRules(rules, 4).filter.DOCKER?.slice(2)).toEqual([
+    "-i br1 -o br1 -j DROP",
+    `-i eth0 ${port}`,
+    `-i wg0 ${port}`,
+    "! -i br1 -o br1 -j DROP",
+  ]);
 });
 
 test("a fixed source is a SNAT, a kept one only the hairpin", () => {

@@ -47,6 +47,8 @@ test("allowed ports are exact elements or intervals, and per source where one is
   expect(
     entriesOf(allow("10.1.0.2", "80", "10.1.0.3"), [4]).map(({ table, set }) => `${table} ${set}`),
   ).toEqual(["main allow_from4", "bridge allow_from4"]);
+  expect(setsOf(entriesOf(allow("10.1.0.2", "80", "trusted"), [4]))).toEqual(["trusted_ports4"]);
+  expect(setsOf(entriesOf(allow("10.1.0.2", "80-81", "trusted"), [4]))).toEqual(["trusted_ranges4"]);
 });
 
 test("each family of a bridge is judged by its own mode", () => {
@@ -152,6 +154,8 @@ test("every entry goes into a set of the layout", () => {
         allow(target, "80"),
         allow(target, "80-81"),
         allow(target, "80", from),
+        allow(target, "80", "trusted"),
+        allow(target, "80-81", "trusted"),
       ];
     }),
   ];

@@ -82,6 +82,7 @@ export function publish(host: string, target: string, ports: string, at?: string
   };
 }
 
+/** `from`: an address, `trusted`, or anywhere. */
 export function allow(target: string, ports: string, from?: string): AllowRule {
   return {
     kind: "allow",
@@ -89,7 +90,7 @@ export function allow(target: string, ports: string, from?: string): AllowRule {
     target: address(target),
     protocol: "tcp",
     targetPorts: range(ports),
-    ...(from ? { from: address(from) } : {}),
+    ...(from ? { from: from === "trusted" ? from : address(from) } : {}),
   };
 }
 
