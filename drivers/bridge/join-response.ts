@@ -42,8 +42,13 @@ export function joinResponse({
     ...(gatewayIpv6 && { gatewayIpv6: gatewayIpv6.address }),
     staticRoutes: [...otherSubnets(config.ipv4, own.address), ...otherSubnets(config.ipv6, own.addressIpv6)],
     disableGatewayService: false,
+    ...(isRouted(config) && { isReachedDirectly: true }),
     sysctls: chosenSysctls(driverOpts),
   };
+}
+
+function isRouted({ internal, modeIpv4, modeIpv6 }: BridgeConfig): boolean {
+  return !internal && (modeIpv4 === "routed" || modeIpv6 === "routed");
 }
 
 /** The network's other subnets are on the same bridge: neighbours, not something behind the gateway. */

@@ -122,6 +122,7 @@ function waysOf(config: BridgeConfig, { gateways, target, ipv6Elsewhere }: PlanR
     4: gateways.ipv4 ? target.ipv4 : undefined,
     6: gateways.ipv6 ? target.ipv6 : undefined,
   };
+  const own = { 4: target.ipv4, 6: target.ipv6 };
   const modes = { 4: config.modeIpv4, 6: config.modeIpv6 };
   const isTranslating = (family: Family) => modes[family] === "nat" || modes[family] === "nat-unprotected";
   const through = { 4: isTranslating(4) ? open[4] : undefined, 6: isTranslating(6) ? open[6] : undefined };
@@ -133,7 +134,8 @@ function waysOf(config: BridgeConfig, { gateways, target, ipv6Elsewhere }: PlanR
     },
     routed(hosts: readonly Address[]): Address[] {
       return ([4, 6] as const).flatMap((family) => {
-        const address = modes[family] === "routed" ? open[family] : undefined;
+        // whichever network is the way out: nobody comes by the host's addresses here
+        const address = modes[family] === "routed" ? own[family] : undefined;
         return address && hosts.some((host) => host.family === family) ? [address] : [];
       });
     },

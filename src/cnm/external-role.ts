@@ -6,17 +6,26 @@ export interface ExternalRole {
   readonly ipv6: boolean;
   /** Another endpoint publishes on IPv6 host addresses. */
   readonly ipv6Elsewhere: boolean;
+  /** Ports are reached at its own addresses, whichever is the way out. */
+  readonly isReached: boolean;
 }
 
-export const noRole: ExternalRole = { ipv4: false, ipv6: false, ipv6Elsewhere: false };
+export const noRole: ExternalRole = { ipv4: false, ipv6: false, ipv6Elsewhere: false, isReached: false };
+
+/** Whether it publishes anything. */
+export function hasRole({ ipv4, ipv6, isReached }: ExternalRole): boolean {
+  return ipv4 || ipv6 || isReached;
+}
 
 /** Whether nothing changes from one to the other. */
 export function isSameRole(a: ExternalRole, b: ExternalRole): boolean {
-  return a.ipv4 === b.ipv4 && a.ipv6 === b.ipv6 && a.ipv6Elsewhere === b.ipv6Elsewhere;
+  const isSameWay = a.ipv4 === b.ipv4 && a.ipv6 === b.ipv6 && a.ipv6Elsewhere === b.ipv6Elsewhere;
+  return isSameWay && a.isReached === b.isReached;
 }
 
 /** What an endpoint may keep on its way from one role to the next. */
 export function commonRole(a: ExternalRole, b: ExternalRole): ExternalRole {
   const [ipv4, ipv6] = [a.ipv4 && b.ipv4, a.ipv6 && b.ipv6];
-  return { ipv4, ipv6, ipv6Elsewhere: ipv4 && (a.ipv6Elsewhere || b.ipv6Elsewhere) };
+  const ipv6Elsewhere = ipv4 && (a.ipv6Elsewhere || b.ipv6Elsewhere);
+  return { ipv4, ipv6, ipv6Elsewhere, isReached: a.isReached && b.isReached };
 }

@@ -3,7 +3,7 @@
 import type { PublishedPort } from "../driverapi/index.ts";
 import { errorKind, wrapError } from "../util/errors.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { commonRole, type ExternalRole, isSameRole, noRole } from "./external-role.ts";
+import { commonRole, type ExternalRole, hasRole, isSameRole, noRole } from "./external-role.ts";
 import { type Asked, askFor } from "./port-wishes.ts";
 import type { SandboxSpec } from "./types.ts";
 
@@ -12,16 +12,20 @@ export interface Gateways {
   readonly 6: Endpoint | undefined;
 }
 
-/** Moves the published ports to the endpoints that are the way out now; a port that was chosen goes along. */
+/**
+ * Moves the published ports to the endpoints that are the way out now; a port that was chosen goes along. Those that
+ * leave lose theirs.
+ */
 export async function moveExternalConnectivity(
-  endpoints: readonly Endpoint[],
+  { endpoints, leaving }: { readonly endpoints: readonly Endpoint[]; readonly leaving: readonly Endpoint[] },
   gateways: Gateways,
   spec: SandboxSpec,
 ): Promise<void> {
-  const moves = endpoints
-    .map((endpoint) => ({ endpoint, role: roleOf(endpoint, gateways) }))
-    .filter(({ endpoint, role }) => !isSameRole(endpoint.externalFor, role));
-  const before = endpoints.flatMap(({ record }) => record.published);
+  const moves = [
+    ...leaving.map((endpoint) => ({ endpoint, role: noRole })),
+    ...endpoints.map((endpoint) => ({ endpoint, role: roleOf(endpoint, gateways) })),
+  ].filter(({ endpoint, role }) => !isSameRole(endpoint.externalFor, role));
+  const before = [...leaving, ...endpoints].flatMap(({ record }) => record.published);
   // what is given up first: its host ports must be free for who gets them
   for (const { endpoint, role } of moves) {
     const kept = commonRole(endpoint.externalFor, role);
@@ -34,13 +38,13 @@ export async function moveExternalConnectivity(
 export async function changePorts(endpoints: readonly Endpoint[], spec: SandboxSpec): Promise<void> {
   for (const endpoint of endpoints) {
     const role = endpoint.externalFor;
-    if (role.ipv4 || role.ipv6) await program(endpoint, { role, spec, before: [] });
+    if (hasRole(role)) await program(endpoint, { role, spec, before: [] });
   }
 }
 
 /** Closes an endpoint's ports. May be repeated. */
 export async function revokeExternalConnectivity(endpoint: Endpoint): Promise<void> {
-  if (!endpoint.externalFor.ipv4 && !endpoint.externalFor.ipv6) return;
+  if (!hasRole(endpoint.externalFor)) return;
   const { id: endpointId, network } = endpoint;
   await network.driver.revokeExternalConnectivity?.({ networkId: network.id, endpointId });
   endpoint.externalFor = noRole;
@@ -56,7 +60,7 @@ interface Program {
 }
 
 async function program(endpoint: Endpoint, { role, spec, before }: Program): Promise<void> {
-  if (!role.ipv4 && !role.ipv6) return await revokeExternalConnectivity(endpoint);
+  if (!hasRole(role)) return await revokeExternalConnectivity(endpoint);
   // set first, so that a failure half-way is revoked like a success
   endpoint.externalFor = role;
   const asked = askFor(spec, { asked: endpoint.asked, before });
@@ -100,5 +104,6 @@ function failure({ id, record }: Endpoint, error: unknown): Error {
 
 function roleOf(endpoint: Endpoint, gateways: Gateways): ExternalRole {
   const [ipv4, ipv6] = [gateways[4] === endpoint, gateways[6] === endpoint];
-  return { ipv4, ipv6, ipv6Elsewhere: ipv4 && !ipv6 && gateways[6] !== undefined };
+  const ipv6Elsewhere = ipv4 && !ipv6 && gateways[6] !== undefined;
+  return { ipv4, ipv6, ipv6Elsewhere, isReached: endpoint.record.isReachedDirectly === true };
 }

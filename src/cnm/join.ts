@@ -258,13 +258,15 @@ async function takeBack({ link }: JoinResponse, netns: Netns | undefined): Promi
 }
 
 /** How the sandbox leaves by this endpoint. */
-function wayOut({ gateway, gatewayIpv6, staticRoutes, isExternal }: JoinResponse): Partial<EndpointRecord> {
+function wayOut(response: JoinResponse): Partial<EndpointRecord> {
+  const { gateway, gatewayIpv6, staticRoutes, isExternal, isReachedDirectly } = response;
   const viaLink = staticRoutes.filter(isDefaultRoute).map(({ destination }) => destination.address.family);
   return {
     ...(gateway && { gatewayIpv4: gateway }),
     ...(gatewayIpv6 && { gatewayIpv6 }),
     ...(viaLink.length > 0 && { defaultViaLink: viaLink }),
     ...(isExternal && { isExternal }),
+    ...(isReachedDirectly && { isReachedDirectly }),
   };
 }
 

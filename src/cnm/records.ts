@@ -59,6 +59,8 @@ export interface EndpointRecord {
   readonly defaultViaLink?: readonly Family[];
   /** Its network leads outside although it has no gateway. */
   readonly isExternal?: true;
+  /** Its ports are published whether it is the way out or not. */
+  readonly isReachedDirectly?: true;
   readonly published: readonly PublishedPort[];
 }
 

@@ -41,7 +41,7 @@ export class WayOut {
     const changed = ([4, 6] as const).filter((family) => chosen[family] !== before[family]);
     for (const family of changed) await this.#setDefaultRoute(family, chosen[family]);
     await this.#setReturnRoutes(returnRoutesOf(endpoints));
-    await moveExternalConnectivity([...leaving, ...endpoints], chosen, spec);
+    await moveExternalConnectivity({ endpoints, leaving }, chosen, spec);
   }
 
   /** Publishes the ports that the spec has now, and no others. On failure publish those of before again. */

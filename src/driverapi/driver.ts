@@ -84,12 +84,15 @@ export interface JoinResponse {
   readonly disableGatewayService: boolean;
   /** The network leads outside although the endpoint has no gateway: names are forwarded all the same. */
   readonly isExternal?: boolean;
+  /** Published ports are reached at its own addresses too, without the host's: wherever the sandbox's way out leads. */
+  readonly isReachedDirectly?: boolean;
   /** Sysctls of the link, `IFNAME` standing for its final name: `net.ipv6.conf.IFNAME.disable_ipv6`. */
   readonly sysctls?: Readonly<Record<string, string>>;
 }
 
-/** The endpoint became the sandbox's way out for these families: publish its ports. */
+/** Publish the sandbox's ports, as far as they are this endpoint's to publish. */
 export interface ExternalConnectivityRequest extends EndpointRef {
+  /** The families for which it is the sandbox's way out: neither for one that is only reached directly. */
   readonly gateways: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** Another endpoint of the sandbox is its way out for IPv6: IPv6 host addresses are that one's to publish. */
   readonly ipv6Elsewhere: boolean;

@@ -184,3 +184,51 @@ describe("answers", () => {
     ]);
   });
 });
+
+describe("a network on which containers are reached directly", () => {
+  /** Networks called `routed` are. */
+  class RoutedDriver extends FakeDriver {
+    readonly #routed = new Set<string>();
+
+    override async createNetwork(request: Parameters<NetworkDriver["createNetwork"]>[0]): Promise<void> {
+      await super.createNetwork(request);
+      if (request.networkName === "routed") this.#routed.add(request.networkId);
+    }
+
+    override async join(request: Parameters<NetworkDriver["join"]>[0]): ReturnType<NetworkDriver["join"]> {
+      const response = await super.join(request);
+      return { ...response, ...(this.#routed.has(request.networkId) && { isReachedDirectly: true }) };
+    }
+  }
+
+  test("has its ports open whichever is the way out, until the container leaves it", async () => {
+    let driver: RoutedDriver | undefined;
+    const world = await createFakeWorld({
+      drivers: (steps: Steps) => {
+        driver = new RoutedDriver(steps, "dual");
+        return [driver];
+      },
+    });
+    for (const name of ["a", "b", "routed"])
+      await world.controller.createNetwork(networkSpec(name, { driver: "dual" }));
+    const binding = { protocol: "tcp" as const, containerPort: 80, hostPorts: { first: 8080, last: 8080 } };
+    const sandbox = await world.controller.createSandbox(
+      sandboxSpec("c1", {
+        endpoints: [endpointSpec("a", { gatewayPriority: 1 }), endpointSpec("b"), endpointSpec("routed")],
+        portBindings: [binding],
+      }),
+    );
+    const open = () =>
+      sandbox
+        .endpoints()
+        .filter(({ endpointId }) => driver?.published.has(endpointId))
+        .map(({ networkName }) => networkName);
+    expect(open()).toEqual(["a", "routed"]);
+    await sandbox.disconnect("a");
+    expect(open()).toEqual(["b", "routed"]);
+    const before = sandbox.endpoints().find(({ networkName }) => networkName === "routed")?.endpointId;
+    await sandbox.disconnect("routed");
+    expect(driver?.published.has(before ?? "")).toBe(false);
+    expect(open()).toEqual(["b"]);
+  });
+});
