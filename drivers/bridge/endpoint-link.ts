@@ -63,7 +63,7 @@ async function makeIndexedPair(
   if (spec.port !== portName(endpointId)) return undefined;
   const { alias, ...pair } = pairSpec(host, request, spec);
   const indexed = { ...pair, index: portIndex(endpointId), peer: { ...pair.peer, index: freeIndex } };
-  const mark = host.link.setLink(spec.port, { alias, ...(spec.isHairpin && { hairpin: true }) });
+  const mark = host.link.setLink(spec.port, { alias, ...portSettings(host, spec) });
   try {
     await host.netlink.send(host.link.createVeth(indexed), mark);
     return freeIndex;
@@ -76,9 +76,10 @@ async function makeIndexedPair(
 /** The kernel chooses the indexes. */
 async function makePair(host: Host, request: JoinRequest, spec: PortSpec): Promise<number> {
   const { createVeth, setLink } = host.link;
-  const { port, isHairpin } = spec;
-  const hairpin = isHairpin ? [setLink(port, { hairpin: true })] : [];
-  await host.netlink.send(createVeth(pairSpec(host, request, spec)), ...hairpin);
+  const { port } = spec;
+  const settings = portSettings(host, spec);
+  const set = Object.keys(settings).length > 0 ? [setLink(port, settings)] : [];
+  await host.netlink.send(createVeth(pairSpec(host, request, spec)), ...set);
   const index = (await host.netlink.link(port))?.peerIndex;
   if (index === undefined) throw conflict(`the link ${port} was removed by somebody else`);
   return index;
@@ -99,6 +100,14 @@ function pairSpec(
     group: portGroup(bridge),
     alias: markOf(endpointId),
     peer: { name, ...(mac && { mac }), ...mtu, netns: sandboxKey },
+  };
+}
+
+/** What the kernel takes only for a port that is there. It has no carrier yet, so it has got no address by now. */
+function portSettings({ settings }: Host, { isHairpin }: PortSpec) {
+  return {
+    ...(settings.ipv6 && { addressGeneration: "none" as const }),
+    ...(isHairpin && { hairpin: true }),
   };
 }
 

@@ -3,7 +3,7 @@
 import { type Mac, macBytes, macFromBytes } from "../netip/index.ts";
 import { Attributes, Encoder, nlmFlag } from "./codec.ts";
 import type { Request } from "./request.ts";
-import { type LinkRef, refWords, rtm, say } from "./rtnetlink.ts";
+import { addressFamily, type LinkRef, refWords, rtm, say } from "./rtnetlink.ts";
 
 /** Counters since the link was made. */
 export interface LinkStats {
@@ -55,6 +55,11 @@ export interface LinkChange {
   readonly group?: number;
   /** Path of the namespace to move to; its name, up state and master may change with it, its addresses are lost. */
   readonly netns?: string;
+  /**
+   * How the kernel makes it an IPv6 link-local address when it comes up with a carrier; one that is there stays. A new link
+   * cannot be told in the message that makes it (EAFNOSUPPORT, and always where the kernel has no IPv6).
+   */
+  readonly addressGeneration?: "none" | "eui64";
   /** As a bridge port (it must be one already, from an earlier message): send frames back out where they came in. */
   readonly hairpin?: boolean;
   /** As a bridge port: do not forward to other isolated ports. */
@@ -81,6 +86,7 @@ export const ifla = {
   linkInfo: 18,
   alias: 20,
   stats64: 23,
+  afSpec: 26,
   group: 27,
   netnsFd: 28,
   extMask: 29,
@@ -89,6 +95,10 @@ export const ifla = {
 
 /** IFLA_INFO_* */
 export const iflaInfo = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
+
+/** IFLA_INET6_*, and IN6_ADDR_GEN_MODE_*. */
+const iflaInet6 = { addressGeneration: 8 } as const;
+const addressGeneration = { eui64: 0, none: 1 } as const;
 
 /** IFLA_BRPORT_* */
 const bridgePort = { hairpin: 4, learning: 8, flood: 9, isolated: 33 } as const;
@@ -115,6 +125,7 @@ export function setLink(ref: LinkRef, change: LinkChange): Request {
   if (change.master !== undefined) encoder.u32(ifla.master, change.master ?? 0);
   if (change.alias !== undefined) encoder.bytes(ifla.alias, Buffer.from(change.alias));
   if (change.group !== undefined) encoder.u32(ifla.group, change.group);
+  encodeAddressGeneration(encoder, change);
   encodePort(encoder, change);
   const files = change.netns === undefined ? undefined : [encodeNetns(encoder, change.netns)];
   const request = {
@@ -202,6 +213,15 @@ function refer(ref: LinkRef, up?: boolean): Encoder {
   return typeof ref === "string" ? encoder.string(ifla.name, ref) : encoder;
 }
 
+function encodeAddressGeneration(encoder: Encoder, { addressGeneration: wanted }: LinkChange): void {
+  if (wanted === undefined) return;
+  encoder.nest(ifla.afSpec, (families) =>
+    families.nest(addressFamily.inet6, (inet6) =>
+      inet6.u8(iflaInet6.addressGeneration, addressGeneration[wanted]),
+    ),
+  );
+}
+
 function encodePort(encoder: Encoder, change: LinkChange): void {
   const options = (["hairpin", "isolated", "learning", "flood"] as const).filter((name) => name in change);
   if (options.length === 0) return;
@@ -226,6 +246,7 @@ function setWords(ref: LinkRef, change: LinkChange): string {
     change.group !== undefined && `group ${change.group}`,
     change.netns !== undefined && `netns ${change.netns}`,
     change.up !== undefined && (change.up ? "up" : "down"),
+    change.addressGeneration !== undefined && `addrgenmode ${change.addressGeneration}`,
     port && `type bridge_slave ${port}`,
   );
 }

@@ -146,6 +146,23 @@ describe("links", () => {
     expect(shown).toMatch(/hairpin on.* learning off flood off .*isolated on/s);
   });
 
+  it("get no IPv6 address when they are told not to, before they have a carrier", async () => {
+    await using lab = await Namespaces.create("host", "a");
+    await using host = await openNetlink(lab.path("host"));
+    await using guest = await openNetlink(lab.path("a"));
+    for (const name of ["v0", "v1"]) {
+      const peer = { name: `${name}p`, netns: lab.path("a") };
+      await host.send(createVeth({ name, up: true, peer }));
+    }
+    await host.send(setLink("v0", { addressGeneration: "none" }));
+    for (const name of ["v0p", "v1p"]) await guest.send(setLink(name, { up: true }));
+    const addresses = async (name: string) =>
+      (await host.addresses({ link: (await host.link(name))?.index ?? 0 })).length;
+    await expect.poll(() => addresses("v1")).toBe(1);
+    expect((await host.link("v0"))?.carrier).toBe(true);
+    expect(await addresses("v0")).toBe(0);
+  });
+
   it("remember behind which port a MAC is", async () => {
     await using lab = await Namespaces.create("host", "a");
     await using host = await openNetlink(lab.path("host"));

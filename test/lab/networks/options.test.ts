@@ -229,6 +229,32 @@ describe("the bridge", () => {
   });
 });
 
+describe.each(families)("the bridge's end of a port ($title)", (family) => {
+  test.each([
+    ["with a name of ours", {}],
+    ["with a name of the user's", { "tsdocker.host_interface_name": "to-c1" }],
+  ])("%s has no address, not even a link-local one", async (_, driverOptions) => {
+    await using site = await createSite();
+    await using world = await site.world();
+    const { machine } = site;
+    await world.controller.createNetwork(
+      familyNetwork("x1", family, { options: options({ "bridge.name": "br1" }) }),
+    );
+    await using c1 = await box(world.controller, "c1", "x1", { driverOptions });
+    await using c2 = await box(world.controller, "c2", "x1");
+    await using _web = await c2.here.listen(family.any, 80);
+    // by then both ends have had a carrier
+    await expect(c1.here).toReach(`${family.addresses.second}:80`);
+    const bridge = await machine.netlink.link("br1");
+    const ports = await machine.netlink.links({ master: bridge?.index ?? 0 });
+    expect(ports).toHaveLength(2);
+    for (const { index, name, carrier } of ports) {
+      expect([carrier, await machine.netlink.addresses({ link: index })]).toEqual([true, []]);
+      expect(await machine.run("ip", "-d", "link", "show", name)).toContain("addrgenmode none");
+    }
+  });
+});
+
 describe("default options for networks of a driver", () => {
   test("hold where a network says nothing, and for no other driver, nor for the default bridge", async () => {
     await using site = await createSite();

@@ -395,7 +395,7 @@ describe("an endpoint", () => {
     const response = await join();
     expect(host.steps.transcript).toEqual([
       `ip link add vethba987654321 index 464095077 mtu 1400 up master if10 group 1952710666 type veth peer name eth0 index 2 address ${created.macAddress} mtu 1400 netns /run/netns/c1`,
-      `ip link set vethba987654321 alias tsdocker:${endpointId}`,
+      `ip link set vethba987654321 alias tsdocker:${endpointId} addrgenmode none`,
     ]);
     expect(response).toEqual({
       link: { srcName: "eth0", dstPrefix: "eth", dstName: "eth0", indexInSandbox: 2 },
@@ -491,7 +491,7 @@ describe("an endpoint", () => {
     const { host, join } = await endpointOn({ sysctls: { "net.bridge.bridge-nf-call-iptables": "1" } });
     await join();
     expect(host.steps.transcript.at(-1)).toBe(
-      `ip link set vethba987654321 alias tsdocker:${endpointId} type bridge_slave hairpin on`,
+      `ip link set vethba987654321 alias tsdocker:${endpointId} addrgenmode none type bridge_slave hairpin on`,
     );
   });
 });

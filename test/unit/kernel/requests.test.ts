@@ -174,6 +174,7 @@ describe("requests read as iproute2 commands:", () => {
       "ip link set if3 type bridge_slave hairpin on isolated off learning off flood on",
       setLink(link, { hairpin: true, isolated: false, learning: false, flood: true }),
     ],
+    ["ip link set v0 addrgenmode none", setLink("v0", { addressGeneration: "none" })],
     ["ip link delete br0", deleteLink("br0")],
     ["ip link delete group 7", deleteLinkGroup(7)],
     ["ip link show if3", getLink(link)],
