@@ -29,6 +29,8 @@ async function build(backend: "nftables" | "iptables", portBindings: readonly Po
   await neighbour.routeVia([address("192.0.2.1"), address("2001:db8:2::1")]);
   const beyond = await far.host("beyond");
   await beyond.routeVia([address("198.51.100.1"), address("2001:db8:5::1")]);
+  // a router already: what it forwards is not for us to stop
+  await machine.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
   const forwarder = stack.use(await proxyOn(lab, machine));
   const { controller } = stack.use(await createWorld(machine, { backend, forwarder }));
   const ipam = { driver: "default", pools: [pool("172.20.0.0/16"), pool("2001:db8:100::/64")] };
@@ -40,7 +42,6 @@ async function build(backend: "nftables" | "iptables", portBindings: readonly Po
   for (const at of ["0.0.0.0", "::"])
     for (const protocol of ["tcp", "udp"] as const)
       stack.use(await host.listen(at, 80, { protocol, reply: "web" }));
-  await machine.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
   const moved = stack.move();
   return { machine, neighbour, beyond, web: host, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }
