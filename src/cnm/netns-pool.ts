@@ -1,4 +1,5 @@
-// Namespaces made ahead: a start takes one that is ready, and another is made while it goes on.
+// Namespaces made ahead: a start takes one that is ready, and another is made while it goes on. Used ones come back here
+// to be removed.
 
 import { join } from "node:path";
 import { newId, shortId } from "../util/ids.ts";
@@ -24,6 +25,8 @@ export class NetnsPool {
   readonly #size: number;
   readonly #background: Background;
   readonly #ready: ReadyNetns[] = [];
+  /** Used, and could not be removed. */
+  readonly #left = new Set<Netns>();
   #isClosed = false;
 
   constructor(options: {
@@ -42,6 +45,7 @@ export class NetnsPool {
   async take(): Promise<ReadyNetns> {
     const taken = this.#ready.pop() ?? (await this.#make());
     this.fill();
+    this.#removeLeft();
     return taken;
   }
 
@@ -56,10 +60,27 @@ export class NetnsPool {
     });
   }
 
+  /** Removes one that was used. When that fails it is tried again when the next one is taken. */
+  async remove(netns: Netns): Promise<void> {
+    try {
+      await netns.remove();
+    } catch (error) {
+      this.#left.add(netns);
+      throw error;
+    }
+  }
+
   /** Removes what nobody took; what is under way is removed when it is made. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#removeLeft();
     await Promise.all(this.#ready.splice(0).map(({ netns }) => netns.remove()));
+  }
+
+  #removeLeft(): void {
+    const left = [...this.#left];
+    this.#left.clear();
+    for (const netns of left) this.#background.run("remove namespace", () => this.remove(netns));
   }
 
   async #make(): Promise<ReadyNetns> {

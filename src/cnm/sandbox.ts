@@ -2,27 +2,21 @@
 // lock: no two changes of one sandbox run at once.
 
 import type { ResolverPorts } from "../proxy/index.ts";
-import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
-import { shortId } from "../util/ids.ts";
-import { advertise } from "./advertise.ts";
-import { changeMtu, setLinkAside } from "./attach-link.ts";
+import { changeMtu } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { checkEndpoint, checkInterfaceFree, checkMixture } from "./endpoint-check.ts";
-import { chosenInterfaceName, freeInterfaceName } from "./endpoint-options.ts";
-import { EtcFiles } from "./etc-files.ts";
-import { revokeExternalConnectivity } from "./external.ts";
-import { deleteInDriver, forgetEndpoint, joinNetwork, leaveNetwork, reasonOf } from "./join.ts";
-import { Links } from "./links.ts";
+import { Interfaces, namesOf } from "./interfaces.ts";
+import { joinNetwork } from "./join.ts";
 import { renamed } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
-import { SandboxDiscovery } from "./sandbox-discovery.ts";
+import { deleteLinks, removeAll, removeEndpoint, type Scene, tolerate } from "./removal.ts";
 import { deleteSandboxRecords, type Keep, storeSandbox } from "./sandbox-records.ts";
+import { Settlement } from "./settlement.ts";
 import type { EndpointSpec, EndpointView, InterfaceStatistics, PortsSpec, SandboxSpec } from "./types.ts";
-import { WayOut } from "./way-out.ts";
 
 /** Who keeps a controller's sandboxes, as one of them sees it. */
 export interface SandboxKeeper {
@@ -45,19 +39,11 @@ export class Sandbox {
   readonly #parts: ControllerParts;
   readonly #keeper: SandboxKeeper;
   readonly #netns: Netns | undefined;
-  readonly #discovery: SandboxDiscovery;
-  readonly #wayOut: WayOut;
-  readonly #links: Links;
+  readonly #interfaces: Interfaces;
+  readonly #settlement: Settlement;
   readonly #hasIpv6: boolean;
   #spec: SandboxSpec;
   #endpoints: Endpoint[] = [];
-  #nextIndex = 2; // 1 is lo
-  /** Networks that are joined next: their interfaces keep their names. */
-  #awaited: readonly EndpointSpec[] = [];
-  /** Indexes of links that are on their way out. */
-  readonly #leaving = new Set<number>();
-  /** Of whose addresses no neighbour has been told. */
-  #untold: Endpoint[] = [];
   #deleted: Promise<void> | undefined;
 
   constructor(
@@ -70,11 +56,10 @@ export class Sandbox {
     this.netnsPath = record.netnsPath;
     this.#spec = record.spec;
     this.#netns = netns;
-    this.#wayOut = new WayOut(netns);
-    this.#links = new Links(parts);
     this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
-    const files = new EtcFiles(record.spec, parts.hostFiles, this.#hasIpv6);
-    this.#discovery = new SandboxDiscovery(parts.resolvers, { sandboxId: record.id, netns, files });
+    this.#interfaces = new Interfaces(parts.memory, record.spec.containerId);
+    const surroundings = { sandboxId: record.id, spec: record.spec, netns, hasIpv6: this.#hasIpv6 };
+    this.#settlement = new Settlement(parts, surroundings);
   }
 
   get containerId(): string {
@@ -92,14 +77,15 @@ export class Sandbox {
 
   /** Writes hosts and resolv.conf as they are now; they change in place with its endpoints. */
   async writeFiles(): Promise<void> {
-    await this.#discovery.settle(this.#endpoints);
+    await this.#settlement.writeFiles(this.#endpoints);
   }
 
   /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
   async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
-    this.#awaited = specs.map((spec) => ({ ...spec, network: this.#parts.networks.find(spec.network).id }));
-    for (const spec of specs) await this.#join(spec);
-    this.#awaited = [];
+    const byId = specs.map((spec) => ({ ...spec, network: this.#parts.networks.find(spec.network).id }));
+    this.#interfaces.await(byId);
+    for (const spec of byId) await this.#join(spec);
+    this.#interfaces.await([]);
     await this.#settle();
   }
 
@@ -114,7 +100,7 @@ export class Sandbox {
     } catch (error) {
       const others = this.#endpoints.filter((own) => own !== endpoint);
       await this.#tolerate("disconnect", () => this.#settleWithout(endpoint, others));
-      await this.#tolerate("disconnect", () => this.#remove(endpoint));
+      await this.#tolerate("disconnect", () => removeEndpoint(this.#scene, endpoint, this.#interfaces));
       throw error;
     }
     return endpoint.view();
@@ -141,7 +127,7 @@ export class Sandbox {
       await this.#tolerate("connect again", () => this.#settle());
       throw error;
     }
-    await this.#remove(endpoint);
+    await removeEndpoint(this.#scene, endpoint, this.#interfaces);
   }
 
   /**
@@ -152,11 +138,12 @@ export class Sandbox {
     const before = this.#spec;
     this.#spec = { ...before, ...ports };
     try {
-      await this.#wayOut.republish(this.#endpoints, this.#spec);
+      await this.#settlement.republish({ endpoints: this.#endpoints, spec: this.#spec });
       await this.#store();
     } catch (error) {
       this.#spec = before;
-      await this.#tolerate("publish again", () => this.#wayOut.republish(this.#endpoints, before));
+      const again = { endpoints: this.#endpoints, spec: before };
+      await this.#tolerate("publish again", () => this.#settlement.republish(again));
       throw error;
     }
   }
@@ -169,7 +156,7 @@ export class Sandbox {
       const names = renamed(endpoint.record.names, { before, after: containerName });
       endpoint.record = { ...endpoint.record, containerName, names };
     }
-    await this.#discovery.announceAgain(this.#endpoints);
+    await this.#settlement.announceAgain(this.#endpoints);
     await this.#store();
   }
 
@@ -177,7 +164,7 @@ export class Sandbox {
   async withdrawNames(): Promise<void> {
     await Promise.all(
       this.#endpoints.map((endpoint) =>
-        this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint)),
+        this.#tolerate("withdraw names", () => this.#settlement.withdrawNames(endpoint)),
       ),
     );
   }
@@ -185,7 +172,7 @@ export class Sandbox {
   /** Counters by interface name, as the container sees them; empty in the host's netns. */
   async statistics(): Promise<ReadonlyMap<string, InterfaceStatistics>> {
     const links = (await this.#netns?.netlink.links()) ?? [];
-    const own = links.filter(({ loopback, index }) => !loopback && !this.#leaving.has(index));
+    const own = links.filter(({ loopback, index }) => !loopback && !this.#interfaces.isHidden(index));
     return new Map(own.map(({ name, stats }) => [name, stats]));
   }
 
@@ -209,10 +196,8 @@ export class Sandbox {
    */
   async adopt(endpoints: readonly Endpoint[]): Promise<void> {
     this.#endpoints = [...endpoints];
-    const indexes = endpoints.map(({ record }) => record.link?.index ?? 0);
-    this.#nextIndex = Math.max(2, ...indexes.map((index) => index + 1));
-    this.#discovery.adopt();
-    await this.#wayOut.adopt(this.#endpoints);
+    for (const endpoint of endpoints) this.#interfaces.note(endpoint);
+    await this.#settlement.adopt(this.#endpoints);
     await this.#settle();
   }
 
@@ -238,9 +223,7 @@ export class Sandbox {
 
   /** Its links to other containers may name one that came or went. */
   async refreshLinks(): Promise<void> {
-    const hasLinks = this.#endpoints.some(({ record }) => record.spec.links.length > 0);
-    if (!hasLinks || this.#deleted) return;
-    await allDone([this.#discovery.settle(this.#endpoints), this.#links.settle(this.#endpoints)]);
+    if (!this.#deleted) await this.#settlement.refreshLinks(this.#endpoints);
   }
 
   async #join(spec: EndpointSpec): Promise<Endpoint> {
@@ -248,8 +231,7 @@ export class Sandbox {
     const others = this.#endpoints.map((own) => own.network);
     checkMixture(network, { sandbox: this.#spec, others });
     checkEndpoint(network, spec);
-    checkInterfaceFree(spec, this.#interfaceNames());
-    const remembered = this.#parts.memory.of(this.containerId, network.id);
+    checkInterfaceFree(spec, namesOf(this.#endpoints));
     const endpoint = await joinNetwork(this.#parts, network, {
       spec,
       place: {
@@ -258,102 +240,40 @@ export class Sandbox {
         path: this.netnsPath,
         netns: this.#netns,
         hasIpv6: this.#hasIpv6,
-        freeIndex: this.#nextIndex,
-        freeName: (prefix) => this.#freeName(prefix, remembered?.interfaceName),
-        remembered,
+        freeIndex: this.#interfaces.freeIndex,
+        freeName: (prefix) => this.#interfaces.freeName(prefix, network.id, this.#endpoints),
+        remembered: this.#parts.memory.of(this.containerId, network.id),
       },
     });
-    this.#nextIndex = Math.max(this.#nextIndex, (endpoint.record.link?.index ?? 1) + 1);
+    this.#interfaces.note(endpoint);
     this.#endpoints.push(endpoint);
-    this.#untold.push(endpoint);
+    this.#settlement.welcome(endpoint);
     return endpoint;
-  }
-
-  #interfaceNames(): Set<string | undefined> {
-    return new Set(this.#endpoints.map(({ record }) => record.link?.name));
-  }
-
-  #freeName(prefix: string, before: string | undefined): string {
-    const chosen = this.#awaited.map(chosenInterfaceName);
-    const had = this.#awaited.map(
-      ({ network }) => this.#parts.memory.of(this.containerId, network)?.interfaceName,
-    );
-    return freeInterfaceName(prefix, {
-      before,
-      taken: [...this.#interfaceNames(), ...chosen],
-      promised: had,
-    });
   }
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
   async #settle({ leaving, keep }: Settling = {}): Promise<void> {
     const gone = leaving ? [leaving] : [];
-    await allDone([
-      this.#wayOut.settle(this.#endpoints, this.#spec, gone),
-      this.#discovery.settle(this.#endpoints),
-      this.#links.settle(this.#endpoints),
-    ]);
+    await this.#settlement.settle({ endpoints: this.#endpoints, spec: this.#spec, leaving: gone });
     // last: what failed is not on record
     await this.#store({ leaving, keep });
-    for (const endpoint of this.#untold.splice(0)) this.#advertise(endpoint);
     this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
-  }
-
-  /** Nobody waits for it: what knows another's MAC for an address asks again by itself, only later. */
-  #advertise(endpoint: Endpoint): void {
-    const { background, log } = this.#parts;
-    const netns = this.#netns;
-    if (netns) background.run("announce addresses", () => advertise(log, endpoint, netns));
   }
 
   /** Has the others take over while an endpoint is still there: nothing leads to its link when that goes. */
   async #settleWithout(leaving: Endpoint, others: Endpoint[], keep?: Keep): Promise<void> {
     this.#endpoints = others;
-    await this.#tolerate("withdraw names", () => this.#discovery.withdraw(leaving));
+    await this.#tolerate("withdraw names", () => this.#settlement.withdrawNames(leaving));
     await this.#settle({ leaving, keep });
-  }
-
-  /** Takes an endpoint away on which nothing depends any more. */
-  async #remove(endpoint: Endpoint): Promise<void> {
-    await this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint));
-    await this.#tolerate("leave", () =>
-      leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: false }),
-    );
-    await forgetEndpoint(this.#parts, endpoint);
-    const { link } = endpoint.record;
-    if (link) this.#leaving.add(link.index);
-    const isAside = await setLinkAside(endpoint, this.#netns).catch(() => false);
-    // the kernel takes tens of milliseconds for a link, and nobody sees it any more
-    this.#parts.background.run("delete endpoint", async () => {
-      await deleteInDriver(endpoint, { linkIsAside: isAside });
-      if (link) this.#leaving.delete(link.index);
-    });
   }
 
   async #teardown(): Promise<void> {
     const endpoints = this.#endpoints;
-    const { background } = this.#parts;
-    await Promise.all([
-      ...endpoints.map((endpoint) =>
-        this.#tolerate("close ports", () => revokeExternalConnectivity(endpoint)),
-      ),
-      ...endpoints.map((endpoint) =>
-        this.#tolerate("withdraw names", () => this.#discovery.withdraw(endpoint)),
-      ),
-      this.#tolerate("end resolver", () => this.#discovery.end()),
-    ]);
-    for (const endpoint of endpoints)
-      await this.#tolerate("leave", () =>
-        leaveNetwork(this.#parts, endpoint, { netns: this.#netns, sandboxEnds: true }),
-      );
-    await this.#tolerate("remove netns", async () => await this.#netns?.remove());
-    await Promise.all(endpoints.map((endpoint) => forgetEndpoint(this.#parts, endpoint)));
+    await removeAll(this.#scene, endpoints, this.#settlement);
     this.#endpoints = [];
     this.#keeper.ended(this);
     this.#keeper.changed(this, new Set(endpoints.map(({ network }) => network)));
-    // the kernel takes tens of milliseconds for a link; it has a name of its own, so nobody needs to wait
-    for (const endpoint of endpoints)
-      background.run("delete endpoint", () => deleteInDriver(endpoint, { sandboxIsGone: true }));
+    deleteLinks(this.#scene, endpoints);
     await deleteSandboxRecords(this.#parts, this.id, endpoints);
   }
 
@@ -363,14 +283,10 @@ export class Sandbox {
   }
 
   async #tolerate(step: string, work: () => Promise<unknown>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#warn(step, error);
-    }
+    await tolerate(this.#scene, step, work);
   }
 
-  #warn(step: string, error: unknown): void {
-    this.#parts.log.warn({ sandbox: shortId(this.id), step, ...reasonOf(error) }, "sandbox step failed");
+  get #scene(): Scene {
+    return { parts: this.#parts, sandboxId: this.id, netns: this.#netns };
   }
 }

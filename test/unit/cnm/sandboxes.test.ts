@@ -1,6 +1,6 @@
 // Sandboxes of the controller with fake drivers: endpoints, ports, names, failures at each step, restarts.
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Keep, Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
@@ -245,6 +245,19 @@ describe("a step that fails", () => {
       expect(world.resolvers.records.size).toBe(1);
       expect(await leased(world, "x1")).toEqual([1n]);
     }
+  });
+
+  test("while a namespace is removed is made up for when the next one is taken", async () => {
+    const world = await worldWith("x1");
+    const spec = sandboxSpec("c1", { endpoints: [endpointSpec("x1")] });
+    const sandbox = await world.controller.createSandbox(spec);
+    vi.spyOn(world.netns, "removePin").mockRejectedValueOnce(new Error("busy"));
+    await sandbox.delete();
+    expect(world.netns.pins).toContain(sandbox.netnsPath);
+    const next = await world.controller.createSandbox(spec);
+    await world.controller.settle();
+    expect(world.netns.pins).not.toContain(sandbox.netnsPath);
+    expect(world.netns.pins).toContain(next.netnsPath);
   });
 
   test("with a published port says which driver and endpoint", async () => {
