@@ -38,7 +38,7 @@ export class Report {
   }
 }
 
-/** A Markdown table: min / median / p90 / max of each, and how the medians compare. */
+/** A Markdown table: min / median / p90 / p99 / max of each, and how the medians compare. */
 export function tableOf(rows: readonly Row[]): string {
   const lines = rows.map(({ name, unit, by: { tsdockerd, dockerd, floor } }) => {
     const ratio = tsdockerd && dockerd ? (tsdockerd.median / dockerd.median).toFixed(2) : "";
@@ -55,8 +55,8 @@ export function tableOf(rows: readonly Row[]): string {
 
 function cell(summary: Summary | undefined): string {
   if (!summary) return "";
-  const { count, min, median, p90, max } = summary;
-  return count === 1 ? shown(median) : [min, median, p90, max].map(shown).join(" / ");
+  const { count, min, median, p90, p99, max } = summary;
+  return count === 1 ? shown(median) : [min, median, p90, p99, max].map(shown).join(" / ");
 }
 
 function shown(value: number): string {
@@ -75,7 +75,7 @@ export async function keep(rows: readonly Row[], startedAt: Date): Promise<strin
     "",
     `The newest run, ${setting.date.slice(0, 10)}: ${setting.cpus} CPUs, Linux ${setting.kernel}, ` +
       `Node ${setting.node}, ${setting.containerd}, ${setting.runc}, ${setting.dockerd ?? "no dockerd"}.`,
-    "Cells are minimum / median / 90th percentile / maximum; `ratio` compares the medians. Both daemons ran in the",
+    "Cells are minimum / median / 90th / 99th percentile / maximum; `ratio` compares the medians. Both daemons ran in the",
     "same minutes on the same machine, taking turns: compare within a row, not between runs.",
     "",
     tableOf(rows),

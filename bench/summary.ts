@@ -5,6 +5,7 @@ export interface Summary {
   readonly min: number;
   readonly median: number;
   readonly p90: number;
+  readonly p99: number;
   readonly max: number;
 }
 
@@ -15,6 +16,7 @@ export function summarise(samples: readonly number[]): Summary {
     min: quantile(sorted, 0),
     median: quantile(sorted, 0.5),
     p90: quantile(sorted, 0.9),
+    p99: quantile(sorted, 0.99),
     max: quantile(sorted, 1),
   };
 }
