@@ -9,19 +9,32 @@ export interface Wiring {
   readonly network: string;
   /** So many tcp ports, from 20000 on, on host ports of the same numbers. */
   readonly ports?: number;
+  /** The container's numbers are this much below the host's: then a range is as many ports, nothing simpler. */
+  readonly shift?: number;
+  /** One more: `80/tcp` on a host port. */
+  readonly also?: { readonly port: string; readonly hostPort: number };
 }
 
 const firstPort = 20_000;
 
-export function createBody(command: readonly string[], { network, ports = 0 }: Wiring): object {
+export function createBody(
+  command: readonly string[],
+  { network, ports = 0, shift = 0, also }: Wiring,
+): object {
   const numbers = Array.from({ length: ports }, (_, at) => firstPort + at);
+  const published = [
+    ...numbers.map((port) => ({ port: `${port - shift}/tcp`, hostPort: port })),
+    ...(also ? [also] : []),
+  ];
   return {
     Image: "busybox",
     Cmd: command,
-    ExposedPorts: Object.fromEntries(numbers.map((port) => [`${port}/tcp`, {}])),
+    ExposedPorts: Object.fromEntries(published.map(({ port }) => [port, {}])),
     HostConfig: {
       NetworkMode: network,
-      PortBindings: Object.fromEntries(numbers.map((port) => [`${port}/tcp`, [{ HostPort: String(port) }]])),
+      PortBindings: Object.fromEntries(
+        published.map(({ port, hostPort }) => [port, [{ HostPort: String(hostPort) }]]),
+      ),
     },
   };
 }

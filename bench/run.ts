@@ -8,10 +8,12 @@ import type { Measure, Sizes } from "./measure.ts";
 import { cliMeasure } from "./measures/cli.ts";
 import { connectMeasure } from "./measures/connect.ts";
 import { dnsMeasure } from "./measures/dns.ts";
+import { firewallMeasure } from "./measures/firewall.ts";
 import { floorMeasure } from "./measures/floor.ts";
 import { forwardMeasure } from "./measures/forward.ts";
 import { networksMeasure } from "./measures/networks.ts";
 import { portsMeasure } from "./measures/ports.ts";
+import { publishedMeasure } from "./measures/published.ts";
 import { rateMeasure } from "./measures/rate.ts";
 import { runMeasure } from "./measures/run.ts";
 import { startMeasure } from "./measures/start.ts";
@@ -27,6 +29,8 @@ const measures: readonly Measure[] = [
   networksMeasure,
   connectMeasure,
   portsMeasure,
+  publishedMeasure,
+  firewallMeasure,
   rateMeasure,
   forwardMeasure,
   dnsMeasure,

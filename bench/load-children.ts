@@ -1,0 +1,66 @@
+// load.py and ab as children in a netns.
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const load = join(import.meta.dirname, "load.py");
+
+/** Where to listen, or whom to ask. */
+export interface At {
+  /** Path of the netns. */
+  readonly netns: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A server of load.py, listening; disposed of it is gone. */
+export async function serve(
+  { netns, address, port }: At,
+  what: "sink" | "echo" | "http",
+): Promise<AsyncDisposable> {
+  const argv = [`--net=${netns}`, "python3", load, what, address, `${port}`];
+  const child = spawn("nsenter", argv, { stdio: ["ignore", "pipe", "inherit"] });
+  await firstWord(child.stdout);
+  return { [Symbol.asyncDispose]: () => endOf(child) };
+}
+
+/** How many seconds `count` bytes or questions took. */
+export async function ask(
+  { netns, address, port }: At,
+  what: "send" | "ask",
+  count: number,
+): Promise<number> {
+  const argv = [`--net=${netns}`, "python3", load, what, address, `${port}`, `${count}`];
+  return Number((await run("nsenter", argv)).stdout);
+}
+
+/** Connections a second: each sends a request, gets the answer and ends. */
+export async function connections(
+  { netns, address, port }: At,
+  { clients, count }: { readonly clients: number; readonly count: number },
+): Promise<number> {
+  const url = `http://${address}:${port}/`;
+  const argv = [`--net=${netns}`, "ab", "-q", "-c", `${clients}`, "-n", `${count}`, url];
+  const { stdout } = await run("nsenter", argv);
+  const [, perSecond] = /Requests per second:\s+([\d.]+)/.exec(stdout) ?? [];
+  if (!/Failed requests:\s+0\b/.test(stdout)) throw new Error(`requests failed: ${stdout}`);
+  return Number(perSecond);
+}
+
+/** Resolves when the child has written something. */
+export async function firstWord(stream: ChildProcess["stdio"][3]): Promise<void> {
+  if (!stream || !("setEncoding" in stream)) throw new Error("no pipe to the child");
+  await new Promise((resolve, reject) => {
+    stream.once("data", resolve);
+    stream.once("end", () => reject(new Error("it ended at once")));
+  });
+}
+
+export async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  await exited;
+}
