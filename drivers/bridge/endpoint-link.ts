@@ -7,7 +7,7 @@ import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { type BridgeLink, portGroup } from "./bridge-link.ts";
 import { markOf } from "./mark.ts";
-import { portMtu } from "./mtu.ts";
+import { isTooNarrowForIpv6, portMtu } from "./mtu.ts";
 import { type BridgeConfig, endpointOptionNames } from "./options.ts";
 
 type DriverOptions = Readonly<Record<string, string>>;
@@ -104,9 +104,11 @@ function pairSpec(
 }
 
 /** What the kernel takes only for a port that is there. It has no carrier yet, so it has got no address by now. */
-function portSettings({ settings }: Host, { isHairpin }: PortSpec) {
+function portSettings(host: Host, { config, bridge, isHairpin }: PortSpec) {
+  // a link that is too narrow for IPv6 has none to set
+  const hasIpv6 = host.settings.ipv6 && !isTooNarrowForIpv6(portMtu(host, config, bridge));
   return {
-    ...(settings.ipv6 && { addressGeneration: "none" as const }),
+    ...(hasIpv6 && { addressGeneration: "none" as const }),
     ...(isHairpin && { hairpin: true }),
   };
 }
