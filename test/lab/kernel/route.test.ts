@@ -188,10 +188,11 @@ describe("neighbours", () => {
     await host.send(addNeighbour(spec));
     await expect(host.send(addNeighbour(spec))).rejects.toMatchObject({ code: "EEXIST" });
     await host.send(addNeighbour({ ...spec, mac: mac("02:00:00:00:00:0a") }, { replace: true }));
-    expect(await host.neighbours({ link: 2, family: 4 })).toMatchObject([
-      { address: spec.address, mac: "02:00:00:00:00:0a", permanent: true },
-    ]);
+    // the kernel notes whom it tells of its multicast groups
+    const told = async () =>
+      (await host.neighbours({ link: 2, family: 4 })).filter(({ permanent }) => permanent);
+    expect(await told()).toMatchObject([{ address: spec.address, mac: "02:00:00:00:00:0a" }]);
     await host.send(deleteNeighbour(spec));
-    expect((await host.neighbours({ link: 2, family: 4 })).filter(({ permanent }) => permanent)).toEqual([]);
+    expect(await told()).toEqual([]);
   });
 });
