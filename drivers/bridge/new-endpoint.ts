@@ -1,19 +1,17 @@
 // What an endpoint is before it has a link: its MAC, the name of its port, its options checked.
 
 import type { CreateEndpointRequest, EndpointOptions, Host } from "../../src/driverapi/index.ts";
-import { chosenName, chosenSysctls } from "../../src/driverkit/index.ts";
+import { checkEndpointOptions } from "../../src/driverkit/index.ts";
 import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
 import { allDone } from "../../src/util/all-done.ts";
 import type { BridgeEndpoint, BridgeNetwork } from "./bridge-networks.ts";
 import { needsHairpin, portName } from "./endpoint-link.ts";
-import { checkEndpointOptions } from "./options.ts";
+import { endpointOptionNames } from "./options.ts";
 import { guardPort } from "./standing.ts";
 
 /** @throws invalid for an option, or a value of one, that no endpoint of a bridge can have */
 export function checkBridgeEndpoint(driverOpts: EndpointOptions["driverOpts"]): void {
-  checkEndpointOptions(driverOpts);
-  chosenName(driverOpts);
-  chosenSysctls(driverOpts);
+  checkEndpointOptions(driverOpts, { driver: "bridge", own: [endpointOptionNames.hostInterfaceName] });
   // any id will do: only a name that the user chose can be wrong
   portName("0".repeat(64), driverOpts);
 }

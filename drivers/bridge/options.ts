@@ -81,7 +81,6 @@ export const endpointOptionNames = {
 
 /** All that a network of this driver understands. */
 const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
-const knownOfEndpoints: ReadonlySet<string> = new Set(Object.values(endpointOptionNames));
 
 /** @throws invalid for a value that is not what its option needs, or a bridge option that does not exist */
 export function readBridgeConfig(request: CreateNetworkRequest): BridgeConfig {
@@ -125,15 +124,6 @@ export function skippedGateways(generic: OptionTexts): { skipIpv4: boolean; skip
     skipIpv4: readMode(generic, optionNames.modeIpv4) === "isolated",
     skipIpv6: readMode(generic, optionNames.modeIpv6) === "isolated",
   };
-}
-
-/** @throws invalid for an endpoint option of this driver's that does not exist */
-export function checkEndpointOptions(driverOpts: OptionTexts): void {
-  for (const key of Object.keys(driverOpts)) {
-    const isOurs = key.startsWith("com.docker.network.endpoint.") || key.startsWith("tsdocker.");
-    if (isOurs && !knownOfEndpoints.has(key))
-      throw invalid(`unknown option ${key} for an endpoint of driver bridge`);
-  }
 }
 
 /** RFC 8200 5. */

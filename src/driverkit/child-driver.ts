@@ -6,6 +6,7 @@ import type {
   CreateNetworkRequest,
   DeleteEndpointRequest,
   EndpointInterface,
+  EndpointOptions,
   EndpointRef,
   Host,
   JoinRequest,
@@ -23,7 +24,7 @@ import { Undo } from "../util/undo.ts";
 import type { ChildEndpoint, ChildKind } from "./child-kind.ts";
 import { deleteMovedLink, makeChildLink } from "./child-link.ts";
 import { type ChildNetworkConfig, childOptionNames, isInternal } from "./child-options.ts";
-import { chosenName, chosenSysctls } from "./endpoint-options.ts";
+import { checkEndpointOptions, chosenSysctls } from "./endpoint-options.ts";
 
 interface ChildNetwork<C> {
   readonly config: C;
@@ -87,8 +88,13 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
   }
 
   async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
-    this.#networks.delete(networkId);
     await this.#host.parents.release(networkId);
+    // last: what failed may be tried again
+    this.#networks.delete(networkId);
+  }
+
+  checkEndpoint({ driverOpts }: Pick<EndpointOptions, "driverOpts">): void {
+    checkEndpointOptions(driverOpts, { driver: this.name });
   }
 
   async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
@@ -96,8 +102,7 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     const known = endpoints.get(request.endpointId);
     if (known) return known.interface;
     const { options, interface: asked } = request;
-    chosenName(options.driverOpts);
-    chosenSysctls(options.driverOpts);
+    this.checkEndpoint(options);
     this.#kind.checkEndpoint(config, request);
     const mac =
       asked.macAddress ??

@@ -1,5 +1,6 @@
 // Options of one endpoint that every driver with links of its own understands.
 
+import { invalid } from "../util/errors.ts";
 import { type OptionTexts, readLinkName, wrongValue } from "./option-readers.ts";
 
 /** Docker's names. */
@@ -7,6 +8,23 @@ export const endpointOptionNames = {
   interfaceName: "com.docker.network.endpoint.ifname",
   sysctls: "com.docker.network.endpoint.sysctls",
 } as const;
+
+/**
+ * What is wrong whatever the endpoint. `own`: names of options that only this driver has.
+ * @throws invalid for an option that no endpoint of the driver has, or a value that none can have
+ */
+export function checkEndpointOptions(
+  driverOpts: OptionTexts,
+  { driver, own = [] }: { readonly driver: string; readonly own?: readonly string[] },
+): void {
+  const known = new Set<string>([...Object.values(endpointOptionNames), ...own]);
+  for (const key of Object.keys(driverOpts)) {
+    const isOurs = key.startsWith("com.docker.network.endpoint.") || key.startsWith("tsdocker.");
+    if (isOurs && !known.has(key)) throw invalid(`unknown option ${key} for an endpoint of driver ${driver}`);
+  }
+  chosenName(driverOpts);
+  chosenSysctls(driverOpts);
+}
 
 /** A name that the user chose for the link in the container. @throws invalid */
 export function chosenName(driverOpts: OptionTexts): string | undefined {

@@ -121,6 +121,25 @@ describe("what is malformed", () => {
       400,
       /invalid mount path: 'b'/,
     ],
+    ...(
+      [
+        ["com.docker.network.endpoint.sysctls", "net.ipv4.ip_forward=1"],
+        ["com.docker.network.endpoint.ifname", "a/b"],
+        ["tsdocker.host_interface_name", "much-too-long-for-linux"],
+        ["tsdocker.no_such_option", "1"],
+      ] as const
+    ).map(
+      ([key, value]) =>
+        [
+          "POST /containers/create",
+          {
+            Image: "busybox",
+            NetworkingConfig: { EndpointsConfig: { bridge: { DriverOpts: { [key]: value } } } },
+          },
+          400,
+          new RegExp(key.replaceAll(".", "\\.")),
+        ] as const,
+    ),
     ["POST /containers/create", { Image: "busybox", HostConfig: { CapAdd: ["FLY"] } }, 400, /FLY/],
     ["POST /containers/create", { Image: "busybox", StopSignal: "WAVE" }, 400, /WAVE/],
     ["GET /containers/json?filters={", undefined, 400, /./],

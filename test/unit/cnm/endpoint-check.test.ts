@@ -22,6 +22,20 @@ async function worldWith(...networks: readonly string[]) {
   return world;
 }
 
+test("its driver is asked what it thinks of the options, while the container does not run", async () => {
+  const { controller, bridge } = await worldWith("x1");
+  const asked: unknown[] = [];
+  Object.assign(bridge, {
+    checkEndpoint: (options: unknown) => {
+      asked.push(options);
+      throw new Error("no such option");
+    },
+  });
+  const driverOptions = { "tsdocker.colour": "red" };
+  expect(() => controller.checkEndpoint(endpointSpec("x1", { driverOptions }))).toThrow("no such option");
+  expect(asked).toEqual([{ driverOpts: driverOptions }]);
+});
+
 const faults: readonly (readonly [string, Partial<EndpointSpec>, string, string])[] = [
   [
     "an address outside",

@@ -42,6 +42,16 @@ describe("options of a macvlan network", () => {
     await createMacvlanDriver(host).createNetwork(networkRequest("n1", generic));
   });
 
+  test.each([
+    ["com.docker.network.endpoint.sysctls", "net.ipv4.ip_forward=1"],
+    ["com.docker.network.endpoint.ifname", "a/b"],
+    ["tsdocker.host_interface_name", "web0"],
+  ])("of endpoints are refused where none can have them: %s=%s", async (key, value) => {
+    const { host } = await createChildHost();
+    const driver = createMacvlanDriver(host);
+    expect(() => driver.checkEndpoint?.({ driverOpts: { [key]: value } })).toThrow(key);
+  });
+
   test("ask for no gateway, and for an internal network where there is no parent", async () => {
     const { host } = await createChildHost();
     const driver = createMacvlanDriver(host);
