@@ -86,6 +86,7 @@ async function holdRuntime(
   undo.defer("let go of containerd", () => hold.close({ stays: leaving.keeps }));
   const containerd = guardContainerd(failpoints, hold.containerd);
   const runtime = runtimeOn(containerd, config, config.liveRestore ? later(holder) : undefined);
+  await runtime.wakeShims();
   const live = config.liveRestore ? await findLive(runtime) : new Set<string>();
   leaving.keeps = live.size > 0;
   return { containerd, runtime, live };

@@ -1,7 +1,7 @@
 // The daemon's start and end, as containers see them: records become containers again, what was running is accounted
 // for, restart policies are honoured; at the end everybody is stopped in order.
 
-import { type LoadedTask, sweepCgroups } from "../runtime/index.ts";
+import { type ExitStatus, type LoadedTask, sweepCgroups } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import { adoptContainer } from "./adopt.ts";
 import type { Container } from "./container.ts";
@@ -85,15 +85,8 @@ async function clearLeftTasks(context: EngineContext, going: ReadonlyMap<string,
   for (const { id } of await runtime.list()) {
     if (going.has(id)) continue;
     try {
-      const loaded = await runtime.load(id);
-      if (loaded) {
-        const { task, status } = loaded;
-        if (status.state !== "stopped") await task.kill(9).catch(() => undefined);
-        const { code, at } = await task.wait();
-        await task.delete();
-        await task.stdio.close();
-        context.leftExits.set(id, { code, at });
-      }
+      const exit = await endLeftTask(context, id);
+      if (exit) context.leftExits.set(id, exit);
       await runtime.delete(id);
       if (!known.has(id)) await context.containerd.snapshots.remove(id);
     } catch (error) {
@@ -102,6 +95,22 @@ async function clearLeftTasks(context: EngineContext, going: ReadonlyMap<string,
   }
   for (const id of await runtime.sweepShims())
     log.info({ container: id }, "ended a shim that a crash left behind");
+}
+
+async function endLeftTask({ runtime }: EngineContext, id: string): Promise<ExitStatus | undefined> {
+  const loaded = await runtime.load(id);
+  if (!loaded) return undefined;
+  const { task, status } = loaded;
+  if (status.state === "unknown") {
+    await task.stdio.close();
+    await runtime.abandonTask(id);
+    return undefined;
+  }
+  if (status.state !== "stopped") await task.kill(9).catch(() => undefined);
+  const { code, at } = await task.wait();
+  await task.delete();
+  await task.stdio.close();
+  return { code, at };
 }
 
 async function noteLostRun(context: EngineContext, container: Container): Promise<void> {

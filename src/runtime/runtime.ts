@@ -2,6 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
 import { anyMessage, anySpec } from "./any.ts";
@@ -12,6 +13,7 @@ import { OptionsSchema } from "./gen/runc-options_pb.ts";
 import { orAbsent } from "./grpc-error.ts";
 import { clearShim, findShims, type ShimPlace } from "./lost-shims.ts";
 import type { OciSpec } from "./oci/schema.ts";
+import { openOutputs } from "./output-readers.ts";
 import { startFailure } from "./start-failure.ts";
 import {
   type MakeFifo,
@@ -104,7 +106,13 @@ export interface Runtime {
   load(id: string): Promise<LoadedTask | undefined>;
   /** A further process of a container that went on without us, its streams opened again. */
   loadExec(id: string, execId: string): Promise<LoadedExec | undefined>;
+  /** The state is unknown of a task whose shim does not answer for long. */
   tasks(): Promise<readonly TaskStatus[]>;
+  /**
+   * First thing after a start: opens the outputs of all processes, for a shim that waits for a reader answers nothing.
+   * They stay open until `retainStreams`.
+   */
+  wakeShims(): Promise<void>;
   /** Ends what is left of a task whose making was cut off, whether containerd knows it or not. */
   abandonTask(id: string): Promise<void>;
   /** Ends all shims that containerd does not know. Returns their containers' ids. */
@@ -124,6 +132,7 @@ class ContainerdRuntime implements Runtime {
   readonly #containerd: Containerd;
   readonly #options: RuntimeOptions;
   readonly #runc: { readonly typeUrl: string; readonly value: Uint8Array };
+  #outputs: AsyncDisposable | undefined;
 
   constructor(containerd: Containerd, options: RuntimeOptions) {
     this.#containerd = containerd;
@@ -175,12 +184,16 @@ class ContainerdRuntime implements Runtime {
   }
 
   async load(id: string): Promise<LoadedTask | undefined> {
-    const response = await orAbsent(this.#services.tasks.get({ containerId: id }));
-    if (!response?.process) return undefined;
-    const status = toTaskStatus(response.process);
-    const { pid } = response.process;
-    const stdio = await this.#openAgain({ containerId: id, execId: "" }, response.process);
-    await this.#hold(id, response.process, stdio);
+    const found = async () => {
+      const response = await orAbsent(this.#services.tasks.get({ containerId: id }));
+      return response?.process ? [response.process] : [];
+    };
+    const [process] = await answered(found);
+    if (!process) return undefined;
+    const status = toTaskStatus(process);
+    const { pid } = process;
+    const stdio = await this.#openAgain({ containerId: id, execId: "" }, process);
+    await this.#hold(id, process, stdio);
     const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid, stdio });
     if (status.state === "running" || status.state === "paused") void task.connectStdin();
     return { task, status };
@@ -198,12 +211,19 @@ class ContainerdRuntime implements Runtime {
   }
 
   async tasks(): Promise<readonly TaskStatus[]> {
-    return (await this.#services.tasks.list({})).tasks.map(toTaskStatus);
+    const list = async () => (await this.#services.tasks.list({})).tasks;
+    return (await answered(list)).map(toTaskStatus);
+  }
+
+  async wakeShims(): Promise<void> {
+    await this.#outputs?.[Symbol.asyncDispose]();
+    this.#outputs = await openOutputs(this.#options.streamsRoot);
   }
 
   async abandonTask(id: string): Promise<void> {
     const known = await orAbsent(this.#services.tasks.get({ containerId: id }));
-    if (known?.process) {
+    // who does not answer would not end it either
+    if (known?.process && toTaskStatus(known.process).state !== "unknown") {
       const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid: known.process.pid });
       await task.kill(9).catch(() => undefined);
       await task.wait();
@@ -216,7 +236,8 @@ class ContainerdRuntime implements Runtime {
 
   async sweepShims(): Promise<readonly string[]> {
     const shims = await findShims(this.#shimPlace);
-    const known = new Set((await this.tasks()).map(({ containerId }) => containerId));
+    const { tasks } = await this.#services.tasks.list({});
+    const known = new Set(tasks.map((task) => toTaskStatus(task).containerId));
     const lost = shims.filter(({ containerId }) => !known.has(containerId));
     await Promise.all(lost.map((shim) => clearShim(shim, this.#shimPlace)));
     return lost.map(({ containerId }) => containerId);
@@ -233,6 +254,8 @@ class ContainerdRuntime implements Runtime {
   }
 
   async retainStreams(ids: readonly string[]): Promise<void> {
+    await this.#outputs?.[Symbol.asyncDispose]();
+    this.#outputs = undefined;
     await this.#options.holder?.retainStreams(ids);
   }
 
@@ -312,6 +335,22 @@ function toRecord(container: Container): ContainerRecord {
     createdAt: toDate(container.createdAt),
   };
 }
+
+/**
+ * containerd gives a shim two seconds to tell its task's state, which may be short on a busy machine; a broken one never
+ * tells.
+ */
+async function answered(ask: () => Promise<readonly Process[]>): Promise<readonly Process[]> {
+  const deadline = Date.now() + answersWithinMs;
+  for (;;) {
+    const processes = await ask();
+    const isKnown = processes.every((process) => toTaskStatus(process).state !== "unknown");
+    if (isKnown || Date.now() > deadline) return processes;
+    await sleep(50);
+  }
+}
+
+const answersWithinMs = 10_000;
 
 const states: readonly TaskState[] = ["unknown", "created", "running", "stopped", "paused", "paused"];
 

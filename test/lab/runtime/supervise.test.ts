@@ -1,5 +1,6 @@
 // A containerd under our care: started, restarted, left to its containers.
 
+import { once } from "node:events";
 import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -125,6 +126,36 @@ describe("with containers", () => {
     expect(stopped?.status).toMatchObject({ state: "stopped", exit: { code: 0 } });
     await lab.remove(id, loaded?.task);
     expect(await again.load(id)).toBeUndefined();
+  });
+
+  test("a start whose caller is gone, and nobody opened the outputs, is finished by the next daemon", async () => {
+    const { id, task } = await lab.create({ process: { args: ["sleep", "100"] } });
+    await task.start();
+    const exec = await task.exec(
+      "late",
+      { args: ["sh", "-c", "echo done"], env: ["PATH=/bin"], cwd: "/", user: { uid: 0, gid: 0 } },
+      { terminal: false, stdin: false },
+    );
+    // as if the daemon had ended just before the shim opened its ends
+    exec.stdio.release();
+    const starting = exec.start();
+    const isSilent = async () => {
+      const { process } = await lab.containerd.services.tasks.get({ containerId: id });
+      return process?.status === 0; // UNKNOWN
+    };
+    await eventually(isSilent, "the shim says nothing");
+    const again = createRuntime(lab.containerd, runtimeOptions(lab.folder));
+    await again.wakeShims();
+    await starting;
+    expect(await again.tasks()).toMatchObject([{ containerId: id, state: "running" }]);
+    const loaded = await again.loadExec(id, "late");
+    const { process, state } = loaded ?? {};
+    expect(state).toBeDefined();
+    expect(String(process?.stdio.stdout && (await once(process.stdio.stdout, "data")))).toBe("done\n");
+    expect((await process?.wait())?.code).toBe(0);
+    await process?.delete();
+    await again.retainStreams([id]);
+    await lab.remove(id, task);
   });
 });
 
