@@ -190,7 +190,7 @@ class GroupCommit implements OwnedFirewall {
   }
 
   /** The rules are in force: a connection that stays tracked is no reason to wait, or to take them back. */
-  #forget(forgetting: Promise<number> | undefined): void {
+  #forget(forgetting: Promise<void> | undefined): void {
     forgetting?.catch((error) => {
       this.#log.warn({ reason: errorMessage(error) }, "cannot forget connections of changed rules");
     });

@@ -10,12 +10,12 @@ import { mergeChanges, upheavalOf, type Walk, walksAfterRepair, walksFor } from 
 /** Forgets tracked connections in one netns. */
 export interface StaleFlows {
   /**
-   * Deletes the connections that a change of rules has made wrong; resolves with how many. Changes that come while it
-   * walks through them are met by one more walk.
+   * Deletes the connections that a change of rules has made wrong. Changes that come while it looks for them are met by
+   * one more look.
    */
-  forget(change: RuleChange): Promise<number>;
+  forget(change: RuleChange): Promise<void>;
   /** The same for what began while these rules, all that there are, had been taken away. */
-  forgetGap(rules: readonly Rule[]): Promise<number>;
+  forgetGap(rules: readonly Rule[]): Promise<void>;
   /** When all that was asked for is done. */
   close(): Promise<void>;
 }
@@ -29,21 +29,21 @@ class Forgetter implements StaleFlows {
   readonly #netns: string | undefined;
   #opening: Promise<{ conntrack: Conntrack; netlink: Netlink }> | undefined;
   #pending: RuleChange | undefined;
-  #next: Promise<number> | undefined;
+  #next: Promise<void> | undefined;
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(netns: string | undefined) {
     this.#netns = netns;
   }
 
-  forget(change: RuleChange): Promise<number> {
-    if (!upheavalOf(change) && !this.#pending) return Promise.resolve(0);
+  forget(change: RuleChange): Promise<void> {
+    if (!upheavalOf(change) && !this.#pending) return Promise.resolve();
     this.#pending = mergeChanges(this.#pending, change);
     this.#next ??= this.#queue(() => this.#forgetPending());
     return this.#next;
   }
 
-  forgetGap(rules: readonly Rule[]): Promise<number> {
+  forgetGap(rules: readonly Rule[]): Promise<void> {
     return this.#queue(async () => this.#walk(walksAfterRepair(rules, await this.#local())));
   }
 
@@ -59,19 +59,19 @@ class Forgetter implements StaleFlows {
     return mine;
   }
 
-  async #forgetPending(): Promise<number> {
+  async #forgetPending(): Promise<void> {
     const upheaval = this.#pending && upheavalOf(this.#pending);
     this.#pending = undefined;
     this.#next = undefined;
-    if (!upheaval) return 0;
+    if (!upheaval) return;
     const local = upheaval.come.length > 0 ? await this.#local() : [];
-    return await this.#walk(walksFor(upheaval, local));
+    await this.#walk(walksFor(upheaval, local));
   }
 
-  async #walk(walks: readonly Walk[]): Promise<number> {
-    if (walks.length === 0) return 0;
+  async #walk(walks: readonly Walk[]): Promise<void> {
+    if (walks.length === 0) return;
     const { conntrack } = await this.#open();
-    return await conntrack.deleteAny(walks);
+    await conntrack.deleteAny(walks);
   }
 
   async #local() {

@@ -5,14 +5,14 @@ import {
   type Address,
   type Family,
   formatAddress,
-  type PortRange,
   prefixContains,
   protocolNumber,
   sameAddress,
 } from "../netip/index.ts";
-import { hostAddressOf, ruleKey } from "./key.ts";
+import { ruleKey } from "./key.ts";
 import type { RuleChange } from "./ledger.ts";
 import type { PublishRule, Rule } from "./rules.ts";
+import { either, exactly, keptFilters, keptHere, ledAway, ledFilters, type Test } from "./stale-tests.ts";
 
 /** What makes connections stale. */
 export interface Upheaval {
@@ -32,6 +32,8 @@ export interface Walk {
   readonly isUnwanted: (entry: ConntrackEntry) => boolean;
   /** One of these is in every entry that is unwanted. */
   readonly among?: readonly Address[];
+  /** What is stale in filters alone: then nobody needs to walk. */
+  readonly exact?: readonly ConntrackFilter[];
 }
 
 /** One change out of two in a row. */
@@ -73,19 +75,22 @@ export function walksFor(upheaval: Upheaval, local: readonly Address[]): Walk[] 
         filter: {
           family,
           ...only("replySource", targets),
-          ...(left.length === 0 && { isLedElsewhere: true }),
+          ...(left.length === 0 && { ...portOf(gone), isLedElsewhere: true }),
         },
         isUnwanted: either(isLed, isLeft),
         among: targets,
+        ...exactly(ledFilters({ gone, stays }), each("replySource", left)),
       },
       left.length > 0 && {
         filter: { family, ...only("originalSource", left) },
         isUnwanted: isLeft,
         among: left,
+        ...exactly(each("originalSource", left)),
       },
       come.length > 0 && {
         filter: { family, isLedElsewhere: false, ...portOf(come) },
         isUnwanted: keptHere(come, local),
+        ...exactly(keptFilters(come, local)),
       },
     ];
     return walks.filter((walk) => walk !== false);
@@ -112,61 +117,11 @@ export function walksAfterRepair(rules: readonly Rule[], local: readonly Address
   }));
 }
 
-type Test = (entry: ConntrackEntry) => boolean;
-
-/** Led by a mapping that went, unless by one that stays: a range that lost a port comes again as two. */
-function ledAway({ gone, stays }: Pick<Upheaval, "gone" | "stays">): Test {
-  const [goneByTarget, staysByTarget] = [gone, stays].map((rules) =>
-    Map.groupBy(rules, ({ target }) => formatAddress(target)),
-  );
-  return (entry) => {
-    const target = formatAddress(entry.reply.source);
-    if (!entry.isLedElsewhere) return false; // asked for at its own address
-    const leads = (rule: PublishRule) => isLedBy(rule, entry);
-    return !!goneByTarget?.get(target)?.some(leads) && !staysByTarget?.get(target)?.some(leads);
-  };
-}
-
 /** From one of the addresses, or answered by it. */
 function meeting(addresses: readonly Address[]): Test {
   const texts = new Set(addresses.map(formatAddress));
   return ({ original, reply }) =>
     texts.has(formatAddress(original.source)) || texts.has(formatAddress(reply.source));
-}
-
-/** To the host itself, at a port that is published now. */
-function keptHere(come: readonly PublishRule[], local: readonly Address[]): Test {
-  const own = new Set(local.map(formatAddress));
-  return ({ original, isLedElsewhere }) =>
-    !isLedElsewhere &&
-    own.has(formatAddress(original.destination)) &&
-    come.some(
-      (rule) =>
-        protocolNumber[rule.protocol] === original.protocol &&
-        holds(rule.hostPorts, original.destinationPort) &&
-        isAt(rule, original.destination),
-    );
-}
-
-/** Whether the rule is what sent the flow's first packet where it went. */
-function isLedBy(rule: PublishRule, { original, reply }: ConntrackEntry): boolean {
-  const { hostPorts, targetPorts, protocol } = rule;
-  const offset = (original.destinationPort ?? 0) - hostPorts.first;
-  return (
-    protocolNumber[protocol] === original.protocol &&
-    holds(hostPorts, original.destinationPort) &&
-    targetPorts.first + offset === reply.sourcePort &&
-    isAt(rule, original.destination)
-  );
-}
-
-function isAt(rule: PublishRule, address: Address): boolean {
-  const host = hostAddressOf(rule);
-  return host === undefined || sameAddress(host, address);
-}
-
-function either(one: Test, other: Test): Test {
-  return (entry) => one(entry) || other(entry);
 }
 
 /** The kernel compares one address, or none. */
@@ -175,9 +130,14 @@ function only<Name extends "replySource" | "originalSource">(name: Name, address
   return first && more.length === 0 ? { [name]: first } : {};
 }
 
+/** One filter for each address, which all be of the family of the first. */
+function each(name: "replySource" | "originalSource", addresses: readonly Address[]): ConntrackFilter[] {
+  return distinct(addresses).map((address) => ({ family: address.family, [name]: address }));
+}
+
 /** The kernel compares one port of one protocol, or none. */
-function portOf(come: readonly PublishRule[]): Partial<ConntrackFilter> {
-  const [only, ...more] = come;
+function portOf(rules: readonly PublishRule[]): Partial<ConntrackFilter> {
+  const [only, ...more] = rules;
   if (!only || more.length > 0 || only.hostPorts.first !== only.hostPorts.last) return {};
   return { protocol: protocolNumber[only.protocol], originalDestinationPort: only.hostPorts.first };
 }
@@ -202,8 +162,4 @@ function addressesOf(rules: readonly Rule[]): Address[] {
 
 function isPublish(rule: Rule): rule is PublishRule {
   return rule.kind === "publish";
-}
-
-function holds({ first, last }: PortRange, port: number | undefined): boolean {
-  return port !== undefined && first <= port && port <= last;
 }

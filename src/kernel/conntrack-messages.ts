@@ -132,6 +132,35 @@ function header(family: Family | undefined): Buffer {
 
 /** A dump that the kernel narrows down as far as it can; `matches` does the rest. */
 export function listing(filter: ConntrackFilter): Request {
+  return { type: message.get, flags: 0, payload: encodeFilter(filter), words: words("-L", filter) };
+}
+
+/**
+ * Has the kernel delete by itself what matches, which takes it a fortieth of the time of a dump: it passes over empty
+ * buckets, of which nearly all are (get_next_corpse in nf_conntrack_core.c). Undefined for a filter that it would read in
+ * another way than `matches`. Kernels before 6.8 refuse it (EINVAL: a tuple that is not whole).
+ */
+export function sweeping(filter: ConntrackFilter): Request | undefined {
+  const { family, protocol, originalSource, originalDestination, replySource, replyDestination } = filter;
+  // without a tuple every connection would go
+  const isNarrow = [originalSource, originalDestination, replySource, replyDestination].some(
+    (address) => address !== undefined,
+  );
+  const hasPorts = Object.entries(filter).some(
+    ([name, value]) => name.endsWith("Port") && value !== undefined,
+  );
+  const isComparable = !hasPorts || protocol === 6 || protocol === 17;
+  // of IPv6 addresses: see `encodeTuple`
+  if (family !== 4 || !isNarrow || !isComparable) return undefined;
+  return {
+    type: message.delete,
+    flags: nlmFlag.ack,
+    payload: encodeFilter(filter),
+    words: words("-D", filter),
+  };
+}
+
+function encodeFilter(filter: ConntrackFilter): Buffer {
   const encoder = new Encoder().struct(header(filter.family));
   const original = {
     source: filter.originalSource,
@@ -156,7 +185,7 @@ export function listing(filter: ConntrackFilter): Request {
   // Linux 5.15; older ones list them all
   if (filter.isLedElsewhere !== undefined)
     encoder.be32(cta.status, filter.isLedElsewhere ? targetNat : 0).be32(cta.statusMask, targetNat);
-  return { type: message.get, flags: 0, payload: encoder.finish(), words: words("-L", filter) };
+  return encoder.finish();
 }
 
 /** Asks how many entries there are; `decodeCount` reads the answer. */
@@ -253,7 +282,7 @@ function entryWords({ original }: ConntrackEntry): string {
   );
 }
 
-function words(verb: "-L", filter: ConntrackFilter): string {
+function words(verb: "-L" | "-D", filter: ConntrackFilter): string {
   const value = (name: string, is: Address | number | undefined) =>
     is !== undefined && `${name} ${typeof is === "number" ? is : formatAddress(is)}`;
   return say(

@@ -12,8 +12,10 @@ import {
   listing,
   matches,
   mentions,
+  sweeping,
 } from "./conntrack-messages.ts";
 import { type NetlinkSocket, netlinkProtocol, openNetlinkSocket } from "./netlink-socket.ts";
+import type { Request } from "./request.ts";
 
 // how many deletions go into one sendmsg
 const batchSize = 512;
@@ -40,6 +42,8 @@ export interface ConntrackChoice {
 /** What one look through the connections is to find. */
 export interface ConntrackSearch extends ConntrackChoice {
   readonly filter: ConntrackFilter;
+  /** The same in filters alone, where they can say it: what matches one of these, and nothing else. */
+  readonly exact?: readonly ConntrackFilter[];
 }
 
 /** The connections of one namespace. */
@@ -51,11 +55,12 @@ export interface Conntrack extends AsyncDisposable {
    */
   delete(filter: ConntrackFilter, choice?: ConntrackChoice): Promise<number>;
   /**
-   * Deletes what any of the searches finds; resolves with how many. Each would be a walk through all of the kernel's
-   * table, empty or not: 10 ms for the usual 262,144 buckets, during which one processor serves no packets and whoever
-   * changes links waits. Where there are few connections one walk does for all of them, and none where there are none.
+   * Deletes what any of the searches finds. Those that are `exact` are left to the kernel, where it can. Each of the
+   * others would be a walk through all of the kernel's table, empty or not: 10 ms for the usual 262,144 buckets, during
+   * which one processor serves no packets and whoever changes links waits. Where there are few connections one walk does
+   * for all of them, and none where there are none.
    */
-  deleteAny(searches: readonly ConntrackSearch[]): Promise<number>;
+  deleteAny(searches: readonly ConntrackSearch[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,10 +71,11 @@ export interface Conntrack extends AsyncDisposable {
 export async function openConntrack(netns?: string): Promise<Conntrack> {
   const socket = await openNetlinkSocket(netlinkProtocol.netfilter, netns);
   const close = () => socket.close();
+  const sweeper = new Sweeper(socket);
   return {
     list: async (filter) => (await find(socket, filter)).map(({ entry }) => entry),
     delete: (filter, choice) => deleteFound(socket, filter, choice),
-    deleteAny: (searches) => deleteAny(socket, searches),
+    deleteAny: async (searches) => deleteByWalks(socket, await sweeper.sweep(searches)),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -78,15 +84,42 @@ export async function openConntrack(netns?: string): Promise<Conntrack> {
 // As many as are listed and read in the time of one walk.
 const entriesPerWalk = 500;
 
-async function deleteAny(socket: NetlinkSocket, searches: readonly ConntrackSearch[]): Promise<number> {
-  if (searches.length === 0) return 0;
+/** Deletions that the kernel does by itself, if it can. */
+class Sweeper {
+  readonly #socket: NetlinkSocket;
+  #isAble = true;
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Answers the searches that are left to be walked for. */
+  async sweep(searches: readonly ConntrackSearch[]): Promise<readonly ConntrackSearch[]> {
+    const plans = searches.map((search) => ({ search, requests: sweepsFor(search) }));
+    const requests = plans.flatMap((plan) => plan.requests ?? []);
+    if (!this.#isAble) return searches;
+    const { errors } = await this.#socket.exchange(requests);
+    const failure = errors.find(({ code }) => code !== "ENOENT"); // gone by itself
+    if (!failure) return plans.filter((plan) => !plan.requests).map(({ search }) => search);
+    if (failure.code !== "EINVAL" && failure.code !== "EOPNOTSUPP") throw failure;
+    this.#isAble = false;
+    return searches;
+  }
+}
+
+/** Undefined when the kernel cannot be left alone with it. */
+function sweepsFor({ exact }: ConntrackSearch): Request[] | undefined {
+  const requests = exact?.map(sweeping);
+  return requests?.every((request) => request !== undefined) ? requests : undefined;
+}
+
+async function deleteByWalks(socket: NetlinkSocket, searches: readonly ConntrackSearch[]): Promise<void> {
+  if (searches.length === 0) return;
   const count = await countEntries(socket);
-  if (count === 0) return 0;
+  if (count === 0) return;
   const isOneCheaper = count <= entriesPerWalk * (searches.length - 1);
   const walks = isOneCheaper ? [inOne(searches)] : searches;
-  let deleted = 0;
-  for (const { filter, ...choice } of walks) deleted += await deleteFound(socket, filter, choice);
-  return deleted;
+  for (const { filter, ...choice } of walks) await deleteFound(socket, filter, choice);
 }
 
 async function countEntries(socket: NetlinkSocket): Promise<number> {

@@ -56,7 +56,13 @@ const none: readonly Rule[] = [];
 /** Whether one of the walks that a change asks for finds the connection. */
 function ends({ removed = none, added = none }: Partial<RuleChange>, entry: ConntrackEntry): boolean {
   const upheaval = upheavalOf({ removed, added });
-  return upheaval !== undefined && isFound(walksFor(upheaval, [host]), entry);
+  if (!upheaval) return false;
+  const walks = walksFor(upheaval, [host]);
+  const isFoundByWalks = isFound(walks, entry);
+  // whoever may leave it to the kernel gets the same
+  if (walks.every(({ exact }) => exact))
+    expect(walks.some(({ exact }) => exact?.some((filter) => matches(entry, filter)))).toBe(isFoundByWalks);
+  return isFoundByWalks;
 }
 
 function isFound(walks: readonly Walk[], entry: ConntrackEntry): boolean {
@@ -133,6 +139,62 @@ test("one target, one port and one address are left to the kernel to look for", 
     { family: 4, replySource: container, isLedElsewhere: true },
     { family: 4, isLedElsewhere: false, protocol: 17, originalDestinationPort: 53 },
   ]);
+});
+
+function exactOf(change: Partial<RuleChange>) {
+  const upheaval = upheavalOf({ removed: none, added: none, ...change });
+  return upheaval && walksFor(upheaval, [host, address("192.0.2.2")]).map(({ exact }) => exact);
+}
+
+test("a few ports and addresses are said in filters alone: the kernel finds what matches without a walk", () => {
+  const left = { removed: [endpoint(container)] };
+  expect(exactOf(left)).toEqual([
+    [{ family: 4, replySource: container }],
+    [{ family: 4, originalSource: container }],
+  ]);
+  const single = { ...published, hostPorts: { first: 53, last: 53 }, targetPorts: { first: 54, last: 54 } };
+  const way = { family: 4, protocol: 17, originalDestinationPort: 53 };
+  const led = { ...way, replySource: container, replySourcePort: 54, isLedElsewhere: true };
+  expect(exactOf({ removed: [single] })).toEqual([[led]]);
+  const at = { ...single, hostAddress: host };
+  expect(exactOf({ removed: [at] })).toEqual([[{ ...led, originalDestination: host }]]);
+  expect(exactOf({ added: [at] })).toEqual([[{ ...way, originalDestination: host, isLedElsewhere: false }]]);
+  expect(exactOf({ added: [single] })?.[0]).toHaveLength(2);
+});
+
+test("a range that lost a port is one filter", () => {
+  const part = (first: number, last: number): PublishRule => ({
+    ...published,
+    hostPorts: { first, last },
+    targetPorts: { first: first + 1000, last: last + 1000 },
+  });
+  const filters = exactOf({
+    removed: [{ ...published, protocol: "tcp" }],
+    added: [
+      { ...part(5000, 5003), protocol: "tcp" },
+      { ...part(5005, 5009), protocol: "tcp" },
+    ],
+  });
+  expect(filters?.flat().map((filter) => filter?.originalDestinationPort)).toEqual([5004]);
+});
+
+test("what filters cannot say, or would be too many for, is walked for", () => {
+  const many = {
+    ...published,
+    hostPorts: { first: 5000, last: 5099 },
+    targetPorts: { first: 6000, last: 6099 },
+  };
+  expect(exactOf({ removed: [many] })).toEqual([undefined]);
+  expect(exactOf({ added: [many] })).toEqual([undefined]);
+  const elsewhereKept = { ...published, hostAddress: host };
+  expect(exactOf({ removed: [published], added: [elsewhereKept] })?.[0]).toBeUndefined();
+});
+
+test("a mapping of every address that stays at one keeps the flows of that one", () => {
+  const change = { removed: [published], added: [{ ...published, hostAddress: host }] };
+  expect(ends(change, flow({ to: host, port: 5001, led: { to: container, port: 6001 } }))).toBe(false);
+  const led = { to: container, port: 6001 };
+  expect(ends(change, flow({ to: address("192.0.2.2"), port: 5001, led }))).toBe(true);
 });
 
 test("changes in a row add up: what goes and comes again is not forgotten with what went", () => {
