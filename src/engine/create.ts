@@ -3,6 +3,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { chooseCapabilities } from "../runtime/index.ts";
+import { allDone } from "../util/all-done.ts";
 import { errorMessage, invalid } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
@@ -43,12 +44,13 @@ export async function createContainer(
   const folder = containerFolder(context, id);
   undo.defer("remove folder", () => rm(folder, { recursive: true, force: true }));
   undo.defer("remove snapshot", () => containerd.snapshots.remove(id));
-  const [mounts, , rootfs] = await Promise.all([
-    resolveMounts(context, spec, undo),
-    mkdir(folder, { recursive: true, mode: 0o710 }),
-    // the label keeps the snapshot from containerd's garbage collector until a container record names it
-    containerd.snapshots.prepare(id, image.chainId, { "containerd.io/gc.root": new Date().toISOString() }),
-  ]);
+  const resolving = resolveMounts(context, spec, undo);
+  // the label keeps the snapshot from containerd's garbage collector until a container record names it
+  const labels = { "containerd.io/gc.root": new Date().toISOString() };
+  const preparing = containerd.snapshots.prepare(id, image.chainId, labels);
+  // what is still being made cannot be removed
+  await allDone([resolving, preparing, mkdir(folder, { recursive: true, mode: 0o710 })]);
+  const mounts = await resolving;
   const record: ContainerRecord = {
     id,
     name,
@@ -63,7 +65,7 @@ export async function createContainer(
     stoppedByHand: false,
   };
   const container = makeContainer(context, record);
-  container.mounts = rootfs;
+  container.mounts = await preparing;
   await registry.add(container);
   undo.forget();
   events.publish("container", "create", id, container.attributes);

@@ -46,6 +46,11 @@ export class Registry {
     this.#idByName.set(name, id);
   }
 
+  /** It is a container's id, or will be one's that is being created. */
+  isKnown(id: string): boolean {
+    return this.#byId.has(id) || [...this.#idByName.values()].includes(id);
+  }
+
   isNameFree(name: string): boolean {
     return !this.#idByName.has(name);
   }

@@ -1,6 +1,7 @@
 // Removing containers: one, or all that are not in use.
 
 import { rm } from "node:fs/promises";
+import { allDone } from "../util/all-done.ts";
 import { conflict, errorKind, errorMessage } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { matchesPrune } from "./filters.ts";
@@ -68,7 +69,7 @@ export async function removeLocked(
 
 async function takeAway(context: EngineContext, container: Container, removal: Removal): Promise<void> {
   await container.log?.close();
-  await Promise.all([
+  await allDone([
     context.containerd.snapshots.remove(container.id),
     context.runtime.forgetStreams(container.id),
     context.controller.forgetContainer(container.id),

@@ -1,11 +1,12 @@
 // The daemon's start and end, as containers see them: records become containers again, what was running is accounted
 // for, restart policies are honoured; at the end everybody is stopped in order.
 
-import { type ExitStatus, type LoadedTask, sweepCgroups } from "../runtime/index.ts";
+import { type LoadedTask, sweepCgroups } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import { adoptContainer } from "./adopt.ts";
 import type { Container } from "./container.ts";
 import { makeContainer } from "./create.ts";
+import { clearLeftTasks, sweepLateSnapshots, sweepSnapshots } from "./left-tasks.ts";
 import type { EngineContext } from "./parts.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
 import { startContainer } from "./start.ts";
@@ -31,6 +32,7 @@ export async function restoreContainers(
     if (startsWithDaemon(container, wasRunning)) toStart.push(container);
   }
   const orphans = await sweepSnapshots(context);
+  sweepLateSnapshots(context);
   await sweepCgroups((id) => orphans.has(id) || (context.registry.get(id) !== undefined && !going.has(id)));
   // last: what has ended meanwhile may be started again at once
   await Promise.all(
@@ -78,61 +80,12 @@ async function forgetLostExecs({ execRecords, registry }: EngineContext): Promis
   await Promise.all(lost.map(({ id }) => execRecords.delete(id)));
 }
 
-/** Tasks that a daemon which was killed left behind: ended and deleted, with the exit code they had if they had one. */
-async function clearLeftTasks(context: EngineContext, going: ReadonlyMap<string, LoadedTask>): Promise<void> {
-  const { runtime, log } = context;
-  const known = new Set(context.registry.stored().map(({ id }) => id));
-  for (const { id } of await runtime.list()) {
-    if (going.has(id)) continue;
-    try {
-      const exit = await endLeftTask(context, id);
-      if (exit) context.leftExits.set(id, exit);
-      await runtime.delete(id);
-      if (!known.has(id)) await context.containerd.snapshots.remove(id);
-    } catch (error) {
-      log.warn({ container: id, reason: errorMessage(error) }, "cannot clear a left-over task");
-    }
-  }
-  for (const id of await runtime.sweepShims())
-    log.info({ container: id }, "ended a shim that a crash left behind");
-}
-
-async function endLeftTask({ runtime }: EngineContext, id: string): Promise<ExitStatus | undefined> {
-  const loaded = await runtime.load(id);
-  if (!loaded) return undefined;
-  const { task, status } = loaded;
-  if (status.state === "unknown") {
-    await task.stdio.close();
-    await runtime.abandonTask(id);
-    return undefined;
-  }
-  if (status.state !== "stopped") await task.kill(9).catch(() => undefined);
-  const { code, at } = await task.wait();
-  await task.delete();
-  await task.stdio.close();
-  return { code, at };
-}
-
 async function noteLostRun(context: EngineContext, container: Container): Promise<void> {
   const exit = context.leftExits.get(container.id) ?? { code: 255, at: new Date() };
   const { state } = container.record;
   await context.registry.change(container, {
     state: { ...state, phase: "exited", pid: 0, exitCode: exit.code, finishedAt: exit.at },
   });
-}
-
-/** Snapshots of containers that nobody knows any more: a create that was cut off. Resolves with their ids. */
-async function sweepSnapshots(context: EngineContext): Promise<ReadonlySet<string>> {
-  const { snapshots } = context.containerd;
-  const orphans = new Set<string>();
-  for await (const { name: key, kind } of snapshots.list()) {
-    const isOurs = kind === "active" && /^[0-9a-f]{64}$/.test(key);
-    if (!isOurs || context.registry.get(key)) continue;
-    context.log.info({ snapshot: key }, "removing a snapshot that no container has");
-    await snapshots.remove(key);
-    orphans.add(key);
-  }
-  return orphans;
 }
 
 /** Starts what restart policies ask for, a few at a time, in the background. */

@@ -223,12 +223,10 @@ class ContainerdRuntime implements Runtime {
   async abandonTask(id: string): Promise<void> {
     const known = await orAbsent(this.#services.tasks.get({ containerId: id }));
     // who does not answer would not end it either
-    if (known?.process && toTaskStatus(known.process).state !== "unknown") {
-      const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid: known.process.pid });
-      await task.kill(9).catch(() => undefined);
-      await task.wait();
-      await task.delete();
-    }
+    if (known?.process && toTaskStatus(known.process).state !== "unknown")
+      await this.#endTask(id, known.process.pid).catch((error) => {
+        this.#containerd.log.info({ container: id, reason: errorMessage(error) }, "killing a task's shim");
+      });
     const shims = await findShims(this.#shimPlace);
     const left = shims.filter(({ containerId }) => containerId === id);
     await Promise.all(left.map((shim) => clearShim(shim, this.#shimPlace)));
@@ -241,6 +239,13 @@ class ContainerdRuntime implements Runtime {
     const lost = shims.filter(({ containerId }) => !known.has(containerId));
     await Promise.all(lost.map((shim) => clearShim(shim, this.#shimPlace)));
     return lost.map(({ containerId }) => containerId);
+  }
+
+  async #endTask(id: string, pid: number): Promise<void> {
+    const task = new Task(this.#containerd, this.#placeOf(id), { containerId: id, pid });
+    await task.kill(9).catch(() => undefined); // it may have ended by itself
+    await task.wait();
+    await task.delete();
   }
 
   get #shimPlace(): ShimPlace {
