@@ -1,5 +1,5 @@
 // Bundles the three programs into dist/: starting from one file each halves their start-up time.
-// Loaded at run time from node_modules: lmdb (has a native part).
+// Loaded at run time from node_modules: lmdb (has a native part), and what writes certificates (few daemons ever do).
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -36,7 +36,7 @@ for (const { entry, out, format = "esm" } of programs.filter(({ entry }) => exis
     platform: "node",
     target: "node22",
     format,
-    external: ["lmdb"],
+    external: ["lmdb", "@peculiar/x509", "reflect-metadata"],
     plugins: [leanHttp],
     // reading less is faster; names stay for the sake of stack traces
     minifyWhitespace: true,
