@@ -35,7 +35,9 @@ function documentOf(body: Buffer): unknown {
   const text = body.toString("latin1");
   try {
     return text === "" ? undefined : JSON.parse(body.toString());
-  } catch {}
+  } catch {
+    // not one document: perhaps one a line
+  }
   try {
     return text
       .trim()
