@@ -1,5 +1,6 @@
 // The room's door: what hosts share when they form a cluster.
 
+export { conflictingRecord, maxTransactionSize, type RecordName } from "./changeset.ts";
 export type {
   Change,
   Cluster,

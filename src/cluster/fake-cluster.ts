@@ -1,0 +1,306 @@
+// A cluster without etcd, for tests: one store in memory and any number of hosts with copies of it. What hosts see and
+// what they are refused is what the real one does; only how changes travel is another.
+
+import { parseAddress } from "../netip/index.ts";
+import { decodeRecord, encodeRecord } from "../store/codec.ts";
+import { unavailable } from "../util/errors.ts";
+import { type Changeset, findBroken, type Outcome, recordPath } from "./changeset.ts";
+import { type RecordEvent, Replica } from "./replica.ts";
+import { aliveTable, nodesTable } from "./reserved.ts";
+import { SharedTables } from "./tables.ts";
+import type { Cluster, ClusterNode, ClusterState, SharedTable, SharedTransaction } from "./types.ts";
+
+interface Stored {
+  readonly table: string;
+  readonly key: string;
+  readonly text: string;
+  readonly revision: number;
+}
+
+interface Moment {
+  readonly revision: number;
+  readonly events: readonly { readonly table: string; readonly key: string; readonly text?: string }[];
+}
+
+/** The store and its hosts. Changes reach a host in a later turn of the event loop, in order. */
+export class FakeCluster {
+  readonly id: string;
+  readonly #hosts = new Map<string, FakeHost>();
+  readonly #store = new FakeStore();
+
+  constructor(id = "fake") {
+    this.id = id;
+  }
+
+  get revision(): number {
+    return this.#store.revision;
+  }
+
+  /** A host that joins: on record, alive, with everything known to it. `192.0.2.<n>` unless said otherwise. */
+  async addNode(id: string, facts: Partial<Omit<ClusterNode, "id">> = {}): Promise<FakeHost> {
+    const address = parseAddress(`192.0.2.${this.#hosts.size + 1}`);
+    if (!address) throw new RangeError("a fake cluster has at most 255 hosts");
+    const self = { id, name: id, address, dataPort: 4789, version: "fake", ...facts };
+    const host = new FakeHost(this.id, self, this.#store);
+    this.#hosts.set(id, host);
+    await host.announce();
+    await this.settled();
+    return host;
+  }
+
+  /** A host that leaves for good. */
+  async removeNode(id: string): Promise<void> {
+    await this.#host(id).close({ leave: true });
+    this.#hosts.delete(id);
+    await this.settled();
+  }
+
+  /** Cuts a host off from the store. Its lease lives until `endLease`. */
+  partition(id: string): void {
+    this.#host(id).cut();
+  }
+
+  /** Brings a host back: it is told what it missed, and is alive again. */
+  async heal(id: string): Promise<void> {
+    await this.#host(id).reconnect();
+    await this.settled();
+  }
+
+  /** As when a host's daemon was killed and the lease's time is over. It is alive again after `heal`. */
+  endLease(id: string): void {
+    this.#store.write([{ table: aliveTable, key: id, text: undefined }]);
+  }
+
+  /** The host's next write happens, but the host does not hear of it: unavailable. */
+  loseNextAnswer(id: string): void {
+    this.#host(id).loseNextAnswer();
+  }
+
+  /** Nothing more reaches this host until `release`, while its own writes still reach the store. */
+  hold(id: string): void {
+    this.#host(id).hold();
+  }
+
+  release(id: string): void {
+    this.#host(id).release();
+  }
+
+  /** The store forgets how it came to be: a host that is cut off will be told the difference alone. */
+  compact(): void {
+    this.#store.compact();
+  }
+
+  /** Resolves when every host that is neither cut off nor held has everything. */
+  async settled(): Promise<void> {
+    for (let turn = 0; turn < 1_000; turn++) {
+      await nextTurn();
+      if ([...this.#hosts.values()].every((host) => host.isSettled)) return;
+    }
+    throw new Error("a fake cluster does not come to rest: its followers keep writing");
+  }
+
+  #host(id: string): FakeHost {
+    const host = this.#hosts.get(id);
+    if (!host) throw new Error(`the fake cluster has no host ${id}`);
+    return host;
+  }
+}
+
+/** One host's view of a fake cluster. Made by `FakeCluster.addNode`. */
+export class FakeHost implements Cluster {
+  readonly id: string;
+  readonly self: ClusterNode;
+  readonly nodes: SharedTable<ClusterNode>;
+  readonly #store: FakeStore;
+  readonly #replica = new Replica();
+  readonly #tables: SharedTables;
+  readonly #lifeListeners = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+  #trouble: string | undefined;
+  #isHeld = false;
+  #isAnswerLost = false;
+  #isArriving = false;
+
+  constructor(clusterId: string, self: ClusterNode, store: FakeStore) {
+    this.id = clusterId;
+    this.self = self;
+    this.#store = store;
+    this.#tables = new SharedTables(this.#replica, (changes) => this.#agree(changes));
+    this.nodes = this.#tables.table(nodesTable);
+    this.#tables.table(aliveTable).follow(() => this.#tellLife());
+    this.#unsubscribe = store.subscribe(() => this.#arriveSoon());
+    this.#replica.reset(store.revision, store.records());
+  }
+
+  get state(): ClusterState {
+    return this.#trouble === undefined ? "connected" : "frozen";
+  }
+
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  get revision(): number {
+    return this.#replica.revision;
+  }
+
+  get isSettled(): boolean {
+    return this.#isHeld || this.state === "frozen" || this.#replica.revision >= this.#store.revision;
+  }
+
+  isAlive(nodeId: string): boolean {
+    return this.#replica.copy(aliveTable).get(nodeId) !== undefined;
+  }
+
+  followLife(listener: () => void): () => void {
+    const own = () => listener();
+    this.#lifeListeners.add(own);
+    return () => void this.#lifeListeners.delete(own);
+  }
+
+  async table<T>(name: string): Promise<SharedTable<T>> {
+    return this.#tables.table(name);
+  }
+
+  commit(change: (transaction: SharedTransaction) => void): Promise<void> {
+    return this.#tables.commit(change);
+  }
+
+  async announce(): Promise<void> {
+    const record = { table: nodesTable, key: this.self.id, text: encodeRecord(this.self) };
+    this.#store.write([record, { table: aliveTable, key: this.self.id, text: "{}" }]);
+    await this.#replica.until(() => this.isAlive(this.self.id), 10_000);
+  }
+
+  cut(): void {
+    this.#trouble ??= `reach the store: host ${this.self.id} is cut off`;
+    this.#tellLife();
+  }
+
+  async reconnect(): Promise<void> {
+    this.#trouble = undefined;
+    this.#arriveSoon();
+    if (!this.#store.has(nodesTable, this.self.id) || !this.#store.has(aliveTable, this.self.id))
+      await this.announce();
+    this.#tellLife();
+  }
+
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#arriveSoon();
+  }
+
+  loseNextAnswer(): void {
+    this.#isAnswerLost = true;
+  }
+
+  async close({ leave }: { readonly leave: boolean } = { leave: false }): Promise<void> {
+    this.#unsubscribe();
+    const keys = [aliveTable, ...(leave ? [nodesTable] : [])];
+    if (!this.#trouble)
+      this.#store.write(keys.map((table) => ({ table, key: this.self.id, text: undefined })));
+    this.#trouble = "the cluster was left";
+  }
+
+  async #agree(changes: Changeset): Promise<Outcome> {
+    await nextTurn();
+    if (this.#trouble) throw unavailable(this.#trouble);
+    const outcome = this.#store.commit(changes);
+    await nextTurn();
+    const isLost = this.#isAnswerLost;
+    this.#isAnswerLost = false;
+    if (isLost) throw unavailable("write to the store: no answer came");
+    if (this.#trouble) throw unavailable(this.#trouble);
+    return outcome;
+  }
+
+  #arriveSoon(): void {
+    if (this.#isArriving) return;
+    this.#isArriving = true;
+    setImmediate(() => {
+      this.#isArriving = false;
+      if (!this.#isHeld && !this.#trouble) this.#arrive();
+    });
+  }
+
+  #arrive(): void {
+    const missed = this.#store.since(this.#replica.revision);
+    if (!missed) this.#replica.reset(this.#store.revision, this.#store.records());
+    else for (const { revision, events } of missed) this.#replica.apply(revision, events.map(toEvent));
+  }
+
+  #tellLife(): void {
+    for (const listener of [...this.#lifeListeners]) listener();
+  }
+}
+
+/** Records, and what happened to them since the last compaction. */
+class FakeStore {
+  readonly #records = new Map<string, Stored>();
+  readonly #subscribers = new Set<() => void>();
+  #history: Moment[] = [];
+  #compacted = 1;
+  #revision = 1;
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  has(table: string, key: string): boolean {
+    return this.#records.has(recordPath({ table, key }));
+  }
+
+  records() {
+    return [...this.#records.values()].map(({ text, ...rest }) => ({ ...rest, value: decodeRecord(text) }));
+  }
+
+  /** Undefined when some of it is forgotten. */
+  since(revision: number): readonly Moment[] | undefined {
+    if (revision < this.#compacted) return undefined;
+    return this.#history.filter((moment) => moment.revision > revision);
+  }
+
+  compact(): void {
+    this.#history = [];
+    this.#compacted = this.#revision;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#subscribers.add(listener);
+    return () => void this.#subscribers.delete(listener);
+  }
+
+  commit({ conditions, writes }: Changeset): Outcome {
+    const found = conditions.map(({ table, key }) => {
+      return { table, key, revision: this.#records.get(recordPath({ table, key }))?.revision ?? 0 };
+    });
+    if (findBroken(conditions, found)) return { kind: "refused", revision: this.#revision, found };
+    this.write(writes);
+    return { kind: "done", revision: this.#revision };
+  }
+
+  write(writes: Changeset["writes"]): void {
+    const effective = writes.filter(({ table, key, text }) => text !== undefined || this.has(table, key));
+    if (effective.length === 0) return;
+    const revision = ++this.#revision;
+    const events = effective.map(({ table, key, text }) => {
+      if (text === undefined) this.#records.delete(recordPath({ table, key }));
+      else this.#records.set(recordPath({ table, key }), { table, key, text, revision });
+      return { table, key, ...(text !== undefined && { text }) };
+    });
+    this.#history.push({ revision, events });
+    for (const listener of this.#subscribers) listener();
+  }
+}
+
+function toEvent({ table, key, text }: Moment["events"][number]): RecordEvent {
+  return { table, key, value: text === undefined ? undefined : decodeRecord(text) };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
