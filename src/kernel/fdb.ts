@@ -22,11 +22,15 @@ export interface FdbEntry {
   /** VXLAN: the tunnel end behind which the MAC is. */
   readonly destination?: Address;
   readonly vni?: number;
+  /** VXLAN: the tunnel end's UDP port, where it is not the link's own. */
+  readonly port?: number;
   readonly vlan?: number;
   /** Index of the bridge. */
   readonly master?: number;
   /** Never ages (NUD_PERMANENT or NUD_NOARP). */
   readonly permanent: boolean;
+  /** Never ages, and in a bridge leads out of the port (NUD_NOARP); a permanent one is the bridge's own address. */
+  readonly static?: boolean;
   /** Kept by the link itself (VXLAN), not by its bridge. */
   readonly self: boolean;
 }
@@ -38,7 +42,11 @@ export interface FdbSpec {
   readonly mac: Mac;
   readonly destination?: Address;
   readonly vni?: number;
+  /** VXLAN: the tunnel end's UDP port, where it is not the link's own. */
+  readonly port?: number;
   readonly vlan?: number;
+  /** Frames to the MAC leave by the port; else, in a bridge, they are its own. Default: false. */
+  readonly static?: boolean;
   /** Default "self": the link's own table; "master": its bridge's. */
   readonly table?: "self" | "master";
 }
@@ -49,7 +57,7 @@ export type FdbMode = "add" | "replace" | "append";
 const flagSelf = 0x2;
 const flagMaster = 0x4;
 
-/** `bridge fdb add|replace|append … permanent`. */
+/** `bridge fdb add|replace|append … permanent` or `… static`. */
 export function addFdb(spec: FdbSpec, mode: FdbMode = "add"): Request {
   const flags = {
     add: createFlags,
@@ -90,16 +98,20 @@ export function decodeFdb(payload: Buffer): FdbEntry | undefined {
   if (payload.readUInt8(0) !== addressFamily.bridge || mac?.length !== 6) return undefined;
   const destination = decodeAddress(attributes.bytes(nda.destination));
   const vni = attributes.u32(nda.vni);
+  const port = attributes.be16(nda.port);
   const vlan = attributes.u16(nda.vlan);
+  const state = payload.readUInt16LE(8);
   const master = attributes.u32(nda.master);
   return {
     link: payload.readInt32LE(4),
     mac: macFromBytes(mac),
     ...(destination && { destination }),
     ...(vni !== undefined && { vni }),
+    ...(port !== undefined && { port }),
     ...(vlan !== undefined && { vlan }),
     ...(master !== undefined && { master }),
-    permanent: (payload.readUInt16LE(8) & (neighbourState.permanent | neighbourState.noArp)) !== 0,
+    permanent: (state & (neighbourState.permanent | neighbourState.noArp)) !== 0,
+    ...((state & neighbourState.noArp) !== 0 && { static: true }),
     self: (payload.readUInt8(10) & flagSelf) !== 0,
   };
 }
@@ -109,13 +121,14 @@ function encode(spec: FdbSpec): Buffer {
     neighbourHeader({
       family: addressFamily.bridge,
       link: spec.link,
-      state: neighbourState.permanent,
+      state: spec.static ? neighbourState.noArp : neighbourState.permanent,
       flags: spec.table === "master" ? flagMaster : flagSelf,
     }),
   );
   encoder.bytes(nda.mac, macBytes(spec.mac));
   encodeAddress(encoder, nda.destination, spec.destination);
   if (spec.vni !== undefined) encoder.u32(nda.vni, spec.vni);
+  if (spec.port !== undefined) encoder.be16(nda.port, spec.port);
   if (spec.vlan !== undefined) encoder.u16(nda.vlan, spec.vlan);
   return encoder.finish();
 }
@@ -125,8 +138,9 @@ function words(spec: FdbSpec, verb: FdbMode | "delete"): string {
     `bridge fdb ${verb} ${spec.mac} dev if${spec.link}`,
     spec.destination && `dst ${formatAddress(spec.destination)}`,
     spec.vni !== undefined && `vni ${spec.vni}`,
+    spec.port !== undefined && `port ${spec.port}`,
     spec.vlan !== undefined && `vlan ${spec.vlan}`,
     spec.table ?? "self",
-    verb !== "delete" && "permanent",
+    verb !== "delete" && (spec.static ? "static" : "permanent"),
   );
 }

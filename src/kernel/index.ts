@@ -76,4 +76,6 @@ export { readSysctl, type Sysctl, writeSysctl, writeSysctls } from "./sysctl.ts"
 export * from "./system.ts";
 export * from "./veth.ts";
 export { createVlan, type VlanSpec } from "./vlan.ts";
+export * from "./vxlan.ts";
+export type { VxlanState } from "./vxlan-attributes.ts";
 export { type NetworkEvent, type WatchedKind, watchLinks } from "./watch.ts";

@@ -4,6 +4,7 @@ import { type Mac, macBytes, macFromBytes } from "../netip/index.ts";
 import { Attributes, Encoder, nlmFlag } from "./codec.ts";
 import type { Request } from "./request.ts";
 import { addressFamily, type LinkRef, refWords, rtm, say } from "./rtnetlink.ts";
+import { decodeVxlan, type VxlanState } from "./vxlan-attributes.ts";
 
 /** Counters since the link was made. */
 export interface LinkStats {
@@ -39,6 +40,8 @@ export interface Link {
   readonly group: number;
   /** Index of the veth peer (or lower link), in the peer's namespace. */
   readonly peerIndex?: number;
+  /** Of a VXLAN link. */
+  readonly vxlan?: VxlanState;
   readonly stats: LinkStats;
 }
 
@@ -174,7 +177,9 @@ export function listLinks(filter: LinkFilter = {}): Request {
 export function decodeLink(payload: Buffer): Link {
   const attributes = new Attributes(payload.subarray(16));
   const flags = payload.readUInt32LE(8);
-  const kind = attributes.nested(ifla.linkInfo)?.string(iflaInfo.kind);
+  const info = attributes.nested(ifla.linkInfo);
+  const kind = info?.string(iflaInfo.kind);
+  const vxlan = kind === "vxlan" ? info?.nested(iflaInfo.data) : undefined;
   const mac = attributes.bytes(ifla.address);
   const master = attributes.u32(ifla.master);
   const alias = attributes.string(ifla.alias);
@@ -193,6 +198,7 @@ export function decodeLink(payload: Buffer): Link {
     ...(alias !== undefined && { alias }),
     group: attributes.u32(ifla.group) ?? 0,
     ...(peerIndex !== undefined && { peerIndex }),
+    ...(vxlan && { vxlan: decodeVxlan(vxlan) }),
     stats: decodeStats(attributes.bytes(ifla.stats64)),
   };
 }

@@ -1,7 +1,8 @@
-// Changes of links, addresses, routes and neighbours in one namespace, as they happen.
+// Changes of links, addresses, routes, neighbours and forwarding entries in one namespace, as they happen.
 
 import { decodeLinkAddress, type LinkAddress } from "./address.ts";
 import type { Message } from "./codec.ts";
+import { decodeFdb, type FdbEntry } from "./fdb.ts";
 import { decodeLink, type Link } from "./link.ts";
 import { decodeNeighbour, type Neighbour } from "./neighbour.ts";
 import { netlinkProtocol } from "./netlink-socket.ts";
@@ -15,15 +16,18 @@ export type NetworkEvent =
   | { readonly kind: "address"; readonly gone: boolean; readonly address: LinkAddress }
   | { readonly kind: "route"; readonly gone: boolean; readonly route: Route }
   | { readonly kind: "neighbour"; readonly gone: boolean; readonly neighbour: Neighbour }
+  /** An entry of a bridge's or a VXLAN link's forwarding database. */
+  | { readonly kind: "fdb"; readonly gone: boolean; readonly entry: FdbEntry }
   /** Events were lost: look at everything again. */
   | { readonly kind: "lost" };
 
-export type WatchedKind = "link" | "address" | "route" | "neighbour";
+export type WatchedKind = "link" | "address" | "route" | "neighbour" | "fdb";
 
 /** RTNLGRP_* of each kind, both families. */
 const groups: Readonly<Record<WatchedKind, readonly number[]>> = {
   link: [1],
   neighbour: [3],
+  fdb: [3],
   address: [5, 9],
   route: [7, 11],
 };
@@ -37,9 +41,10 @@ export function watchLinks(
   return watchNetlink({
     protocol: netlinkProtocol.route,
     netns,
-    groups: kinds.flatMap((kind) => groups[kind]),
+    groups: [...new Set(kinds.flatMap((kind) => groups[kind]))],
     messages: (messages) => {
-      for (const event of messages.map(decodeEvent)) if (event) listener(event);
+      for (const event of messages.map(decodeEvent))
+        if (event && (event.kind === "lost" || kinds.includes(event.kind))) listener(event);
     },
     lost: () => listener({ kind: "lost" }),
   });
@@ -65,8 +70,11 @@ export function decodeEvent({ type, payload }: Message): NetworkEvent | undefine
     }
     case rtm.newNeighbour:
     case rtm.deleteNeighbour: {
+      const gone = type === rtm.deleteNeighbour;
+      const entry = decodeFdb(payload);
+      if (entry) return { kind: "fdb", gone, entry };
       const neighbour = decodeNeighbour(payload);
-      return neighbour && { kind: "neighbour", gone: type === rtm.deleteNeighbour, neighbour };
+      return neighbour && { kind: "neighbour", gone, neighbour };
     }
     default:
       return undefined;
