@@ -1,16 +1,8 @@
 // The addresses of one subnet: which are taken, and which comes next. Next-fit: a freed address is not handed out again
 // before the rest of the range had its turn, so that neighbours' caches and late packets do not meet a new owner.
 
-import {
-  type Address,
-  type Family,
-  firstAddress,
-  lastAddress,
-  type Prefix,
-  prefixFamily,
-  prefixSize,
-} from "../../src/netip/index.ts";
-import { intersection, type Span, spanOf } from "./intervals.ts";
+import { intersection, type Span, spanOf, usableSpan } from "../../src/driverkit/index.ts";
+import { type Address, type Family, type Prefix, prefixFamily, prefixSize } from "../../src/netip/index.ts";
 
 /** Taken addresses of one subnet. Ranges (Docker's ip-range) choose from parts of it, each with its own place. */
 export class AddressSet {
@@ -74,15 +66,4 @@ export class AddressSet {
     for (let value = from; value <= to; value++) if (!this.#taken.has(value)) return value;
     return undefined;
   }
-}
-
-/**
- * Without the network and broadcast addresses of IPv4 (RFC 3021: a /31 has neither) and the subnet-router address of
- * IPv6 (RFC 4291 2.6.1; RFC 6164: a /127 has none).
- */
-function usableSpan(subnet: Prefix): Span {
-  const first = firstAddress(subnet).value;
-  const last = lastAddress(subnet).value;
-  if (last - first < 2n) return { first, last };
-  return { first: first + 1n, last: prefixFamily(subnet) === 4 ? last - 1n : last };
 }

@@ -1,5 +1,6 @@
 // The pools of one address space: which subnets are allocated, and which is the next free one.
 
+import { alignUp, larger, type Span, spanOf } from "../../src/driverkit/index.ts";
 import {
   addressWidth,
   type Family,
@@ -11,7 +12,7 @@ import {
 import { forbidden, invalid } from "../../src/util/errors.ts";
 import { AddressSet } from "./address-set.ts";
 import { type PoolSource, spareSources } from "./default-pools.ts";
-import { Intervals, larger, type Span, spanOf } from "./intervals.ts";
+import { Intervals } from "./intervals.ts";
 
 interface Subnet {
   readonly addresses: AddressSet;
@@ -202,8 +203,4 @@ function mayShare(subnet: Subnet, range: Prefix | undefined): boolean {
 
 function rangeKey(range: Prefix | undefined): string {
   return range ? formatPrefix(range) : "";
-}
-
-function alignUp(value: bigint, step: bigint): bigint {
-  return ((value + step - 1n) / step) * step;
 }

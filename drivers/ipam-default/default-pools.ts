@@ -1,6 +1,7 @@
 // The pools a host chooses from when a network asks for none: Docker's list first, which users' firewalls and VPNs know.
 
 import { createHash } from "node:crypto";
+import { spanOf } from "../../src/driverkit/index.ts";
 import {
   type Address,
   addressFromBytes,
@@ -8,7 +9,6 @@ import {
   type Prefix,
   parsePrefix,
 } from "../../src/netip/index.ts";
-import { spanOf } from "./intervals.ts";
 
 /** A block to cut networks of length `size` from. */
 export interface PoolSource {

@@ -1,29 +1,6 @@
 // Disjoint spans of addresses in order: tells in O(log n) whether a prefix overlaps one.
 
-import { firstAddress, lastAddress, type Prefix } from "../../src/netip/index.ts";
-
-/** First and last address, both included. */
-export interface Span {
-  readonly first: bigint;
-  readonly last: bigint;
-}
-
-/** The first and the last address of a prefix as numbers. */
-export function spanOf(prefix: Prefix): Span {
-  return { first: firstAddress(prefix).value, last: lastAddress(prefix).value };
-}
-
-/** The addresses that both have; undefined when there are none. */
-export function intersection(a: Span, b: Span): Span | undefined {
-  const first = larger(a.first, b.first);
-  const last = a.last + b.last - larger(a.last, b.last);
-  return first <= last ? { first, last } : undefined;
-}
-
-/** Math.max for bigints. */
-export function larger(a: bigint, b: bigint): bigint {
-  return a < b ? b : a;
-}
+import type { Span } from "../../src/driverkit/index.ts";
 
 /** Spans of one family, none of which overlaps another. */
 export class Intervals {

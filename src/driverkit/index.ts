@@ -1,5 +1,7 @@
-// What drivers share beyond the contract: how options are read, and the life of endpoints that are links on a parent.
+// What drivers share beyond the contract: spans of addresses, how options are read, and the life of endpoints that are
+// links on a parent.
 
+export * from "./address-spans.ts";
 export * from "./child-driver.ts";
 export type { ChildEndpoint, ChildKind, ChildLinkSpec } from "./child-kind.ts";
 export * from "./child-options.ts";
