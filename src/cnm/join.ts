@@ -113,10 +113,9 @@ export async function leaseAddressesAgain(endpoint: Endpoint, undo: Undo): Promi
   if (!network.ipam.capabilities.requiresRequestReplay) return;
   const { address, addressIpv6 } = record.interface;
   const pools = {
-    ...(address &&
-      record.poolIpv4 && { poolIpv4: (await lease(endpoint, 4, { preferred: address.address })).poolId }),
+    ...(address && record.poolIpv4 && { poolIpv4: (await leaseOnRecord(endpoint, address.address)).poolId }),
     ...(addressIpv6 &&
-      record.poolIpv6 && { poolIpv6: (await lease(endpoint, 6, { preferred: addressIpv6.address })).poolId }),
+      record.poolIpv6 && { poolIpv6: (await leaseOnRecord(endpoint, addressIpv6.address)).poolId }),
   };
   endpoint.record = { ...record, ...pools };
 }
@@ -210,15 +209,21 @@ interface AddressWish {
   readonly preferred: Address | undefined;
   readonly wish?: Address | undefined;
   readonly isPromised?: (address: Address) => boolean;
+  readonly onRecord?: true;
+}
+
+function leaseOnRecord(endpoint: Endpoint, address: Address) {
+  return lease(endpoint, address.family, { preferred: address, onRecord: true });
 }
 
 function lease({ network, record }: Endpoint, family: Family, asked: AddressWish) {
-  const { preferred, wish, isPromised } = asked;
+  const { preferred, wish, isPromised, onRecord } = asked;
   return leaseAddress(network.ipam, network.record.pools, {
     family,
     ...(preferred && { preferred }),
     ...(wish && { wish }),
     ...(isPromised && { isPromised }),
+    ...(onRecord && { onRecord }),
     containerName: record.containerName,
     ...(record.spec.mac && { mac: record.spec.mac }),
     network,

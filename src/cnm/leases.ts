@@ -64,9 +64,10 @@ export async function leaseAgain(
     options: {},
     networkName,
     exclude: [],
+    onRecord: record.poolId,
   });
   if (gateway && !record.gatewayWithPool)
-    await ipam.requestAddress({ poolId: lease.poolId, address: gateway, purpose: "gateway" });
+    await ipam.requestAddress({ poolId: lease.poolId, address: gateway, purpose: "gateway", onRecord: true });
   for (const address of Object.values(record.auxiliaryAddresses))
     await leaseAuxiliary(ipam, lease.poolId, { address });
   return { ...record, poolId: lease.poolId };
@@ -91,6 +92,8 @@ export interface AddressLeaseRequest {
   readonly preferred?: Address;
   /** This one if nobody has it. */
   readonly wish?: Address;
+  /** The preferred one is leased already: a daemon that starts says it again. */
+  readonly onRecord?: true;
   /** Whether somebody will ask for an address: then it is taken only where no other is left. */
   readonly isPromised?: (address: Address) => boolean;
   readonly containerName: string;
@@ -124,7 +127,7 @@ export async function leaseAddress(
 function ask(
   ipam: IpamDriver,
   { poolId, address }: { readonly poolId: string; readonly address?: Address | undefined },
-  { containerName, mac }: AddressLeaseRequest,
+  { containerName, mac, onRecord }: AddressLeaseRequest,
 ): Promise<Prefix> {
   return ipam.requestAddress({
     poolId,
@@ -132,6 +135,7 @@ function ask(
     endpointName: containerName,
     ...(address && { address }),
     ...(mac && { macAddress: mac }),
+    ...(onRecord && { onRecord }),
   });
 }
 
@@ -278,7 +282,8 @@ async function leaseAuxiliary(
   { name, address }: { readonly name?: string; readonly address: Address },
 ): Promise<void> {
   try {
-    await ipam.requestAddress({ poolId, address, purpose: "auxiliary" });
+    const onRecord = name === undefined ? ({ onRecord: true } as const) : {};
+    await ipam.requestAddress({ poolId, address, purpose: "auxiliary", ...onRecord });
   } catch (error) {
     if (name === undefined && errorKind(error) === "invalid") return;
     throw new EngineError(

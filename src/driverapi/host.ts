@@ -1,6 +1,8 @@
 // Host: the only hands a driver has on the machine. The same for the project's drivers and for anyone's.
 
+import type { ClusterAccess } from "../cluster/index.ts";
 import type { Firewall } from "../firewall/rules.ts";
+import type { TunnelGuard } from "../firewall/tunnels.ts";
 import type { Netlink } from "../kernel/index.ts";
 import type { Parents } from "../parents/index.ts";
 import type { Ports } from "../ports/index.ts";
@@ -8,7 +10,16 @@ import type { Forwarder } from "../proxy/index.ts";
 import type { Collection } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 
+export type {
+  Change,
+  ClusterAccess,
+  ClusterNode,
+  Entry,
+  SharedTable,
+  SharedTransaction,
+} from "../cluster/index.ts";
 export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
+export type { TunnelGuard, TunnelWish } from "../firewall/tunnels.ts";
 export type { Netlink, Request } from "../kernel/index.ts";
 export type { Parent, ParentRequest, Parents } from "../parents/index.ts";
 export type { PortLease, PortRequest, Ports } from "../ports/index.ts";
@@ -22,6 +33,34 @@ export interface Sysctl {
   writeAll(values: Readonly<Record<string, string>>): Promise<void>;
 }
 
+/** A network namespace of the driver's own, open. */
+export interface DriverNetns {
+  readonly name: string;
+  /** Path of its pin. */
+  readonly path: string;
+  /** It was there already: an earlier process left it, with what is in it. */
+  readonly isOld: boolean;
+  /** rtnetlink inside it. */
+  readonly netlink: Netlink;
+  readonly sysctl: Pick<Sysctl, "writeAll">;
+  /** Guards of bridge ports inside it: rules of the kind `guard`. Old ones stay in force until `startGuards`. */
+  readonly guards: Firewall;
+  /** Brings the kernel to the guards that were set by now; until then they are only collected. May be repeated. */
+  startGuards(): Promise<void>;
+  /** Lets go of it; the namespace stays, with all that is in it. */
+  close(): Promise<void>;
+}
+
+/** Network namespaces of the driver's own, by names that are nobody else's: letters, digits and `-`. */
+export interface DriverNamespaces {
+  /** Makes one with its `lo` up, or opens the one that is there. @throws when it is open already */
+  open(name: string): Promise<DriverNetns>;
+  /** Names of those that are there, open or not. */
+  list(): Promise<readonly string[]>;
+  /** Closes it and takes its pin away: its links end some milliseconds later. One that is gone is success. */
+  remove(name: string): Promise<void>;
+}
+
 export interface Host {
   /** rtnetlink in the host's netns. */
   readonly netlink: Netlink;
@@ -32,6 +71,11 @@ export interface Host {
   readonly ports: Ports;
   readonly forwarder: Forwarder;
   readonly parents: Parents;
+  /** What hosts share; undefined while this one is in no cluster, which may change while the daemon runs. */
+  readonly cluster?: ClusterAccess | undefined;
+  readonly netns: DriverNamespaces;
+  /** Who may tunnel with this host. */
+  readonly tunnels: TunnelGuard;
   /** The driver's own records: small, keyed by network or endpoint id. Only what cannot be derived belongs here. */
   readonly records: Collection<unknown>;
   /** Defaults that the operator set for the whole daemon. */

@@ -1,5 +1,13 @@
 // The public contract of drivers, exported as `tsdocker/driverapi`: types and their documentation only.
 
+export type {
+  Change,
+  ClusterAccess,
+  ClusterNode,
+  Entry,
+  SharedTable,
+  SharedTransaction,
+} from "../cluster/index.ts";
 export type { Antispoof, ForwardingRule, GuardRule, HostAccess, OpenRule } from "../firewall/rules.ts";
 export * from "./driver.ts";
 export * from "./host.ts";

@@ -20,6 +20,8 @@ export interface PoolRequest {
   readonly networkName?: string;
   /** What a chosen pool must not overlap: the host's routes and resolvers. */
   readonly exclude: readonly Prefix[];
+  /** It is leased already, under this id: a daemon that starts says again what it has on record. */
+  readonly onRecord?: string;
 }
 
 export interface PoolLease {
@@ -36,6 +38,16 @@ export interface AddressRequest {
   readonly purpose: "gateway" | "auxiliary" | "endpoint";
   readonly endpointName?: string;
   readonly macAddress?: Mac;
+  /** It is leased already: a daemon that starts says again what it has on record. */
+  readonly onRecord?: true;
+}
+
+/** An address that was leased here, and is somebody else's since this host was away for too long. */
+export interface AddressLoss {
+  readonly poolId: string;
+  readonly address: Address;
+  /** For people: why, and whose it is. */
+  readonly reason: string;
 }
 
 /** Usage of a pool for inspect. */
@@ -60,6 +72,11 @@ export interface IpamDriver {
   requestAddress(request: AddressRequest): Promise<Prefix>;
   releaseAddress(poolId: string, address: Address): Promise<void>;
   usage?(poolId: string): Promise<PoolUsage>;
+  /**
+   * Where addresses are agreed upon with other hosts, these may give a lost host's to others. Tells of addresses whose
+   * endpoints must go; they are not leased here any more.
+   */
+  followLosses?(listener: (loss: AddressLoss) => void): () => void;
 }
 
 export type IpamDriverFactory = (options: {
