@@ -53,6 +53,11 @@ export const field = {
   frameProtocol: meta(1, 2),
   mark: meta(3, 4),
   inLink: meta(6, 16),
+  /**
+   * Who opened the socket that sends the packet, host byte order; there is none for what the kernel makes itself (tunnels)
+   * or forwards, and a rule that reads it does not match then (`nft_meta_get_eval_skugid` in net/netfilter/nft_meta.c).
+   */
+  socketUser: meta(10, 4),
   outLink: meta(7, 16),
   family: meta(15, 1),
   protocol: meta(16, 1),
@@ -83,7 +88,7 @@ export const field = {
 } as const satisfies Record<string, Field>;
 
 /** Bits of `ct state` (host byte order). */
-export const ctState = { invalid: 1, established: 2, related: 4, new: 8 } as const;
+export const ctState = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 /** Bits of `ct status`. */
 export const ctStatus = { sourceNat: 16, targetNat: 32 } as const;
 /** RTN_LOCAL. */

@@ -1,0 +1,89 @@
+// The chains that the datagrams of tunnels between hosts pass in the host's netns. Tunnels are untracked: connection
+// tracking would cost each of their packets, and no translation is ever theirs.
+
+import type { Request } from "../../kernel/index.ts";
+import {
+  ctState,
+  differs,
+  equals,
+  field,
+  hostNumber,
+  inSet,
+  localAddressKind,
+  noTrack,
+  type SetSpec,
+  type Statement,
+  type Table,
+  verdict,
+} from "../../kernel/nftables/index.ts";
+import { layout } from "./layout.ts";
+import { addressFields, type ChainWithRules, isFamily, rule } from "./matches.ts";
+
+export const tunnelTable: Table = { family: "inet", name: "tsdocker-tunnels" };
+
+export const tunnelSets: readonly SetSpec[] = [
+  { name: "ports", key: ["inet_service"] },
+  { name: "nodes4", key: ["ipv4_addr"] },
+  { name: "nodes6", key: ["ipv6_addr"] },
+  { name: "self4", key: ["ipv4_addr"] },
+  { name: "self6", key: ["ipv6_addr"] },
+];
+
+const udp = 17;
+const isTunnel: Statement = [
+  ...equals(field.protocol, Uint8Array.of(udp)),
+  ...inSet([field.targetPort], "ports"),
+];
+const isForThisHost = equals(field.targetKind, hostNumber(localAddressKind));
+/** The kernel gives this number to nobody. */
+const noUser = hostNumber(0xffff_ffff);
+
+function ofSource(version: 4 | 6, set: "nodes" | "self"): readonly Statement[] {
+  return [isFamily[version], isTunnel, inSet([addressFields[version].source], `${set}${version}`)];
+}
+
+const chains: readonly ChainWithRules[] = [
+  {
+    name: "arrive",
+    hook: { type: "filter", at: "prerouting", priority: -300 },
+    rules: [
+      ...([4, 6] as const).map((version) =>
+        rule(
+          "from a host of the cluster",
+          ...ofSource(version, "nodes"),
+          isForThisHost,
+          noTrack,
+          verdict("accept"),
+        ),
+      ),
+      rule("from anyone else", isTunnel, isForThisHost, verdict("drop")),
+    ],
+  },
+  {
+    name: "depart",
+    hook: { type: "filter", at: "output", priority: -300 },
+    rules: [
+      // a tunnel's packets have no socket, or one of the container's netns, which the kernel does not take for one here
+      rule("from a process", isTunnel, differs(field.socketUser, noUser), verdict("drop")),
+      rule("from a tunnel", isTunnel, noTrack, verdict("accept")),
+    ],
+  },
+  {
+    name: "leave",
+    // behind translation, at 100
+    hook: { type: "filter", at: "postrouting", priority: 300 },
+    rules: ([4, 6] as const).map((version) =>
+      rule(
+        "forwarded, and given the host's address",
+        ...ofSource(version, "self"),
+        differs(field.ctState, hostNumber(ctState.untracked)),
+        verdict("drop"),
+      ),
+    ),
+  },
+];
+
+/** Requests that make the table's constant part; it must be empty. */
+export function tunnelLayout(): Request[] {
+  return layout(tunnelTable, tunnelSets, chains);
+}
