@@ -131,7 +131,10 @@ async function sweep(
   known: { readonly networkIds: ReadonlySet<string>; readonly endpointIds: ReadonlySet<string> },
 ): Promise<void> {
   const inUse = new Set(sandboxes.all().map(({ netnsPath }) => basename(netnsPath)));
-  const pins = (await parts.netns.list(parts.netnsFolder)).filter((name) => !inUse.has(name));
+  // other names are drivers' own namespaces
+  const isSandbox = (name: string) => /^[0-9a-f]{12}$/.test(name);
+  const names = await parts.netns.list(parts.netnsFolder);
+  const pins = names.filter((name) => isSandbox(name) && !inUse.has(name));
   for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
   await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));
   await Promise.all([...parts.drivers.values()].map((driver) => driver.sweep?.(known)));

@@ -6,10 +6,13 @@ import createIpvlan from "../../drivers/ipvlan/index.ts";
 import createMacvlan from "../../drivers/macvlan/index.ts";
 import createNone from "../../drivers/none/index.ts";
 import type { Host, HostSettings, NetworkDriver } from "../driverapi/index.ts";
+import { createGuards } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { createParents } from "../parents/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
+import type { Undo } from "../util/undo.ts";
+import { createDriverNamespaces } from "./driver-netns.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Withdrawals } from "./withdrawals.ts";
 
@@ -17,6 +20,11 @@ export interface DriverSurroundings {
   readonly netlink: kernel.Netlink;
   readonly hostSysctl: { readonly sysctl: Host["sysctl"] };
   readonly firewall: Host["firewall"];
+  readonly tunnels: Host["tunnels"];
+  /** Asked for at each use: a host joins and leaves a cluster while the daemon runs. */
+  readonly cluster: () => Host["cluster"];
+  /** Where namespaces are pinned. */
+  readonly netnsFolder: string;
   readonly ports: Host["ports"];
   readonly proxy: Host["forwarder"];
   readonly store: Store;
@@ -24,9 +32,10 @@ export interface DriverSurroundings {
   readonly failpoints: Failpoints;
   readonly withdrawals: Withdrawals;
   readonly log: Log;
+  readonly undo: Undo;
 }
 
-/** Every driver that there is. */
+/** Every driver that there is. What they keep open is closed by `undo`. */
 export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] {
   const hostOf = driverHosts(surroundings);
   return [
@@ -40,7 +49,8 @@ export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] 
 
 /** The host by a driver's name: records and log are each driver's own, the rest is shared. */
 function driverHosts(surroundings: DriverSurroundings): (driver: string) => Host {
-  const { hostSysctl, ports, store, settings, failpoints, withdrawals, log } = surroundings;
+  const { hostSysctl, ports, store, settings, failpoints, withdrawals, netnsFolder, log, undo } =
+    surroundings;
   const netlink = failpoints.guard("netlink", surroundings.netlink, ["send", "sendAside"]);
   const shared = {
     netlink,
@@ -55,11 +65,21 @@ function driverHosts(surroundings: DriverSurroundings): (driver: string) => Host
       hostHasIpv6: settings.ipv6,
       log: log.child({ part: "parents" }),
     }),
+    tunnels: failpoints.guard("tunnels", surroundings.tunnels, ["set"]),
     settings,
   };
-  return (driver) => ({
-    ...shared,
-    records: store.collection(`driver ${driver}`),
-    log: log.child({ driver }),
-  });
+  const guards = createGuards();
+  return (driver) => {
+    const own = createDriverNamespaces({ folder: netnsFolder, driver, guards, log: log.child({ driver }) });
+    undo.defer(`close namespaces of ${driver}`, () => own.close());
+    return {
+      ...shared,
+      get cluster() {
+        return surroundings.cluster();
+      },
+      netns: failpoints.guard("netns", own, ["open", "remove"]),
+      records: store.collection(`driver ${driver}`),
+      log: log.child({ driver }),
+    };
+  };
 }

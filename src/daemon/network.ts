@@ -14,7 +14,7 @@ import {
   watchHostRoutes,
 } from "../cnm/index.ts";
 import type { Host, HostSettings } from "../driverapi/index.ts";
-import { createFirewall, type OwnedFirewall } from "../firewall/index.ts";
+import { createFirewall, createTunnelGuard, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
@@ -51,15 +51,15 @@ export interface NetworkSurroundings {
   /** Ids of containers that run already. */
   readonly live: Promise<ReadonlySet<string>>;
   readonly leaving: Leaving;
+  /** What hosts share, while this one is in a cluster. */
+  readonly cluster?: () => Host["cluster"];
   readonly log: Log;
   readonly undo: Undo;
 }
 
 /** Everything that is built goes onto `undo`, so that unwinding leaves the kernel as it was found, or as it is. */
-export async function buildNetwork(
-  config: Config,
-  { store, hostId, failpoints, live, leaving, log, undo }: NetworkSurroundings,
-): Promise<NetworkSide> {
+export async function buildNetwork(config: Config, surroundings: NetworkSurroundings): Promise<NetworkSide> {
+  const { store, hostId, failpoints, live, leaving, log, undo } = surroundings;
   const { network } = config;
   const built: Built = {};
   const opened = await openParts(config, { built, leaving, log, undo });
@@ -82,7 +82,18 @@ export async function buildNetwork(
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
   const controller = await createController({
     store,
-    drivers: buildDrivers({ ...opened, ports, store, settings, failpoints, withdrawals, log }),
+    drivers: buildDrivers({
+      ...opened,
+      cluster: surroundings.cluster ?? (() => undefined),
+      netnsFolder,
+      ports,
+      store,
+      settings,
+      failpoints,
+      withdrawals,
+      log,
+      undo,
+    }),
     ipamDrivers: [
       createDefaultIpam({
         defaultPools: network.addressPools,
@@ -159,8 +170,10 @@ async function openParts(
   ] as const;
   // all of them, also when one fails: what was opened is on the undo stack then
   await Promise.allSettled(openings);
+  const tunnels = createTunnelGuard({ log: log.child({ part: "firewall" }) });
+  undo.defer("end guarding tunnels", () => (leaving.keeps ? tunnels.close() : tunnels.stop()));
   const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
-  return { hostSysctl, netlink, firewall, proxy };
+  return { hostSysctl, netlink, firewall, proxy, tunnels };
 }
 
 /** Opens something and puts closing it onto the stack. */

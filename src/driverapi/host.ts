@@ -3,7 +3,7 @@
 import type { ClusterAccess } from "../cluster/index.ts";
 import type { Firewall } from "../firewall/rules.ts";
 import type { TunnelGuard } from "../firewall/tunnels.ts";
-import type { Netlink } from "../kernel/index.ts";
+import type { Netlink, NetworkEvent, WatchedKind } from "../kernel/index.ts";
 import type { Parents } from "../parents/index.ts";
 import type { Ports } from "../ports/index.ts";
 import type { Forwarder } from "../proxy/index.ts";
@@ -20,7 +20,7 @@ export type {
 } from "../cluster/index.ts";
 export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
 export type { TunnelGuard, TunnelWish } from "../firewall/tunnels.ts";
-export type { Netlink, Request } from "../kernel/index.ts";
+export type { FdbEntry, Link, Neighbour, Netlink, NetworkEvent, Request } from "../kernel/index.ts";
 export type { Parent, ParentRequest, Parents } from "../parents/index.ts";
 export type { PortLease, PortRequest, Ports } from "../ports/index.ts";
 export type { Forward, Forwarder, ParkedSockets } from "../proxy/index.ts";
@@ -43,6 +43,8 @@ export interface DriverNetns {
   /** rtnetlink inside it. */
   readonly netlink: Netlink;
   readonly sysctl: Pick<Sysctl, "writeAll">;
+  /** Calls `listener` for every change inside it from the moment it resolves, until the namespace is closed. */
+  watch(kinds: readonly WatchedKind[], listener: (event: NetworkEvent) => void): Promise<void>;
   /** Guards of bridge ports inside it: rules of the kind `guard`. Old ones stay in force until `startGuards`. */
   readonly guards: Firewall;
   /** Brings the kernel to the guards that were set by now; until then they are only collected. May be repeated. */

@@ -18,8 +18,14 @@ import {
   createNetnsMaker,
   watchHostRoutes,
 } from "../../../src/cnm/index.ts";
+import { createDriverNamespaces } from "../../../src/daemon/driver-netns.ts";
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
-import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
+import {
+  createFirewall,
+  createGuards,
+  createTunnelGuard,
+  type OwnedFirewall,
+} from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
 import type { Prefix } from "../../../src/netip/index.ts";
 import { createParents } from "../../../src/parents/index.ts";
@@ -154,6 +160,13 @@ export async function labDriverHost(
       hostHasIpv6: true,
       log: parts.log ?? silentLog,
     }),
+    netns: createDriverNamespaces({
+      folder: `${netns}-netns`,
+      driver: "lab",
+      guards: createGuards(),
+      log: parts.log ?? silentLog,
+    }),
+    tunnels: createTunnelGuard({ netns, log: parts.log ?? silentLog }),
     records: parts.store.collection("driver"),
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
     log: parts.log ?? silentLog,

@@ -71,6 +71,8 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
       hostHasIpv6: settings.ipv6 ?? true,
       log: silentLog,
     }),
+    netns: noNamespaces,
+    tunnels: { set: async () => undefined },
     records: new FakeStore(steps).collection("driver"),
     settings: {
       userlandProxy: false,
@@ -83,6 +85,13 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
     log: silentLog,
   };
 }
+
+/** For drivers that have none of their own. */
+const noNamespaces: Host["netns"] = {
+  open: (name) => Promise.reject(new Error(`open netns ${name}: there are none here`)),
+  list: async () => [],
+  remove: async () => undefined,
+};
 
 type PortRequest = Parameters<Host["ports"]["reserve"]>[0][number];
 
