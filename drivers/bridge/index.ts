@@ -41,6 +41,9 @@ const createBridgeDriver: NetworkDriverFactory = (host) => new BridgeDriver(host
 
 export default createBridgeDriver;
 
+/** So many take longer than a person waits without asking why. */
+const manyLinks = 50;
+
 class BridgeDriver implements NetworkDriver {
   readonly name = "bridge";
   readonly capabilities = { scope: "local", connectivityScope: "local", replay: true } as const;
@@ -205,6 +208,12 @@ class BridgeDriver implements NetworkDriver {
   }
 
   async settle(options?: { readonly withinMs: number }): Promise<void> {
+    const { size } = this.#removal;
+    if (options && size > manyLinks)
+      this.#host.log.info(
+        { links: size },
+        "deleting links, for which the kernel takes some 16 ms per bridge",
+      );
     const left = await this.#removal.settle(options);
     if (left > 0) this.#host.log.info({ links: left }, "links are left to the next start");
   }

@@ -110,8 +110,11 @@ export async function createController(options: ControllerOptions): Promise<Cont
   return new NetworkController(parts, sandboxes);
 }
 
-/** How long a daemon that ends waits for links to be deleted, for which the kernel takes some 15 ms per bridge. */
-const patienceMs = 2_000;
+/**
+ * How long a daemon that ends waits for links to be deleted: the kernel takes some 16 ms per bridge, one after the other
+ * (rcu_barrier in br_multicast_dev_del of net/bridge/br_multicast.c), and systemd allows 90 s.
+ */
+const patienceMs = 60_000;
 
 class NetworkController implements Controller {
   readonly #parts: ControllerParts;
