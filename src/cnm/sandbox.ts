@@ -131,15 +131,16 @@ export class Sandbox {
   }
 
   /**
-   * Publishes these ports from now on and no others; those that stay are left alone.
+   * Publishes these ports from now on and no others; those that stay are left alone. `keep` is what the caller has to
+   * store of it.
    * @throws conflict when a host port is taken; then all is as before
    */
-  async setPorts(ports: PortsSpec): Promise<void> {
+  async setPorts(ports: PortsSpec, keep?: Keep): Promise<void> {
     const before = this.#spec;
     this.#spec = { ...before, ...ports };
     try {
       await this.#settlement.republish({ endpoints: this.#endpoints, spec: this.#spec });
-      await this.#store();
+      await this.#store({ keep });
     } catch (error) {
       this.#spec = before;
       const again = { endpoints: this.#endpoints, spec: before };

@@ -110,7 +110,11 @@ async function connect(context: EngineContext, { ref, containerRef, endpoint }: 
 }
 
 /** Container and sandbox change in one transaction: no crash comes between them, and the disk is waited for once. */
-function keepWith({ registry }: EngineContext, container: Container, change: Partial<ContainerRecord>): Keep {
+export function keepWith(
+  { registry }: EngineContext,
+  container: Container,
+  change: Partial<ContainerRecord>,
+): Keep {
   return (transaction) => registry.changeWithin(transaction, container, change);
 }
 

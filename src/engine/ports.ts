@@ -4,7 +4,7 @@ import { conflict, invalid } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { withImageDefaults } from "./image-defaults.ts";
 import { exposedOf } from "./networking.ts";
-import { publishMembership } from "./networks.ts";
+import { keepWith, publishMembership } from "./networks.ts";
 import type { EngineContext } from "./parts.ts";
 import { type ContainerPort, exposes, selectionText, withPorts } from "./port-changes.ts";
 import type { ContainerSpec, PortChanges } from "./types.ts";
@@ -24,12 +24,12 @@ export function changePorts(
     });
     const sandbox = container.running?.sandbox;
     const before = publishingNetworks(container);
-    await sandbox?.setPorts(portsOf(changed));
+    const change = { spec: changed };
     try {
-      await context.registry.change(container, { spec: changed });
+      if (sandbox) await sandbox.setPorts(portsOf(changed), keepWith(context, container, change));
+      else await context.registry.change(container, change);
     } catch (error) {
       container.record = { ...container.record, spec };
-      await sandbox?.setPorts(portsOf(spec));
       throw error;
     }
     const networkIds = new Set([...before, ...publishingNetworks(container)]);
