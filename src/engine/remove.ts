@@ -1,6 +1,7 @@
 // Removing containers: one, or all that are not in use.
 
 import { rm } from "node:fs/promises";
+import { forgetCgroups } from "../runtime/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { conflict, errorKind, errorMessage } from "../util/errors.ts";
 import type { Container } from "./container.ts";
@@ -72,6 +73,8 @@ async function takeAway(context: EngineContext, container: Container, removal: R
   await allDone([
     context.containerd.snapshots.remove(container.id),
     context.runtime.forgetStreams(container.id),
+    // runc leaves it when containerd was killed in the middle of a start
+    forgetCgroups(container.id),
     context.controller.forgetContainer(container.id),
     rm(containerFolder(context, container.id), { recursive: true, force: true }),
   ]);

@@ -1,6 +1,7 @@
 // What the engine does and says, as its callers see it: the operations and their values. Pure types.
 // src/api parses Docker's text into these values and shows them in Docker's spelling again; src/engine implements them.
 
+export type * from "./types/cluster.ts";
 export type * from "./types/container.ts";
 export type * from "./types/container-operations.ts";
 export type * from "./types/container-view.ts";

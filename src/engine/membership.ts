@@ -1,0 +1,32 @@
+// What the engine asks of whoever keeps this host's membership. The daemon implements it.
+
+import type {
+  ClusterFounding,
+  ClusterInvitation,
+  ClusterJoining,
+  ClusterRole,
+  ClusterToken,
+  ClusterTokenRequest,
+  ClusterView,
+} from "./types.ts";
+
+export interface Membership {
+  /** What this host knows of its cluster; undefined: it is in none. */
+  view(): ClusterView | undefined;
+  /** Tells whenever the view may have changed. */
+  follow(listener: () => void): () => void;
+
+  found(founding: ClusterFounding): Promise<void>;
+  join(joining: ClusterJoining): Promise<ClusterRole>;
+  /**
+   * Ends the membership. Forced, it also does so when the store is away or members become too few; what others have on
+   * record of this host stays then.
+   */
+  leave(options: { readonly force: boolean }): Promise<void>;
+  /** Forgets another host for good: its certificates are good no longer, its addresses are free. */
+  removeNode(id: string): Promise<void>;
+
+  tokens(): readonly ClusterToken[];
+  createToken(request: Omit<ClusterTokenRequest, "rotate">): Promise<ClusterInvitation>;
+  removeToken(id: string): Promise<void>;
+}
