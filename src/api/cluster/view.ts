@@ -1,0 +1,58 @@
+// The cluster on the wire.
+
+import type { ClusterNodeView, ClusterPeerView, ClusterToken, ClusterView } from "../../engine/types.ts";
+import { formatAddress } from "../../netip/index.ts";
+import type {
+  ClusterInspect,
+  ClusterNodeBody,
+  ClusterPeerBody,
+  ClusterTokenBody,
+} from "../schemas/cluster.ts";
+import { formatTime } from "../time.ts";
+
+export function clusterWire(view: ClusterView): ClusterInspect {
+  return {
+    ID: view.id,
+    State: view.state,
+    Trouble: view.trouble ?? "",
+    Revision: view.revision,
+    NodeID: view.nodeId,
+    Store: { Kind: view.store.kind, Address: view.store.address },
+    Nodes: view.nodes.map(nodeWire),
+    Peers: view.peers.map(peerWire),
+  };
+}
+
+export function nodeWire(node: ClusterNodeView): ClusterNodeBody {
+  return {
+    ID: node.id,
+    Name: node.name,
+    Address: formatAddress(node.address),
+    DataPort: node.dataPort,
+    Role: node.role,
+    Status: node.isUp ? "up" : "down",
+    Version: node.version,
+    Self: node.isSelf,
+  };
+}
+
+export function tokenWire(token: ClusterToken): ClusterTokenBody {
+  return {
+    ID: token.id,
+    Role: token.admits,
+    CreatedAt: formatTime(token.createdAt),
+    ExpiresAt: formatTime(token.expiresAt),
+    Used: token.used,
+    ...(token.uses !== undefined && { Uses: token.uses }),
+  };
+}
+
+function peerWire(peer: ClusterPeerView): ClusterPeerBody {
+  return {
+    NodeID: peer.nodeId,
+    ...(peer.roundTripMs !== undefined && { RoundTripMs: peer.roundTripMs }),
+    ...(peer.mtu !== undefined && { MTU: peer.mtu }),
+    Trouble: peer.trouble ?? "",
+    ...(peer.checkedAt && { CheckedAt: formatTime(peer.checkedAt) }),
+  };
+}
