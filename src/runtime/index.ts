@@ -14,7 +14,7 @@ export type { ExitStatus } from "./exit-status.ts";
 export { isAlreadyExists, isNotFound, isUnavailable } from "./grpc-error.ts";
 export type { ImageRecord, Images } from "./images.ts";
 export type { Lease, LeasedResource, Leases } from "./leases.ts";
-export { sweepCgroups } from "./lost-shims.ts";
+export { forgetCgroups, sweepCgroups } from "./lost-shims.ts";
 export type { BlockIoEntry, CpuMetrics, MemoryMetrics, TaskMetrics } from "./metrics.ts";
 export { type CapabilityWish, chooseCapabilities } from "./oci/capabilities.ts";
 export { grantDevices } from "./oci/devices.ts";

@@ -75,8 +75,14 @@ const cgroupRoot = "/sys/fs/cgroup";
 // runc that was killed between the cgroup's making and its own first note of it
 async function removeCgroups(path: string | undefined): Promise<void> {
   if (!path) return;
-  const roots = [cgroupRoot, ...(await readdir(cgroupRoot)).map((name) => join(cgroupRoot, name))];
+  const roots = await hierarchies();
   await Promise.all(roots.map((root) => removeCgroup(join(root, path))));
+}
+
+/** The one of cgroup v2, and each of v1. */
+async function hierarchies(): Promise<string[]> {
+  const names = await readdir(cgroupRoot).catch(() => []);
+  return [cgroupRoot, ...names.map((name) => join(cgroupRoot, name))];
 }
 
 /**
@@ -84,16 +90,17 @@ async function removeCgroups(path: string | undefined): Promise<void> {
  * that no process is in. containerd forgets them when its client goes away while runc makes them.
  */
 export async function sweepCgroups(isOurs: (containerId: string) => boolean): Promise<void> {
-  const roots = [
-    cgroupRoot,
-    ...(await readdir(cgroupRoot).catch(() => [])).map((name) => join(cgroupRoot, name)),
-  ];
   await Promise.all(
-    roots.map(async (root) => {
+    (await hierarchies()).map(async (root) => {
       const names = await readdir(join(root, "docker")).catch(() => []);
       await Promise.all(names.filter(isOurs).map((name) => removeCgroup(join(root, "docker", name))));
     }),
   );
+}
+
+/** The same for one container, which nobody runs any more. */
+export async function forgetCgroups(containerId: string): Promise<void> {
+  await removeCgroups(join("/docker", containerId));
 }
 
 /** Killed processes leave their cgroup a moment later. */
