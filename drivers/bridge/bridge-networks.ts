@@ -19,6 +19,8 @@ export interface BridgeNetwork {
 
 export interface BridgeEndpoint {
   readonly interface: EndpointInterface;
+  /** What it has besides, of its link alone. */
+  readonly linkLocal?: readonly Address[];
   readonly driverOpts: Readonly<Record<string, string>>;
   /** Name of the bridge's end of its link. */
   readonly port: string;

@@ -23,14 +23,17 @@ export async function newEndpoint(
   request: CreateEndpointRequest,
 ): Promise<BridgeEndpoint> {
   const { endpointId, options } = request;
-  const { driverOpts, macAddress } = options;
+  const { driverOpts, linkLocal = [], macAddress } = options;
   checkBridgeEndpoint(driverOpts);
   const port = portName(endpointId, driverOpts);
   const mac = request.interface.macAddress ?? macAddress ?? macFor(request);
   const own = { ...request.interface, macAddress: mac };
   const hairpin = needsHairpin(host);
-  await allDone([guardPort(host, network, { endpointId, endpoint: { port, interface: own } }), hairpin]);
-  return { interface: own, driverOpts, port, isHairpin: await hairpin };
+  await allDone([
+    guardPort(host, network, { endpointId, endpoint: { port, interface: own, linkLocal } }),
+    hairpin,
+  ]);
+  return { interface: own, linkLocal, driverOpts, port, isHairpin: await hairpin };
 }
 
 /** An address keeps its MAC from one container to the next, so that nobody on the network has a stale neighbour. */

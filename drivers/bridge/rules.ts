@@ -33,7 +33,11 @@ export function bridgeRule(config: BridgeConfig, bridge: Pick<BridgeLink, "index
 export function guardRule(
   config: BridgeConfig,
   bridge: Pick<BridgeLink, "index">,
-  own: { readonly port: string; readonly interface: EndpointInterface },
+  own: {
+    readonly port: string;
+    readonly interface: EndpointInterface;
+    readonly linkLocal?: readonly Address[];
+  },
 ): GuardRule | undefined {
   const { macAddress: mac, address, addressIpv6 } = own.interface;
   if (!mac) return undefined;
@@ -43,7 +47,10 @@ export function guardRule(
     port: own.port,
     portGroup: portGroup(bridge),
     mac,
-    addresses: [address, addressIpv6].flatMap((prefix) => prefix?.address ?? []),
+    addresses: [
+      ...[address, addressIpv6].flatMap((prefix) => prefix?.address ?? []),
+      ...(own.linkLocal ?? []),
+    ],
     antispoof: config.antispoof,
   };
 }

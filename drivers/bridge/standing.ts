@@ -24,7 +24,13 @@ export function guardOwner(endpointId: string): string {
 export async function guardPort(
   host: Pick<Host, "firewall">,
   { config, link }: BridgeNetwork,
-  { endpointId, endpoint }: { endpointId: string; endpoint: Pick<BridgeEndpoint, "port" | "interface"> },
+  {
+    endpointId,
+    endpoint,
+  }: {
+    endpointId: string;
+    endpoint: Pick<BridgeEndpoint, "port" | "interface" | "linkLocal">;
+  },
 ): Promise<void> {
   const rule = link && guardRule(config, link, endpoint);
   if (rule) await host.firewall.set(guardOwner(endpointId), [rule]);

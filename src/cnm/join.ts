@@ -137,6 +137,7 @@ export async function createInDriver(
       portBindings: sandbox.portBindings,
       dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? sandbox.dns.fallbackServers ?? []),
       ...(spec.mac && { macAddress: spec.mac }),
+      ...(spec.linkLocal.length > 0 && { linkLocal: spec.linkLocal }),
       driverOpts: spec.driverOptions,
     },
   });

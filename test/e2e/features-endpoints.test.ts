@@ -66,6 +66,25 @@ describe("--network", () => {
     expect(Networks.n2.GwPriority).toBe(7);
   });
 
+  test("link-local addresses work under strict anti-spoofing, and those of others do not", async () => {
+    await ok("network", "create", "-o", "tsdocker.antispoof=strict", "n");
+    await idle("one", "--network", "name=n,link-local-ip=169.254.7.1,link-local-ip=fe80::71");
+    await idle(
+      "two",
+      "--network",
+      "name=n,link-local-ip=169.254.7.2,link-local-ip=fe80::72",
+      "--cap-add",
+      "NET_ADMIN",
+    );
+    await sh("two", "ping -c 1 -W 2 -I 169.254.7.2 169.254.7.1");
+    await sh("one", "ping -c 1 -W 2 169.254.7.2");
+    await sh("two", "ping -c 1 -W 2 -I eth0 fe80::71");
+    await sh("two", "ip addr add 169.254.7.3/16 dev eth0");
+    expect(
+      await refusal("exec", "two", "ping", "-c", "1", "-W", "1", "-I", "169.254.7.3", "169.254.7.1"),
+    ).toBe("");
+  });
+
   test("takes the same words at connect", async () => {
     await ok("network", "create", "--subnet", "203.0.113.0/24", "n2");
     await idle("cc");

@@ -63,6 +63,24 @@ test.for([
   );
 });
 
+test("the link-local addresses that a user gave an endpoint are its own", async () => {
+  const host = createFakeHost();
+  const driver = createBridgeDriver(host);
+  const network = request({ "tsdocker.antispoof": "strict" });
+  const linkLocal = ["169.254.7.7", "fe80::7"].flatMap((text) => parseAddress(text) ?? []);
+  const { networkId } = network;
+  await driver.createNetwork(network);
+  await driver.createEndpoint({
+    networkId,
+    endpointId: "fedcba9876543210",
+    interface: { address: prefix("172.18.0.2/16") },
+    options: { exposedPorts: [], portBindings: [], dnsServers: [], driverOpts: {}, linkLocal },
+  });
+  expect(host.rules.get("guard fedcba9876543210")).toEqual([
+    expect.objectContaining({ addresses: [parseAddress("172.18.0.2"), ...linkLocal] }),
+  ]);
+});
+
 test("an endpoint is guarded from before it has a port until after, under its network's setting", async () => {
   const host = createFakeHost();
   const driver = createBridgeDriver(host);
