@@ -35,6 +35,7 @@ import { publishPorts, shownPorts, unpublishPorts } from "./publish.ts";
 import { repairPort } from "./rejoin.ts";
 import { guardOwner, makePortOn, makeStanding } from "./standing.ts";
 import { emptyBridge, sweepLinks } from "./sweep.ts";
+import { vacatePort } from "./vacate.ts";
 
 /** Builds the driver `bridge`. */
 const createBridgeDriver: NetworkDriverFactory = (host) => new BridgeDriver(host);
@@ -66,6 +67,7 @@ class BridgeDriver implements NetworkDriver {
   async createNetwork(request: CreateNetworkRequest): Promise<void> {
     const known = this.#networks.get(request.networkId);
     if (known && !known.isGoing) return;
+    this.#removal.disturb();
     const config = readBridgeConfig(request);
     if (config.ipv6.length > 0 && !this.#host.settings.ipv6)
       throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
@@ -91,6 +93,7 @@ class BridgeDriver implements NetworkDriver {
     const network = this.#networks.get(networkId);
     if (!network) return;
     network.isGoing = true;
+    this.#removal.disturb();
     await Promise.all([...network.endpoints.values()].map((endpoint) => this.#unpublish(endpoint)));
     if (network.link?.isOurs) await emptyBridge(this.#host, this.#removal, network.link);
     await releaseAdopted(this.#host, networkId);
@@ -107,6 +110,7 @@ class BridgeDriver implements NetworkDriver {
     const network = this.#networks.find(request.networkId);
     const known = network.endpoints.get(request.endpointId);
     if (known) return known.interface;
+    this.#removal.disturb();
     const endpoint = await newEndpoint(this.#host, network, request);
     network.endpoints.set(request.endpointId, endpoint);
     return endpoint.interface;
@@ -114,8 +118,10 @@ class BridgeDriver implements NetworkDriver {
 
   async deleteEndpoint(request: DeleteEndpointRequest): Promise<void> {
     const { networkId, endpointId, sandboxIsGone, linkIsAside } = request;
+    const network = this.#networks.get(networkId);
     const endpoint = this.#networks.endpoint(request);
-    this.#networks.get(networkId)?.endpoints.delete(endpointId);
+    network?.endpoints.delete(endpointId);
+    this.#removal.disturb();
     if (endpoint) await this.#unpublish(endpoint);
     const withdraw = (owner: string) => this.#host.firewall.set(owner, []);
     const port = endpoint?.port ?? portName(endpointId);
@@ -125,6 +131,9 @@ class BridgeDriver implements NetworkDriver {
     const gone = isOurs ? this.#removal.remove(port, { lazy }) : Promise.resolve();
     await allDone([
       gone,
+      network && endpoint && linkIsAside
+        ? vacatePort(this.#host, network, { endpointId, endpoint })
+        : undefined,
       endpoint?.hasLinks ? withdraw(linksOwner(endpointId)) : undefined,
       // who is still there to send must not be able to before the port is gone
       (sandboxIsGone ? Promise.resolve() : gone).then(() => withdraw(guardOwner(endpointId))),

@@ -21,7 +21,7 @@ export async function emptyBridge(
   const addresses = (await unless(["ENODEV"], host.netlink.addresses({ link: index }))) ?? [];
   const requests = addresses.map(({ prefix }) => deleteAddress({ link: index, prefix }));
   await unless(gone, host.netlink.send(...requests, setLink(index, { alias: deletedMark, up: false })));
-  removal.remove(name, { lazy: true }).catch((error: unknown) => {
+  removal.remove(name, { lazy: true, isBridge: true }).catch((error: unknown) => {
     host.log.warn({ link: name, reason: String(error) }, "cannot delete bridge");
   });
 }

@@ -96,6 +96,23 @@ test("an endpoint whose links' rules stay loses its port and its guard all the s
   expect([...host.rules.keys()]).toEqual([networkId]);
 });
 
+test("an endpoint whose link is aside keeps its guard until its port is gone, but not its address", async () => {
+  const { host, driver } = await network();
+  const options = { exposedPorts: [], portBindings: [], dnsServers: [], driverOpts: {} };
+  const own = { address: prefix("172.18.0.2/16") };
+  const guard = () => host.rules.get(`guard ${endpointId}`);
+  await driver.createEndpoint({ networkId, endpointId, interface: own, options });
+  await driver.join({ networkId, endpointId, sandboxKey: "/c1", freeIndex: 2, suggestedName: "eth0" });
+  expect(guard()).toMatchObject([{ addresses: [own.address.address] }]);
+  const deleted = driver.deleteEndpoint({ networkId, endpointId, linkIsAside: true });
+  await vi.waitFor(() => expect(guard()).toMatchObject([{ addresses: [] }]));
+  expect([...host.netlink.present.keys()]).toHaveLength(2);
+  await driver.settle?.();
+  await deleted;
+  expect([...host.netlink.present.keys()]).toEqual([link]);
+  expect(guard()).toBeUndefined();
+});
+
 describe("options of an endpoint", () => {
   const check = (driverOpts: Record<string, string>) => () =>
     createBridgeDriver(createFakeHost()).checkEndpoint?.({ driverOpts });

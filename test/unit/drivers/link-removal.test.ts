@@ -1,6 +1,6 @@
 // Links deleted in the background: order, batches, waiting for them.
 
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { LinkRemoval } from "../../../drivers/bridge/link-removal.ts";
 import * as kernel from "../../../src/kernel/index.ts";
 
@@ -27,6 +27,10 @@ function fakeHost() {
 const deletions = (messages: readonly (readonly string[])[]) =>
   messages.map((words) => words.filter((text) => !text.includes("delete")).length || 1);
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe("link removal", () => {
   it("deletes a link that somebody waits for at once", async () => {
     const { host, messages, answered } = fakeHost();
@@ -44,6 +48,75 @@ describe("link removal", () => {
     await answered(1);
     await Promise.all(all);
     expect(deletions(messages)).toEqual([4, 1]);
+  });
+
+  it("leaves what nobody waits for until nobody makes links", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const { host, messages } = fakeHost();
+    const removal = new LinkRemoval(host);
+    void removal.remove("a", { lazy: true });
+    for (let at = 0; at < 30; at++) {
+      await vi.advanceTimersByTimeAsync(50);
+      removal.disturb();
+    }
+    expect(messages).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(110);
+    expect(messages).toHaveLength(1);
+  });
+
+  it("does not put them off for ever, and lets others at the lock in between", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const { host, messages, answers } = fakeHost();
+    const removal = new LinkRemoval(host);
+    for (const name of ["a", "b", "c", "d", "e"]) void removal.remove(name, { lazy: true });
+    const restless = async (ms: number) => {
+      for (let at = 0; at < ms; at += 10) {
+        removal.disturb();
+        await vi.advanceTimersByTimeAsync(10);
+      }
+    };
+    await restless(1_900);
+    expect(messages).toHaveLength(0);
+    await restless(150);
+    expect(messages).toHaveLength(1);
+    answers[0]?.resolve();
+    await restless(90);
+    expect(messages).toHaveLength(1);
+    await restless(30);
+    expect(deletions(messages)).toEqual([4, 1]);
+  });
+
+  it("deletes at once where very many wait", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const { host, messages } = fakeHost();
+    const removal = new LinkRemoval(host);
+    for (let at = 0; at < 300; at++) {
+      removal.disturb();
+      void removal.remove(`v${at}`, { lazy: true });
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(messages.length).toBeGreaterThan(0);
+  });
+
+  it("takes a bridge alone, unless somebody waits", async () => {
+    const { host, messages, answered } = fakeHost();
+    const removal = new LinkRemoval(host);
+    const bridge = { lazy: true, isBridge: true };
+    const all = [
+      removal.remove("br1", bridge),
+      removal.remove("v1", { lazy: true }),
+      removal.remove("br2", bridge),
+      removal.remove("v2", { lazy: true }),
+    ];
+    for (const at of [0, 1, 2]) await answered(at);
+    await Promise.all(all);
+    expect(messages[0]).toEqual(["ip link delete br1"]);
+    expect(deletions(messages)).toEqual([1, 2, 1]);
+    const awaited = [removal.remove("br3", bridge), removal.remove("br4", bridge)];
+    const settled = removal.settle();
+    await answered(3);
+    await Promise.all([...awaited, settled]);
+    expect(deletions(messages.slice(3))).toEqual([2]);
   });
 
   it("lets what is waited for overtake", async () => {
