@@ -123,3 +123,46 @@ export interface EventMessage {
   readonly time?: number;
   readonly timeNano?: number | bigint;
 }
+
+export interface ClusterNodeBody {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Address: string;
+  readonly DataPort: number;
+  readonly Role: string;
+  readonly Status: string;
+  readonly Version: string;
+  readonly Self: boolean;
+}
+
+export interface ClusterPeerBody {
+  readonly NodeID: string;
+  readonly RoundTripMs?: number;
+  readonly MTU?: number;
+  readonly Trouble: string;
+}
+
+export interface ClusterInspect {
+  readonly ID: string;
+  readonly State: string;
+  readonly Trouble: string;
+  readonly Revision: number;
+  readonly NodeID: string;
+  readonly Store: { readonly Kind: string; readonly Address: string };
+  readonly Nodes: readonly ClusterNodeBody[];
+  readonly Peers: readonly ClusterPeerBody[];
+}
+
+export interface ClusterTokenBody {
+  readonly ID: string;
+  readonly Role: string;
+  readonly CreatedAt: string;
+  readonly ExpiresAt: string;
+  readonly Used: number;
+  readonly Uses?: number;
+}
+
+export interface ClusterInvitation {
+  readonly Token: string;
+  readonly Remote: string;
+}

@@ -11,6 +11,7 @@ function idPath(kind: string, id: string): string {
 export const containerPath = (id: string, tail = "") => `/containers/${idPath("container", id)}${tail}`;
 export const networkPath = (id: string, tail = "") => `/networks/${idPath("network", id)}${tail}`;
 export const volumePath = (id: string) => `/volumes/${idPath("volume", id)}`;
+export const clusterNodePath = (id: string) => `/cluster/nodes/${idPath("node", id)}`;
 export const imagePath = (id: string, tail = "") => `/images/${idPath("image", id)}${tail}`;
 
 /** `--filter name=value` occurrences as the API's JSON; undefined when there is none. */

@@ -35,6 +35,11 @@ export async function inspectAll(
   if (errors.length > 0) throw new StatusError(1, errors.join("\n"));
 }
 
+/** One document by a template, or `json`. Throws as `inspectAll` does. */
+export function formatDocument(json: string, format: string): string {
+  return format === "json" ? compactJson(json) : runTemplate(parseFormat(format), json);
+}
+
 function layOut(raw: readonly string[], format: string): string {
   const list = `[${raw.join(",")}]`;
   return format === "json" ? compactJson(list) : indentJson(list, "    ");

@@ -1,0 +1,22 @@
+// cluster status.
+
+import { type CommandSpec, noArgs } from "../../command.ts";
+import { inspectFormatFlag } from "../../flags/spec.ts";
+import { statusText } from "../../format/cluster.ts";
+import type { ClusterInspect } from "../../wire.ts";
+import { formatDocument } from "../inspect.ts";
+
+export const status: CommandSpec = {
+  usage: "[OPTIONS]",
+  long: `Show the cluster as this host sees it
+
+PATH says whether packets truly pass the tunnel to a host, small ones and full-sized ones, when that was tried.`,
+  args: noArgs,
+  flags: [inspectFormatFlag],
+  async run({ session, flags }) {
+    const format = flags.string("format");
+    if (format === "")
+      return session.out.write(statusText(await session.client.get<ClusterInspect>("/cluster")));
+    session.out.write(`${formatDocument(await session.client.text("GET", "/cluster"), format)}\n`);
+  },
+};
