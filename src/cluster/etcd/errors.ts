@@ -49,7 +49,7 @@ const known: readonly Known[] = [
   ["server stopped", "unavailable", "elsewhere", true],
   ["rpc not supported for learner", "unavailable", "elsewhere", true],
   ["request is too large", "invalid", "final", true, "the record is larger than the store takes"],
-  ["unhealthy cluster", "unavailable", "final", true, "too few of the store's members are healthy"],
+  ["unhealthy cluster", "unavailable", "soon", true, "too few of the store's members are healthy"],
 ];
 
 const kinds: ReadonlyMap<number, ErrorKind> = new Map([

@@ -52,7 +52,9 @@ export async function addMember(
   { isLearner = false }: { readonly isLearner?: boolean } = {},
 ): Promise<{ readonly added: EtcdMember; readonly members: readonly EtcdMember[] }> {
   const request = { peerURLs: [...peerUrls], isLearner };
-  const answer = await client.call(Cluster.method.memberAdd, request, { doing: "add a member to the store" });
+  // members that met less than five seconds ago do not count as healthy yet
+  const options = { doing: "add a member to the store", timeoutMs: 15_000 };
+  const answer = await client.call(Cluster.method.memberAdd, request, options);
   const members = answer.members.map(memberOf);
   const added = answer.member && memberOf(answer.member);
   if (!added) throw new Error("add a member to the store: it answered without one");

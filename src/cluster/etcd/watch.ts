@@ -80,7 +80,11 @@ export async function openWatch(
   } finally {
     clearTimeout(timer);
   }
-  return { ended: ended.promise, close: () => (ended.resolve(), stream.cancel()) };
+  const close = () => {
+    ended.resolve();
+    stream.cancel();
+  };
+  return { ended: ended.promise, close };
 }
 
 /** Puts a revision together whose events come in several messages. */
