@@ -1,0 +1,204 @@
+// A network's own netns: its bridge and, for each segment, a tunnel whose UDP socket is in the host's netns. Made, or
+// brought back to what they should be: the same call for both.
+
+import type { ClusterNode, DriverNetns, Host, Link } from "../../src/driverapi/index.ts";
+import { derivedMac, type Prefix, samePrefix, subnetOf } from "../../src/netip/index.ts";
+import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
+import type { FabricLinks } from "./kernel-rows.ts";
+import { bridgeName, tunnelName } from "./mark.ts";
+import type { OverlayConfig } from "./options.ts";
+
+export interface FabricSpec {
+  readonly config: OverlayConfig;
+  readonly vnis: readonly number[];
+  readonly self: ClusterNode;
+  readonly mtu: number;
+}
+
+/** Settings that every link made in the netns begins with. No link of ours speaks for itself. */
+export function netnsSysctls(
+  { settings }: Pick<Host, "settings">,
+  { ipv6 }: OverlayConfig,
+): Record<string, string> {
+  if (!settings.ipv6) return {};
+  const all = "net/ipv6/conf/default";
+  return {
+    [`${all}/disable_ipv6`]: ipv6.length > 0 ? "0" : "1",
+    [`${all}/accept_ra`]: "0",
+    [`${all}/accept_dad`]: "0",
+    // IN6_ADDR_GEN_MODE_NONE
+    [`${all}/addr_gen_mode`]: "1",
+  };
+}
+
+/** Answers the links, and whether something of them was not as it should be. */
+export async function makeFabric(
+  host: Host,
+  netns: DriverNetns,
+  spec: FabricSpec,
+): Promise<{ readonly links: FabricLinks; readonly hasChanged: boolean }> {
+  const before = await netns.netlink.links();
+  const made = await makeMissing(host, netns, { spec, before });
+  const links = made ? await netns.netlink.links() : before;
+  const bridge = links.find(({ name }) => name === bridgeName);
+  if (!bridge)
+    throw conflict(`the bridge of network ${spec.config.networkName} was removed by somebody else`);
+  const tunnels = new Map(
+    spec.vnis.flatMap((vni) => {
+      const link = links.find(({ name }) => name === tunnelName(vni));
+      return link ? [[vni, link.index] as const] : [];
+    }),
+  );
+  const isSet = await setLinks(host, netns, { spec, bridge, links, tunnels });
+  const isReached = await makeGateways(host, netns, { spec, bridge });
+  return { links: { bridge: bridge.index, tunnels }, hasChanged: made || isSet || isReached };
+}
+
+/** Deletes the tunnels at once: their VNIs must be free when the netns, which ends some time later, is made again. */
+export async function deleteTunnels({ link: kernel }: Host, netns: DriverNetns): Promise<void> {
+  const tunnels = (await netns.netlink.links()).filter(({ kind }) => kind === "vxlan");
+  if (tunnels.length === 0) return;
+  const requests = tunnels.map(({ index }) => kernel.deleteLink(index));
+  await kernel.unless(["ENODEV"], netns.netlink.send(...requests));
+}
+
+interface Found {
+  readonly spec: FabricSpec;
+  readonly before: readonly Link[];
+}
+
+/** True when there was something to make or to delete. */
+async function makeMissing(host: Host, netns: DriverNetns, { spec, before }: Found): Promise<boolean> {
+  const { createBridge, deleteLink } = host.link;
+  const { config, vnis, mtu } = spec;
+  const names = new Set(vnis.map(tunnelName));
+  const wrong = before.filter(
+    (link) => link.kind === "vxlan" && !(names.has(link.name) && isRight(link, spec)),
+  );
+  for (const { index } of wrong) await netns.netlink.send(deleteLink(index));
+  const there = new Set(before.filter((link) => !wrong.includes(link)).map(({ name }) => name));
+  const needsBridge = !there.has(bridgeName);
+  if (needsBridge) {
+    // its MAC is the same on every host, as its addresses are: a container that moves goes on with what it knows
+    const mac = derivedMac(`${config.networkId} gateway`);
+    await netns.netlink.send(
+      createBridge({ name: bridgeName, mac, mtu, multicastSnooping: false, up: true }),
+    );
+  }
+  const missing = vnis.filter((vni) => !there.has(tunnelName(vni)));
+  for (const vni of missing) await makeTunnel(host, netns, { spec, vni });
+  return wrong.length > 0 || needsBridge || missing.length > 0;
+}
+
+function isRight({ name, vxlan }: Link, { self }: FabricSpec): boolean {
+  return (
+    vxlan !== undefined &&
+    name === tunnelName(vxlan.vni) &&
+    vxlan.local?.value === self.address.value &&
+    vxlan.local.family === self.address.family &&
+    vxlan.port === self.dataPort &&
+    !vxlan.learning &&
+    vxlan.proxy
+  );
+}
+
+/** A tunnel that went with a netns may hold its VNI for some milliseconds more. */
+const patienceMs = 2_000;
+const pauseMs = 10;
+
+async function makeTunnel(
+  host: Host,
+  netns: DriverNetns,
+  { spec, vni }: { readonly spec: FabricSpec; readonly vni: number },
+): Promise<void> {
+  const { address: local, dataPort: port } = spec.self;
+  const request = host.link.createVxlan({
+    name: tunnelName(vni),
+    vni,
+    local,
+    port,
+    proxy: true,
+    mtu: spec.mtu,
+    netns: netns.path,
+  });
+  for (let waitedMs = 0; ; waitedMs += pauseMs) {
+    try {
+      return await host.netlink.send(request);
+    } catch (error) {
+      if (hasCode(error, "EADDRINUSE"))
+        throw conflict(
+          `open tunnels of network ${spec.config.networkName}: UDP port ${port} is in use on this host`,
+          error,
+        );
+      if (!hasCode(error, "EEXIST"))
+        throw wrapError(error, `open tunnel ${vni} of network ${spec.config.networkName}`);
+      if (waitedMs >= patienceMs)
+        throw conflict(
+          `open tunnel of network ${spec.config.networkName}: another VXLAN link of this host has VNI ${vni} on port ${port}`,
+          error,
+        );
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+interface Wired {
+  readonly spec: FabricSpec;
+  readonly bridge: Link;
+  readonly links: readonly Link[];
+  readonly tunnels: FabricLinks["tunnels"];
+}
+
+/** Puts tunnels on the bridge, and all of it up, with its MTU. */
+async function setLinks(
+  { link: { setLink } }: Host,
+  { netlink }: DriverNetns,
+  { spec: { mtu }, bridge, links, tunnels }: Wired,
+): Promise<boolean> {
+  const requests = [];
+  if (!bridge.up || bridge.mtu !== mtu) requests.push(setLink(bridge.index, { up: true, mtu }));
+  for (const index of tunnels.values()) {
+    const link = links.find((own) => own.index === index);
+    if (!link || (link.up && link.mtu === mtu && link.master === bridge.index)) continue;
+    requests.push(setLink(index, { master: bridge.index, mtu, up: true }));
+    // nothing but rows leads into a tunnel, and nothing from one tunnel into another: hosts reach each other directly
+    requests.push(setLink(index, { learning: false, flood: false, isolated: true }));
+  }
+  if (requests.length > 0) await netlink.send(...requests);
+  return requests.length > 0;
+}
+
+/** The gateways' addresses, which are on every host that carries the network, and the routes that come with them. */
+async function makeGateways(
+  { link: kernel }: Host,
+  { netlink }: DriverNetns,
+  { spec: { config }, bridge }: { readonly spec: FabricSpec; readonly bridge: Link },
+): Promise<boolean> {
+  const { index } = bridge;
+  const gateways = [...config.ipv4, ...config.ipv6].flatMap(({ gateway }) => gateway ?? []);
+  if (gateways.length === 0) return false;
+  const [addresses, routes] = await Promise.all([
+    netlink.addresses({ link: index }),
+    netlink.routes({ link: index }),
+  ]);
+  const hasAddress = (own: Prefix) => addresses.some(({ prefix }) => samePrefix(prefix, own));
+  const hasRoute = (own: Prefix) => routes.some(({ destination }) => samePrefix(destination, subnetOf(own)));
+  const unaddressed = gateways.filter((own) => !hasAddress(own));
+  const unrouted = gateways.filter((own) => hasAddress(own) && !hasRoute(own));
+  const requests = [
+    ...unaddressed.map((prefix) =>
+      kernel.addAddress(
+        { link: index, prefix, ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }) },
+        { replace: true },
+      ),
+    ),
+    ...unrouted.map(({ address, length }) =>
+      kernel.addRoute(
+        { family: address.family, destination: subnetOf({ address, length }), link: index },
+        { replace: true },
+      ),
+    ),
+  ];
+  if (requests.length > 0) await netlink.send(...requests);
+  return requests.length > 0;
+}

@@ -1,0 +1,28 @@
+// The MTU of a network's links: what the underlay carries, less what a tunnel adds.
+
+import type { Host } from "../../src/driverapi/index.ts";
+import { type Address, formatAddress, sameAddress } from "../../src/netip/index.ts";
+import { unavailable } from "../../src/util/errors.ts";
+import { leastIpv6Mtu, type OverlayConfig } from "./options.ts";
+
+const leastMtu = 68; // RFC 791
+
+/** MTU of the link that has the host's address. @throws unavailable when no link has it */
+export async function underlayMtu({ netlink }: Pick<Host, "netlink">, self: Address): Promise<number> {
+  const addresses = await netlink.addresses();
+  const own = addresses.find(({ prefix }) => sameAddress(prefix.address, self));
+  const link = own && (await netlink.link(own.link));
+  if (!link)
+    throw unavailable(`the address ${formatAddress(self)}, which other hosts know, is not this host's`);
+  return link.mtu;
+}
+
+/** A tunnel in which IPv6 would not fit gets the least that it needs: the underlay carries its packets in fragments. */
+export function networkMtu(
+  { link: kernel }: Pick<Host, "link">,
+  { underlayMtu: chosen, ipv6 }: Pick<OverlayConfig, "underlayMtu" | "ipv6">,
+  underlay: { readonly mtu: number; readonly address: Address },
+): number {
+  const room = (chosen ?? underlay.mtu) - kernel.vxlanOverhead(underlay.address.family);
+  return Math.max(room, ipv6.length > 0 ? leastIpv6Mtu : leastMtu);
+}

@@ -1,0 +1,114 @@
+// The link of an endpoint: a veth pair, one end a port of the bridge in the network's netns, the other in the sandbox from
+// its first moment.
+
+import type { DriverNetns, Host, JoinRequest } from "../../src/driverapi/index.ts";
+import { endpointOptionNames } from "../../src/driverkit/index.ts";
+import type { Mac } from "../../src/netip/index.ts";
+import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
+import { Undo } from "../../src/util/undo.ts";
+import { markOf, portIndex, portName } from "./mark.ts";
+
+export interface PortSpec {
+  /** Index of the bridge. */
+  readonly bridge: number;
+  readonly mtu: number;
+  readonly mac: Mac;
+  /** Name in the sandbox. */
+  readonly name: string;
+}
+
+/** A container's port as it is on the bridge, and its index at the other end. */
+export interface Port {
+  readonly index: number;
+  readonly indexInSandbox: number;
+}
+
+/** Makes the pair: up on the bridge's side, down, with its name and MAC, in the sandbox. */
+export async function makePort(
+  host: Host,
+  netns: DriverNetns,
+  { request, spec }: { readonly request: JoinRequest; readonly spec: PortSpec },
+): Promise<Port> {
+  const { endpointId } = request;
+  await using undo = new Undo(host.log);
+  undo.defer("delete port", () => deletePort(host, netns, endpointId));
+  try {
+    const port =
+      (await makeIndexed(host, netns, { request, spec })) ??
+      (await makeCounted(host, netns, { request, spec }));
+    undo.forget();
+    return port;
+  } catch (error) {
+    const taken =
+      hasCode(error, "EEXIST") &&
+      conflict(`${endpointOptionNames.interfaceName}: the container has an interface ${spec.name} already`);
+    throw wrapError(taken || error, `connect ${portName(endpointId)} to its network`);
+  }
+}
+
+interface Making {
+  readonly request: JoinRequest;
+  readonly spec: PortSpec;
+}
+
+/** With both indexes chosen there is nothing to be asked afterwards. Undefined when one is taken, or a name. */
+async function makeIndexed(host: Host, netns: DriverNetns, making: Making): Promise<Port | undefined> {
+  const { endpointId, freeIndex } = making.request;
+  const index = portIndex(endpointId);
+  try {
+    await netns.netlink.send(
+      pairRequest(host, making, { index, indexInSandbox: freeIndex }),
+      settings(host, endpointId),
+    );
+    return { index, indexInSandbox: freeIndex };
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return undefined;
+    throw error;
+  }
+}
+
+/** The kernel chooses the indexes. */
+async function makeCounted(host: Host, netns: DriverNetns, making: Making): Promise<Port> {
+  const { endpointId } = making.request;
+  await netns.netlink.send(pairRequest(host, making), settings(host, endpointId));
+  const link = await netns.netlink.link(portName(endpointId));
+  if (link?.peerIndex === undefined) throw conflict("the link was removed by somebody else");
+  return { index: link.index, indexInSandbox: link.peerIndex };
+}
+
+function pairRequest({ link: kernel }: Host, { request, spec }: Making, indexes?: Port) {
+  const { mtu, mac, name } = spec;
+  const { endpointId, sandboxKey } = request;
+  return kernel.createVeth({
+    name: portName(endpointId),
+    ...(indexes && { index: indexes.index }),
+    mtu,
+    master: spec.bridge,
+    up: true,
+    alias: markOf(endpointId),
+    peer: { name, mac, mtu, netns: sandboxKey, ...(indexes && { index: indexes.indexInSandbox }) },
+  });
+}
+
+/** Who is behind it is known: nothing is learnt, and what is for somebody unknown is not sent there. */
+function settings({ link: kernel }: Host, endpointId: string) {
+  return kernel.setLink(portName(endpointId), { learning: false, flood: false });
+}
+
+/** One that is gone is success. */
+export async function deletePort(host: Host, { netlink }: DriverNetns, endpointId: string): Promise<void> {
+  const { deleteLink, unless } = host.link;
+  await unless(["ENODEV"], netlink.send(deleteLink(portName(endpointId))));
+}
+
+/** Puts a port that somebody took off its bridge, or set down, back. True when it had to. */
+export async function repairPort(
+  host: Host,
+  { netlink }: DriverNetns,
+  { endpointId, bridge }: { readonly endpointId: string; readonly bridge: number },
+): Promise<boolean> {
+  const link = await netlink.link(portName(endpointId));
+  if (!link || (link.master === bridge && link.up)) return false;
+  await netlink.send(host.link.setLink(link.index, { master: bridge, up: true }), settings(host, endpointId));
+  return true;
+}

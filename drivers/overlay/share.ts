@@ -1,0 +1,37 @@
+// This driver's part in a cluster: the tables, and the publisher of this host's endpoints.
+
+import type { ClusterAccess, Host } from "../../src/driverapi/index.ts";
+import { errorMessage, unavailable } from "../../src/util/errors.ts";
+import { Publisher } from "./publisher.ts";
+import { openShared, type SharedTables } from "./shared.ts";
+
+/** Belongs to one membership: a host that joins another cluster has another one. */
+export class Share {
+  readonly cluster: ClusterAccess;
+  readonly publisher: Publisher;
+  /** Resolves when the store has been reached once; not before, while it is away. */
+  readonly tables: Promise<SharedTables>;
+
+  constructor(cluster: ClusterAccess, { log }: Pick<Host, "log">) {
+    this.cluster = cluster;
+    this.publisher = new Publisher(cluster, log);
+    this.tables = openShared(cluster);
+    this.tables.then(
+      (tables) => this.publisher.open(tables),
+      (error) => log.error({ reason: errorMessage(error) }, "cannot open the tables of overlay networks"),
+    );
+  }
+
+  /** @throws unavailable while the store is away and nothing of it is known */
+  async known(): Promise<SharedTables> {
+    const aMoment = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
+    if (this.cluster.state === "connected") return await this.tables;
+    const tables = await Promise.race([this.tables, aMoment]);
+    if (!tables) throw unavailable("overlay networks: the cluster's store is away");
+    return tables;
+  }
+
+  close(): void {
+    this.publisher.close();
+  }
+}

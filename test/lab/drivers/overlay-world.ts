@@ -1,0 +1,302 @@
+// Hosts on an underlay, an overlay driver on each, and a cluster in memory between them. Containers are namespaces that
+// join by hand what the controller would attach.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createOverlayDriverWith } from "../../../drivers/overlay/index.ts";
+import type { FakeCluster, FakeHost } from "../../../src/cluster/index.ts";
+import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/daemon/driver-netns.ts";
+import type { Host, JoinRequest, NetworkDriver, PoolData } from "../../../src/driverapi/index.ts";
+import { createFirewall, createGuards, createTunnelGuard } from "../../../src/firewall/index.ts";
+import {
+  addAddress,
+  addRoute,
+  createNetns,
+  deleteNetns,
+  deleteNetnsFolder,
+  type Netlink,
+  openNetlink,
+  setLink,
+} from "../../../src/kernel/index.ts";
+import { formatAddress, formatPrefix, type Mac } from "../../../src/netip/index.ts";
+import { openStore } from "../../../src/store/index.ts";
+import { type Log, silentLog } from "../../../src/util/log.ts";
+import { prefix } from "../../unit/kernel/values.ts";
+import { inside } from "../cnm/inside.ts";
+import { labDriverHost, ProxyNotes } from "../cnm/world.ts";
+import { type Lab, LabHost, type Segment } from "../lab.ts";
+import "../matchers.ts";
+
+export const networkId = "b1".repeat(32);
+
+export function pool(subnet: string, gateway?: string): PoolData {
+  return {
+    addressSpace: "global",
+    pool: prefix(subnet),
+    ...(gateway && { gateway: prefix(`${gateway}/${subnet.split("/")[1]}`) }),
+    auxAddresses: {},
+  };
+}
+
+export interface NetworkWish {
+  readonly id?: string;
+  readonly generic?: Readonly<Record<string, string>>;
+  readonly internal?: boolean;
+  readonly ipv4?: readonly PoolData[];
+  readonly ipv6?: readonly PoolData[];
+}
+
+const blue4 = [pool("10.9.0.0/24", "10.9.0.1")];
+const blue6 = [pool("fd09::/64", "fd09::1")];
+
+/** A machine with a daemon's overlay driver. */
+export class OverlayHost implements AsyncDisposable {
+  readonly lab: LabHost;
+  readonly cluster: FakeHost;
+  readonly host: Host;
+  driver: NetworkDriver;
+  readonly #namespaces: OwnedNamespaces;
+  readonly #close: () => Promise<void>;
+  readonly #containers = new Set<OverlayContainer>();
+  readonly #networks = new Map<string, NetworkWish>();
+
+  constructor(parts: {
+    readonly lab: LabHost;
+    readonly cluster: FakeHost;
+    readonly host: Host;
+    readonly namespaces: OwnedNamespaces;
+    readonly close: () => Promise<void>;
+  }) {
+    this.lab = parts.lab;
+    this.cluster = parts.cluster;
+    this.host = parts.host;
+    this.driver = createOverlayDriverWith(parts.host, { sweepMs: 60_000 });
+    this.#namespaces = parts.namespaces;
+    this.#close = parts.close;
+  }
+
+  async createNetwork(wish: NetworkWish = {}): Promise<void> {
+    const { id = networkId, generic = {}, internal = false, ipv4 = blue4, ipv6 = blue6 } = wish;
+    this.#networks.set(id, wish);
+    const enable = { enableIpv4: ipv4.length > 0, enableIpv6: ipv6.length > 0 };
+    await this.driver.createNetwork({
+      networkId: id,
+      networkName: `n${id.slice(0, 2)}`,
+      options: { ...enable, internal, generic },
+      ipv4Data: ipv4,
+      ipv6Data: ipv6,
+    });
+  }
+
+  /** A container with these addresses, `10.9.0.2/24` and alike. */
+  async run(name: string, addresses: readonly string[], id = networkId): Promise<OverlayContainer> {
+    const container = await OverlayContainer.start(this, name, { addresses, networkId: id });
+    this.#containers.add(container);
+    return container;
+  }
+
+  /** The netns of a network. */
+  netns(id = networkId): string {
+    return `${this.lab.netns}-netns/overlay-${id.slice(0, 12)}`;
+  }
+
+  /** What `bridge fdb`, `ip neigh` and the like say there. */
+  async inside(...command: readonly [string, ...string[]]): Promise<string> {
+    const [file, ...args] = command;
+    return await new LabHost("", this.netns(), this.lab.netlink).run(file, ...args);
+  }
+
+  /** The daemon ends without a word, and another one starts and replays what is on record. */
+  async restart(gone: readonly OverlayContainer[] = []): Promise<void> {
+    await this.#namespaces.close();
+    this.driver = createOverlayDriverWith(this.host, { sweepMs: 60_000 });
+    for (const wish of this.#networks.values()) await this.createNetwork(wish);
+    const live = [...this.#containers].filter((container) => !gone.includes(container));
+    for (const container of live) await container.replay(this.driver);
+    await this.driver.sweep?.({
+      networkIds: new Set(this.#networks.keys()),
+      endpointIds: new Set(live.map(({ endpointId }) => endpointId)),
+    });
+  }
+
+  forget(container: OverlayContainer): void {
+    this.#containers.delete(container);
+  }
+
+  async deleteNetwork(id = networkId): Promise<void> {
+    this.#networks.delete(id);
+    await this.driver.deleteNetwork({ networkId: id });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const container of [...this.#containers]) await container.stop();
+    await this.driver.settle?.();
+    for (const id of [...this.#networks.keys()]) await this.deleteNetwork(id).catch(() => undefined);
+    await this.#namespaces.close();
+    await this.#close();
+  }
+}
+
+let endpoints = 0;
+
+/** A namespace with an endpoint in it. */
+export class OverlayContainer {
+  readonly endpointId = `${(++endpoints).toString(16).padStart(7, "0")}${"e".repeat(57)}`;
+  readonly host: LabHost;
+  readonly addresses: readonly string[];
+  readonly #owner: OverlayHost;
+  readonly #networkId: string;
+  readonly #path: string;
+  mac: Mac | undefined;
+
+  private constructor(owner: OverlayHost, host: LabHost, wish: ContainerWish) {
+    this.#owner = owner;
+    this.host = host;
+    this.addresses = wish.addresses;
+    this.#networkId = wish.networkId;
+    this.#path = host.netns;
+  }
+
+  static async start(owner: OverlayHost, name: string, wish: ContainerWish): Promise<OverlayContainer> {
+    const path = `${owner.lab.netns}-netns/${name}`;
+    await createNetns(path);
+    const container = new OverlayContainer(owner, await inside(name, path), wish);
+    await container.#join();
+    return container;
+  }
+
+  /** Its address of a family, in text. */
+  address(family: 4 | 6 = 4): string {
+    const own = this.addresses.map(prefix).find(({ address }) => address.family === family);
+    return own ? formatAddress(own.address) : "";
+  }
+
+  async ping(other: OverlayContainer, family: 4 | 6 = 4, ...options: readonly string[]): Promise<string> {
+    return await this.host.run(
+      "busybox",
+      "ping",
+      `-${family}`,
+      "-c1",
+      "-W1",
+      ...options,
+      other.address(family),
+    );
+  }
+
+  /** As a daemon's start does for a container that runs. */
+  async replay(driver: NetworkDriver): Promise<void> {
+    await this.#create(driver);
+    await driver.rejoin?.(this.#request());
+  }
+
+  async stop(): Promise<void> {
+    const { driver } = this.#owner;
+    const ref = { networkId: this.#networkId, endpointId: this.endpointId };
+    this.#owner.forget(this);
+    await driver.leave(ref);
+    await this.end();
+    await driver.deleteEndpoint({ ...ref, sandboxIsGone: true });
+  }
+
+  /** The namespace alone: nobody tells the driver. */
+  async end(): Promise<void> {
+    await this.host.close();
+    await deleteNetns(this.#path);
+  }
+
+  #request(): JoinRequest {
+    return {
+      networkId: this.#networkId,
+      endpointId: this.endpointId,
+      sandboxKey: this.#path,
+      freeIndex: 2,
+      suggestedName: "eth0",
+    };
+  }
+
+  async #create(driver: NetworkDriver) {
+    const own = this.addresses.map(prefix);
+    const address = own.find((it) => it.address.family === 4);
+    const addressIpv6 = own.find((it) => it.address.family === 6);
+    return await driver.createEndpoint({
+      networkId: this.#networkId,
+      endpointId: this.endpointId,
+      interface: { ...(address && { address }), ...(addressIpv6 && { addressIpv6 }) },
+      options: { exposedPorts: [], portBindings: [], dnsServers: [], driverOpts: {} },
+    });
+  }
+
+  async #join(): Promise<void> {
+    const { driver } = this.#owner;
+    this.mac = (await this.#create(driver)).macAddress;
+    const { link, staticRoutes } = await driver.join(this.#request());
+    const index = link?.indexInSandbox ?? 0;
+    const { netlink } = this.host;
+    await netlink.send(
+      setLink("lo", { up: true }),
+      ...this.addresses.map((text) =>
+        addAddress({ link: index, prefix: prefix(text), noDad: text.includes(":") }),
+      ),
+      setLink(index, { up: true }),
+      ...staticRoutes.map(({ destination }) =>
+        addRoute({ family: destination.address.family, destination, link: index }),
+      ),
+    );
+  }
+}
+
+interface ContainerWish {
+  readonly addresses: readonly string[];
+  readonly networkId: string;
+}
+
+export interface HostOptions {
+  /** Of the underlay. */
+  readonly family?: 4 | 6;
+  readonly log?: Log;
+}
+
+/** A machine on the underlay that is a host of the cluster. */
+export async function overlayHost(
+  segment: Segment,
+  cluster: FakeCluster,
+  name: string,
+  { family = 4, log = silentLog }: HostOptions = {},
+): Promise<OverlayHost> {
+  const lab = await segment.host(name);
+  const address = lab.addresses.find((own) => own.family === family);
+  const node = await cluster.addNode(name, address ? { address } : {});
+  const folder = await mkdtemp(join(tmpdir(), "tsdocker-overlay-"));
+  const store = openStore(join(folder, "store"));
+  const firewall = await createFirewall({ backend: "nftables", netns: lab.netns });
+  const proxy = new ProxyNotes();
+  const notebook = await labDriverHost(lab, { firewall, proxy, store, log });
+  const netnsFolder = `${lab.netns}-netns`;
+  const guards = createGuards();
+  const namespaces = createDriverNamespaces({ folder: netnsFolder, driver: "overlay", guards, log });
+  const tunnels = createTunnelGuard({ netns: lab.netns, log });
+  return new OverlayHost({
+    lab,
+    cluster: node,
+    host: { ...notebook, netns: namespaces, tunnels, cluster: node },
+    namespaces,
+    close: async () => {
+      await tunnels.stop();
+      await firewall.close();
+      await store.close();
+      await rm(folder, { recursive: true, force: true });
+      await deleteNetnsFolder(netnsFolder);
+    },
+  });
+}
+
+/** Counters of a link in a namespace. */
+export async function stats(netns: string, link: string) {
+  await using netlink: Netlink = await openNetlink(netns);
+  const found = await netlink.link(link);
+  if (!found) throw new Error(`no link ${link} in ${netns}`);
+  return found.stats;
+}
+
+export { formatPrefix, type Lab };
