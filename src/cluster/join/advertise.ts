@@ -46,6 +46,21 @@ export function resolveAdvertise(
   return { address, ...(port !== undefined && { port }) };
 }
 
+/**
+ * Where to listen, given like the advertise address; `0.0.0.0` and `::` mean every address the host has.
+ * @throws invalid
+ */
+export function resolveListen(
+  text: string,
+  port: number,
+  interfaces: Interfaces = networkInterfaces(),
+): { readonly address: string; readonly port: number } {
+  const { host, port: own = port } = splitPort(text);
+  const address = parseAddress(host);
+  if (address && isUnspecified(address)) return { address: formatAddress(address), port: own };
+  return { address: formatAddress(resolveAdvertise(text, interfaces).address), port: own };
+}
+
 /** @throws invalid for an address that other hosts cannot reach */
 export function checkUsable(text: string, address: Address): void {
   const kind = [

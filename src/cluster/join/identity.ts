@@ -4,8 +4,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { errorMessage, hasCode, internal } from "../../util/errors.ts";
+import type { InitialMember } from "../member/etcd-arguments.ts";
 import type { HostRole } from "../trust/index.ts";
-import { errorMessage, hasCode, internal } from "./errors.ts";
+
 import type { Wish } from "./seats.ts";
 
 /** Where a member is found. Addresses in text. */
@@ -21,6 +23,11 @@ export interface Ports {
   readonly peer: number;
 }
 
+export interface Listen {
+  readonly address: string;
+  readonly port: number;
+}
+
 export const defaultPorts: Ports = { join: 2377, client: 2379, peer: 2380 };
 
 export interface ClusterIdentity {
@@ -30,8 +37,14 @@ export interface ClusterIdentity {
   /** This host's own address. */
   readonly address: string;
   readonly ports: Ports;
+  /** Where the join port is, when not on the host's address. */
+  readonly listen?: Listen;
   /** The members as last known: where to find the cluster after a restart. */
   readonly members: readonly MemberAddress[];
+  /** The cluster was made here and this host is not on its record yet. */
+  readonly isFounding?: boolean;
+  /** On the way to membership: what etcd's first start is told. */
+  readonly starting?: readonly InitialMember[];
 }
 
 export interface Identity {

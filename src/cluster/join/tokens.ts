@@ -1,9 +1,9 @@
 // The cluster's join tokens: records in its store, so that any member can admit; of the secret only a hash.
 
 import { timingSafeEqual } from "node:crypto";
+import { EngineError, errorKind, forbidden, invalid, notFound } from "../../util/errors.ts";
 import type { HostRole } from "../trust/index.ts";
 import type { SharedTable } from "../types.ts";
-import { errorKind, forbidden, invalid, notFound, unauthorized } from "./errors.ts";
 import { createToken, formatToken, hashSecret, type Token } from "./token.ts";
 
 export interface TokenRecord {
@@ -85,16 +85,22 @@ export class Tokens {
   }
 
   /**
-   * Uses a token up by one.
+   * Whether a token does for a host that wants to be this.
    * @throws unauthorized, the same for an unknown id and a wrong secret; forbidden, saying why, when the secret is right
    * and the token is expired, used up, or for something less
    */
-  async spend({ id, secret }: Pick<Token, "id" | "secret">, role: HostRole): Promise<TokenRecord> {
+  check({ id, secret }: Pick<Token, "id" | "secret">, role: HostRole): TokenRecord {
+    const record = checkSecret(this.#table.get(id)?.value, secret);
+    checkUse(record, role, this.#now());
+    return record;
+  }
+
+  /** Uses a token up by one. @throws as `check`; unavailable */
+  async spend(token: Pick<Token, "id" | "secret">, role: HostRole): Promise<TokenRecord> {
     // each round is another host that joined meanwhile
     for (let round = 0; round < 16; round++) {
-      const entry = this.#table.get(id);
-      const record = checkSecret(entry?.value, secret);
-      checkUse(record, role, this.#now());
+      const entry = this.#table.get(token.id);
+      const record = this.check(token, role);
       if (!entry) break;
       try {
         return (await this.#table.replace(entry, { ...record, used: record.used + 1 })).value;
@@ -110,7 +116,7 @@ export class Tokens {
 function checkSecret(record: TokenRecord | undefined, secret: string): TokenRecord {
   const expected = Buffer.from(record?.hash ?? "".padStart(64, "0"), "hex");
   const isRight = timingSafeEqual(expected, Buffer.from(hashSecret(secret), "hex"));
-  if (!record || !isRight) throw unauthorized("the join token is not one of this cluster");
+  if (!record || !isRight) throw new EngineError("unauthorized", "the join token is not one of this cluster");
   return record;
 }
 

@@ -14,4 +14,5 @@ export {
 } from "./certificate.ts";
 export { renewalTime } from "./renewal.ts";
 export { type CertificateRequest, createRequest } from "./request.ts";
+export { createRevocationList } from "./revocation.ts";
 export { type Credentials, TrustFiles, type TrustPaths } from "./trust-files.ts";

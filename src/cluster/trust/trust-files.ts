@@ -17,6 +17,8 @@ export interface TrustPaths {
   readonly authority: string;
   /** Key and certificate in one. */
   readonly host: string;
+  /** The list of certificates that are no longer good; members have one. */
+  readonly revoked: string;
 }
 
 /** Owns nothing but the names of the files in `folder`. */
@@ -29,7 +31,8 @@ export class TrustFiles {
 
   /** For programs that read the files themselves. */
   get paths(): TrustPaths {
-    return { authority: join(this.folder, "authority.pem"), host: join(this.folder, "host.pem") };
+    const path = (name: string) => join(this.folder, name);
+    return { authority: path("authority.pem"), host: path("host.pem"), revoked: path("revoked.pem") };
   }
 
   /** @throws internal when a file is damaged; undefined: this host has none */
@@ -63,6 +66,10 @@ export class TrustFiles {
 
   async removeAuthorityKey(): Promise<void> {
     await rm(this.#authorityKey, { force: true });
+  }
+
+  async writeRevocations(list: string): Promise<void> {
+    await writeSecret(this.paths.revoked, list);
   }
 
   async remove(): Promise<void> {
