@@ -12,7 +12,7 @@ import {
   sameAddress,
 } from "../netip/index.ts";
 import { hostAddressOf } from "./key.ts";
-import type { PublishRule } from "./rules.ts";
+import type { AllowRule, PublishRule } from "./rules.ts";
 
 /** Whether a connection is stale. */
 export type Test = (entry: ConntrackEntry) => boolean;
@@ -53,6 +53,64 @@ export function ledFilters({ gone, stays }: Mappings): ConntrackFilter[] | undef
     filters.push(...left.flatMap(portsOf).map((port) => ledFilter(rule, port)));
   }
   return filters;
+}
+
+/** Ports that were reached at the container's own address and are no more, and those that are now. */
+export interface Closings {
+  readonly closed: readonly AllowRule[];
+  readonly open: readonly AllowRule[];
+}
+
+/**
+ * Asked for at a container's own address, at a port that was let through and is no more. Whoever may go on all the same,
+ * say a neighbour on the bridge, is tracked anew with the next packet.
+ */
+export function shutOut({ closed, open }: Closings): Test {
+  const lets =
+    ({ original }: ConntrackEntry) =>
+    (rule: AllowRule) =>
+      protocolNumber[rule.protocol] === original.protocol &&
+      sameAddress(rule.target, original.destination) &&
+      holds(rule.targetPorts, original.destinationPort) &&
+      (!isAddress(rule.from) || sameAddress(rule.from, original.source));
+  return (entry) => !entry.isLedElsewhere && closed.some(lets(entry)) && !open.some(lets(entry));
+}
+
+/** `shutOut` in filters, one for each port; undefined when they would be too many. */
+export function shutFilters({ closed, open }: Closings): ConntrackFilter[] | undefined {
+  const filters: ConntrackFilter[] = [];
+  for (const rule of closed) {
+    const { protocol, target, from } = rule;
+    const same = open.filter(
+      (other) =>
+        other.protocol === protocol &&
+        sameAddress(other.target, target) &&
+        (!isAddress(other.from) || (isAddress(from) && sameAddress(other.from, from))),
+    );
+    const left = portsWithout(
+      [rule.targetPorts],
+      same.map(({ targetPorts }) => targetPorts),
+    );
+    const count = left.reduce((sum, ports) => sum + portRangeSize(ports), 0);
+    if (filters.length + count > mostFilters) return undefined;
+    filters.push(...left.flatMap(portsOf).map((port) => shutFilter(rule, port)));
+  }
+  return filters;
+}
+
+function shutFilter({ protocol, target, from }: AllowRule, port: number): ConntrackFilter {
+  return {
+    family: target.family,
+    protocol: protocolNumber[protocol],
+    ...(isAddress(from) && { originalSource: from }),
+    originalDestination: target,
+    originalDestinationPort: port,
+    isLedElsewhere: false,
+  };
+}
+
+function isAddress(from: AllowRule["from"]): from is Address {
+  return typeof from === "object";
 }
 
 /** To the host itself, at a port that is published now. */

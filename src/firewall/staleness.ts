@@ -11,8 +11,18 @@ import {
 } from "../netip/index.ts";
 import { ruleKey } from "./key.ts";
 import type { RuleChange } from "./ledger.ts";
-import type { PublishRule, Rule } from "./rules.ts";
-import { either, exactly, keptFilters, keptHere, ledAway, ledFilters, type Test } from "./stale-tests.ts";
+import type { AllowRule, PublishRule, Rule } from "./rules.ts";
+import {
+  either,
+  exactly,
+  keptFilters,
+  keptHere,
+  ledAway,
+  ledFilters,
+  shutFilters,
+  shutOut,
+  type Test,
+} from "./stale-tests.ts";
 
 /** What makes connections stale. */
 export interface Upheaval {
@@ -22,6 +32,10 @@ export interface Upheaval {
   readonly come: readonly PublishRule[];
   /** Mappings that came or came again, whatever the protocol: what they lead, stays. */
   readonly stays: readonly PublishRule[];
+  /** Ports that are not let through any more at a container's own address. */
+  readonly closed: readonly AllowRule[];
+  /** Those that are let through now, or again. */
+  readonly open: readonly AllowRule[];
   /** Addresses of containers that are on no bridge any more. */
   readonly left: readonly Address[];
 }
@@ -50,14 +64,18 @@ export function mergeChanges(first: RuleChange | undefined, second: RuleChange):
 export function upheavalOf({ removed, added }: RuleChange): Upheaval | undefined {
   const stays = added.filter(isPublish);
   const there = new Set(addressesOf(added).map(formatAddress));
+  const left = addressesOf(removed).filter((address) => !there.has(formatAddress(address)));
   const upheaval = {
     gone: removed.filter(isPublish),
     come: stays.filter(({ protocol }) => protocol !== "tcp"),
     stays,
-    left: addressesOf(removed).filter((address) => !there.has(formatAddress(address))),
+    // who left takes all connections along
+    closed: removed.filter(isAllow).filter(({ target }) => !left.some((it) => sameAddress(it, target))),
+    open: added.filter(isAllow),
+    left,
   };
-  const { gone, come, left } = upheaval;
-  return gone.length + come.length + left.length > 0 ? upheaval : undefined;
+  const { gone, come, closed } = upheaval;
+  return gone.length + come.length + closed.length + left.length > 0 ? upheaval : undefined;
 }
 
 /**
@@ -66,7 +84,7 @@ export function upheavalOf({ removed, added }: RuleChange): Upheaval | undefined
  */
 export function walksFor(upheaval: Upheaval, local: readonly Address[]): Walk[] {
   return ([4, 6] as const).flatMap((family) => {
-    const { gone, come, stays, left } = ofFamily(upheaval, family);
+    const { gone, come, stays, closed, open, left } = ofFamily(upheaval, family);
     const targets = distinct([...gone.map(({ target }) => target), ...left]);
     const isLed = ledAway({ gone, stays });
     const isLeft = meeting(left);
@@ -86,6 +104,19 @@ export function walksFor(upheaval: Upheaval, local: readonly Address[]): Walk[] 
         isUnwanted: isLeft,
         among: left,
         ...exactly(each("originalSource", left)),
+      },
+      closed.length > 0 && {
+        filter: {
+          family,
+          ...only(
+            "originalDestination",
+            closed.map(({ target }) => target),
+          ),
+          isLedElsewhere: false,
+        },
+        isUnwanted: shutOut({ closed, open }),
+        among: closed.map(({ target }) => target),
+        ...exactly(shutFilters({ closed, open })),
       },
       come.length > 0 && {
         filter: { family, isLedElsewhere: false, ...portOf(come) },
@@ -125,7 +156,10 @@ function meeting(addresses: readonly Address[]): Test {
 }
 
 /** The kernel compares one address, or none. */
-function only<Name extends "replySource" | "originalSource">(name: Name, addresses: readonly Address[]) {
+function only<Name extends "replySource" | "originalSource" | "originalDestination">(
+  name: Name,
+  addresses: readonly Address[],
+) {
   const [first, ...more] = distinct(addresses);
   return first && more.length === 0 ? { [name]: first } : {};
 }
@@ -142,12 +176,16 @@ function portOf(rules: readonly PublishRule[]): Partial<ConntrackFilter> {
   return { protocol: protocolNumber[only.protocol], originalDestinationPort: only.hostPorts.first };
 }
 
-function ofFamily({ gone, come, stays, left }: Upheaval, family: Family): Upheaval {
-  const its = (rules: readonly PublishRule[]) => rules.filter(({ target }) => target.family === family);
+function ofFamily(upheaval: Upheaval, family: Family): Upheaval {
+  const { gone, come, stays, closed, open, left } = upheaval;
+  const its = <R extends PublishRule | AllowRule>(rules: readonly R[]) =>
+    rules.filter(({ target }) => target.family === family);
   return {
     gone: its(gone),
     come: its(come),
     stays: its(stays),
+    closed: its(closed),
+    open: its(open),
     left: left.filter((address) => address.family === family),
   };
 }
@@ -158,6 +196,10 @@ function distinct(addresses: readonly Address[]): Address[] {
 
 function addressesOf(rules: readonly Rule[]): Address[] {
   return rules.flatMap((rule) => (rule.kind === "guard" ? rule.addresses : []));
+}
+
+function isAllow(rule: Rule): rule is AllowRule {
+  return rule.kind === "allow";
 }
 
 function isPublish(rule: Rule): rule is PublishRule {

@@ -7,7 +7,7 @@ import type { OwnedFirewall, Rule } from "../../../src/firewall/index.ts";
 import { bindSocket, listConntrack } from "../../../src/kernel/index.ts";
 import { parseMac } from "../../../src/netip/index.ts";
 import { address, type Host } from "../../conformance/firewall/lab.ts";
-import { portGroups, publish, usual } from "../../conformance/firewall/rules.ts";
+import { allow, bridge, portGroups, publish, usual } from "../../conformance/firewall/rules.ts";
 import { buildTown, type Town } from "../../conformance/firewall/town.ts";
 import { addUnrelated } from "./entries.ts";
 import { choices, startFirewall, withOwnLock } from "./world.ts";
@@ -124,6 +124,29 @@ describe.each(both)("%s", (_, choice) => {
     expect(await going.say("two")).toBe("ECONNRESET");
     expect(await staying.say("two")).toBe("two");
     expect(echo.connections()).toBe(2);
+  });
+
+  test("an open connection of a trusted neighbour to a container's own port ends when the port is closed", async () => {
+    const trusting = bridge("br1", { trustedLinks: ["eth0"] });
+    const [first, second] = ["9000", "9001"].map((port) => allow("172.20.1.2", port, "trusted"));
+    firewall = await startFirewall(town.host, choice, [trusting, bridge("br2")]);
+    await firewall.set(
+      "ports",
+      [first, second].flatMap((rule) => rule ?? []),
+    );
+    await using _first = await serveEcho(town.c1, 9000);
+    await using _second = await serveEcho(town.c1, 9001);
+    await using going = await connect(town.peer, "172.20.1.2", 9000);
+    await using staying = await connect(town.peer, "172.20.1.2", 9001);
+    expect(await going.say("one")).toBe("one");
+    expect(await staying.say("one")).toBe("one");
+    await firewall.set("ports", [allow("172.20.1.2", "9001-9002", "trusted")]);
+    await expect.poll(() => count({ family: 4, originalDestinationPort: 9000 })).toBe(0);
+    const heard: string[] = [];
+    void going.say("two").then((text) => heard.push(text));
+    for (const word of ["two", "three"]) expect(await staying.say(word)).toBe(word);
+    expect(heard).toEqual([]);
+    expect(await count({ family: 4, originalDestinationPort: 9000 })).toBe(0);
   });
 });
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import type { RuleChange } from "../../../src/firewall/ledger.ts";
-import type { GuardRule, PublishRule, Rule } from "../../../src/firewall/rules.ts";
+import type { AllowRule, GuardRule, PublishRule, Rule } from "../../../src/firewall/rules.ts";
 import {
   mergeChanges,
   upheavalOf,
@@ -48,6 +48,14 @@ const published: PublishRule = {
   targetPorts: { first: 6000, last: 6009 },
 };
 
+const allowed: AllowRule = {
+  kind: "allow",
+  link: "br0",
+  protocol: "udp",
+  target: container,
+  targetPorts: { first: 6000, last: 6009 },
+};
+
 const endpoint = (...addresses: Address[]) =>
   ({ kind: "guard", port: "veth1", addresses }) as unknown as GuardRule;
 
@@ -80,6 +88,35 @@ test("a mapping that went takes the flows that it led along, and no other", () =
   );
   // what reached the container at its own address was not the mapping's
   expect(ends(gone, flow({ to: container, port: 6001 }))).toBe(false);
+});
+
+test("a container's own port that is closed takes the flows along that asked for it there, and no other", () => {
+  const closed = { removed: [allowed] };
+  expect(ends(closed, flow({ to: container, port: 6001 }))).toBe(true);
+  expect(ends(closed, flow({ to: container, port: 6010 }))).toBe(false);
+  expect(ends(closed, flow({ to: container, port: 6001, protocol: 6 }))).toBe(false);
+  expect(ends(closed, flow({ to: other, port: 6001 }))).toBe(false);
+  expect(ends(closed, flow({ to: host, port: 6001, led: { to: container, port: 6001 } }))).toBe(false);
+  expect(ends(closed, flow({ from: container, to: elsewhere, port: 6001 }))).toBe(false);
+});
+
+test("a container's own port that stays open in another range keeps its flows", () => {
+  const change = { removed: [allowed], added: [{ ...allowed, targetPorts: { first: 6001, last: 7000 } }] };
+  expect(ends(change, flow({ to: container, port: 6001 }))).toBe(false);
+  expect(ends(change, flow({ to: container, port: 6000 }))).toBe(true);
+});
+
+test("a port that was open to one address alone is closed to that one alone", () => {
+  const closed = { removed: [{ ...allowed, from: other }] };
+  expect(ends(closed, flow({ from: other, to: container, port: 6001 }))).toBe(true);
+  expect(ends(closed, flow({ from: client, to: container, port: 6001 }))).toBe(false);
+  expect(ends({ ...closed, added: [allowed] }, flow({ from: other, to: container, port: 6001 }))).toBe(false);
+});
+
+test("closing ports that are too many for filters is walked for", () => {
+  const many = { removed: [{ ...allowed, targetPorts: { first: 6000, last: 6999 } }] };
+  expect(ends(many, flow({ to: container, port: 6500 }))).toBe(true);
+  expect(ends(many, flow({ to: container, port: 7000 }))).toBe(false);
 });
 
 test("a mapping that comes again in other words keeps its flows", () => {
