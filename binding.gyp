@@ -17,6 +17,7 @@
         "native/splice-loop.cc",
         "native/splice-ports.cc",
         "native/splice-stream.cc",
+        "native/splice-connection.cc",
         "native/splice-datagram.cc",
         "native/datagrams.cc"
       ],

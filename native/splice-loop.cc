@@ -117,9 +117,11 @@ void ForwardLoop::tick() {
 
 /**
  * Looks again for a moment before it sleeps: who has just sent is likely to be answered at once, and to be woken costs
- * more than to stay awake for as long, above all in a virtual machine.
+ * more than to stay awake for as long, above all in a virtual machine. Not where much was moved: whoever sent it, or is
+ * to take it, may need this processor.
  */
 int ForwardLoop::wait(epoll_event *events, int most, int timeout) {
+  if (std::exchange(hasMovedMuch, false)) return epoll_wait(epoll_, events, most, timeout);
   const int64_t until = monotonicNs() + wakefulNs;
   for (;;) {
     const int count = epoll_wait(epoll_, events, most, 0);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -165,7 +166,7 @@ void prepare(const std::vector<Fd> &sockets, int protocol) {
   for (const auto &socket : sockets) {
     unfilter(socket.get());
     if (protocol == IPPROTO_UDP) continue;
-    tune(socket.get(), protocol);
+    if (protocol == IPPROTO_TCP) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // of what it accepts (tcp(7))
     // connections that we close stay in TIME_WAIT: they shall not keep the port from its next owner
     setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (listen(socket.get(), 4096) == 0) continue; // the kernel caps it at somaxconn

@@ -161,6 +161,7 @@ public:
   ForwarderCounters &counters;
   PipePool pipes;
   std::vector<char> scratch; // for datagrams
+  bool hasMovedMuch = false; // in this turn
 
 private:
   void tick();
@@ -176,9 +177,6 @@ private:
   std::vector<std::unique_ptr<Watched>> buried_;
   std::unordered_map<uint32_t, std::unique_ptr<Forward>> forwards_;
 };
-
-/** Options of a stream socket; what a listener accepts has its own (tcp(7)). */
-void tune(int fd, int protocol);
 
 /** The sockets are bound; those of streams listen already. */
 struct ForwardSpec {

@@ -63,6 +63,41 @@ test("200 MB pass unharmed, and the end of one direction leaves the other open",
   expect((await answered).toString()).toBe(`${200 << 20} ${sent}`);
 });
 
+test("messages of all sizes pass there and back unharmed and in order", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using server = await serve(container, containerAddress, (socket) => socket.pipe(socket));
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  await forward(proxy, "c1", [lead(port, containerAddress, server.port)]);
+  const socket = await connect(client, "192.0.2.1", port.port);
+  const answered = readAll(socket);
+  const sizes = [1, 8191, 8192, 8193, 3, 16_384, 1 << 17, 1, 1 << 20, 5, 65_536, 8192, 2];
+  const messages = [...sizes, ...sizes].map((size) => randomBytes(size));
+  for (const [at, message] of messages.entries()) {
+    socket.write(message);
+    // some come one by one, and some are met by the next one on the way
+    if (at % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  socket.end();
+  expect((await answered).equals(Buffer.concat(messages))).toBe(true);
+});
+
+test("what clients say at once, and that they say no more, reaches the container", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  await using server = await serve(container, containerAddress, answerWithDigest);
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  await forward(proxy, "c1", [lead(port, containerAddress, server.port)]);
+  const sockets = await Promise.all(
+    Array.from({ length: 50 }, () => connect(client, "192.0.2.1", port.port)),
+  );
+  const answers = sockets.map((socket) => readAll(socket.end("hello")));
+  const digest = createHash("sha256").update("hello").digest("hex");
+  expect(new Set((await Promise.all(answers)).map(String))).toEqual(new Set([`5 ${digest}`]));
+});
+
 test("a sender waits for a reader that does not read", async () => {
   await using lab = await Lab.create();
   const { host, client, container } = await threeHosts(lab);
@@ -90,6 +125,29 @@ test("a sender waits for a reader that does not read", async () => {
   await once(reader, "end");
   expect(received).toBe(blocks << 20);
   socket.destroy();
+});
+
+test("few bytes at a time wait too for a reader that does not read, and none is lost", async () => {
+  await using lab = await Lab.create();
+  const { host, client, container } = await threeHosts(lab);
+  const accepted = Promise.withResolvers<Socket>();
+  await using server = await serve(container, containerAddress, (socket) => accepted.resolve(socket.pause()));
+  await using proxy = await proxyOn(lab, host);
+  using port = await reserve(host, "tcp", "192.0.2.1");
+  await forward(proxy, "c1", [lead(port, containerAddress, server.port)]);
+  const socket = await connect(client, "192.0.2.1", port.port);
+  const digest = createHash("sha256");
+  let sent = 0;
+  for (; sent < 500_000 && socket.writableLength < 1 << 20; sent++) {
+    const message = Buffer.alloc(700, sent % 251);
+    digest.update(message);
+    if (!socket.write(message)) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(socket.writableLength).toBeGreaterThanOrEqual(1 << 20);
+  const answered = readAll(socket);
+  answerWithDigest((await accepted.promise).resume());
+  socket.end();
+  expect((await answered).toString()).toBe(`${sent * 700} ${digest.digest("hex")}`);
 });
 
 test("a client is reset when the container refuses the connection, and when it resets one", async () => {
