@@ -89,13 +89,15 @@ export class JoinServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // gone when the connection is
+    const peer = request.socket.remoteAddress ?? "";
     try {
-      answer(response, 200, await this.#route(request));
+      answer(response, 200, await this.#route(request, peer));
     } catch (error) {
       const { status, message } = writeError(error);
       const fields = {
         path: request.url?.slice(0, 100),
-        peer: request.socket.remoteAddress,
+        peer,
         reason: errorMessage(error),
       };
       if (status === 500) this.#log.error(fields, "a request at the join port failed");
@@ -104,10 +106,10 @@ export class JoinServer {
     }
   }
 
-  async #route(request: IncomingMessage): Promise<object> {
+  async #route(request: IncomingMessage, peer: string): Promise<object> {
     const isKnown = Object.values<string | undefined>(paths).includes(request.url);
     if (!isKnown || request.method !== "POST") throw notFound("there is no such request at the join port");
-    if (request.url === paths.join) return await this.#join(request);
+    if (request.url === paths.join) return await this.#join(request, peer);
     const client = checkedClient(request.socket as TLSSocket);
     this.#admitting.checkClient(client);
     if (request.url === paths.look) return this.#admitting.look();
@@ -117,8 +119,7 @@ export class JoinServer {
       : await this.#admitting.promote(client.nodeId, body);
   }
 
-  async #join(request: IncomingMessage): Promise<object> {
-    const peer = request.socket.remoteAddress ?? "";
+  async #join(request: IncomingMessage, peer: string): Promise<object> {
     const waitMs = this.#tries.wait(peer);
     if (waitMs > 0)
       throw unavailable(
@@ -149,19 +150,29 @@ function checkedClient(socket: TLSSocket): HostCertificate {
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > longestBody) throw invalid(`read the join request: it is larger than ${longestBody} bytes`);
-    chunks.push(chunk);
-  }
+  const text = await readText(request);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    return JSON.parse(text);
   } catch {
     // the parser's message would repeat some of what came in
     throw invalid("read the join request: it is not JSON");
   }
+}
+
+// By its events: leaving a loop over it would close the connection before the answer.
+function readText(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= longestBody) chunks.push(chunk);
+      else reject(invalid(`read the join request: it is larger than ${longestBody} bytes`));
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    request.on("error", reject);
+    request.on("close", () => reject(invalid("read the join request: it ended early")));
+  });
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {
