@@ -20,14 +20,21 @@ export interface Adoption {
   readonly endpoints: readonly Endpoint[];
 }
 
+interface Reopening {
+  readonly record: SandboxRecord;
+  readonly endpoints: readonly EndpointRecord[];
+  /** Of the container's first process, if it is known. */
+  readonly pid: number | undefined;
+}
+
 /** Opens the netns and leases what its endpoints hold. Undefined: the netns is gone, there is nothing to serve. */
 export async function openAgain(
   parts: ControllerParts,
   sandboxes: Sandboxes,
-  { record, endpoints }: { readonly record: SandboxRecord; readonly endpoints: readonly EndpointRecord[] },
+  { record, endpoints, pid }: Reopening,
 ): Promise<Adoption | undefined> {
   try {
-    const netns = record.spec.netns === "own" ? await parts.netns.open(record.netnsPath) : undefined;
+    const netns = record.spec.netns === "own" ? await openNetns(parts, record, pid) : undefined;
     const sandbox = sandboxes.open(netns ? record : { ...record, netnsPath: parts.hostNetns }, netns);
     const restored: Endpoint[] = [];
     for (const endpoint of endpoints) {
@@ -50,6 +57,18 @@ export async function adopt(parts: ControllerParts, adoption: Adoption): Promise
   } catch (error) {
     parts.log.error({ container: record.spec.containerId, ...reasonOf(error) }, "cannot restore sandbox");
   }
+}
+
+/** Somebody may have unmounted the pin: while the container lives, so does its netns. */
+async function openNetns(
+  { netns, log }: ControllerParts,
+  { netnsPath, spec }: SandboxRecord,
+  pid: number | undefined,
+): Promise<Netns> {
+  const container = spec.containerId;
+  if (pid && (await netns.pinAgain(netnsPath, pid)))
+    log.warn({ container, netns: netnsPath }, "a pin of a namespace has vanished: pinning it again");
+  return await netns.open(netnsPath);
 }
 
 /** One that fails stays on record and in the kernel, for the next start to try. */

@@ -5,7 +5,9 @@ import {
   createNetns,
   deleteNetns,
   type Netlink,
+  netnsExists,
   openNetlink,
+  pinNetns,
   sendFrames,
   setLink,
   writeSysctls,
@@ -36,6 +38,11 @@ export function createNetnsMaker(setDnsRedirect: SetDnsRedirect): NetnsMaker {
         await deleteNetns(path);
         throw error;
       }
+    },
+    async pinAgain(path, pid) {
+      if (await netnsExists(path)) return false;
+      await pinNetns(path, pid);
+      return true;
     },
     removePin: (path) => deleteNetns(path),
     list: async (folder) => await readdir(folder).catch(() => []),

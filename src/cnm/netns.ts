@@ -25,6 +25,8 @@ export interface NetnsMaker {
   create(path: string): Promise<Netns>;
   /** @throws when there is none */
   open(path: string): Promise<Netns>;
+  /** Pins the namespace of a process, unless there is a pin already. Answers whether it did. @throws when it is gone */
+  pinAgain(path: string, pid: number): Promise<boolean>;
   /** Takes a pin away that nobody holds open. Nothing happens when there is none. */
   removePin(path: string): Promise<void>;
   /** Pins in a folder, by file name. */

@@ -12,8 +12,11 @@ import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from ".
 import type { Sandboxes } from "./sandboxes.ts";
 import { pack, unpack } from "./stored.ts";
 
-/** Containers that run although the daemon did not. */
-export type LiveContainers = ReadonlySet<string>;
+/** Containers that run although the daemon did not, and perhaps their first processes: a set of ids, or a map to PIDs. */
+export interface LiveContainers {
+  has(containerId: string): boolean;
+  get?(containerId: string): number | undefined;
+}
 
 /** Networks or sandboxes that are brought back at a time; the kernel takes their changes one by one anyway. */
 const width = 16;
@@ -32,7 +35,8 @@ export async function restore(
   const adoptions: Adoption[] = [];
   for (const record of living) {
     const mine = endpoints.filter(({ sandboxId }) => sandboxId === record.id);
-    const adoption = await openAgain(parts, sandboxes, { record, endpoints: mine });
+    const pid = live.get?.(record.spec.containerId);
+    const adoption = await openAgain(parts, sandboxes, { record, endpoints: mine, pid });
     if (adoption) adoptions.push(adoption);
   }
   // when all are listed: a container's links name endpoints of others

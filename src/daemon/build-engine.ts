@@ -24,8 +24,8 @@ export interface EngineSurroundings {
   readonly network: NetworkSide;
   readonly containerd: Containerd;
   readonly runtime: Runtime;
-  /** Ids of containers that run already. */
-  readonly live: ReadonlySet<string>;
+  /** Ids of containers that run already, with their PIDs. */
+  readonly live: ReadonlyMap<string, number>;
   readonly daemonId: string;
   readonly log: Log;
 }

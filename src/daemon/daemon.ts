@@ -81,13 +81,13 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
 async function holdRuntime(
   config: Config,
   { failpoints, leaving, holder, log, undo }: Holding,
-): Promise<{ containerd: Containerd; runtime: Runtime; live: ReadonlySet<string> }> {
+): Promise<{ containerd: Containerd; runtime: Runtime; live: ReadonlyMap<string, number> }> {
   const hold = await holdContainerd(config, log);
   undo.defer("let go of containerd", () => hold.close({ stays: leaving.keeps }));
   const containerd = guardContainerd(failpoints, hold.containerd);
   const runtime = runtimeOn(containerd, config, config.liveRestore ? later(holder) : undefined);
   await runtime.wakeShims();
-  const live = config.liveRestore ? await findLive(runtime) : new Set<string>();
+  const live = config.liveRestore ? await findLive(runtime) : new Map<string, number>();
   leaving.keeps = live.size > 0;
   return { containerd, runtime, live };
 }

@@ -15,11 +15,14 @@ export function createLeaving(liveRestore: boolean): Leaving {
   return { keeps: liveRestore };
 }
 
-/** Ids of the containers that run although there was no daemon. A task that was made and not started does not count. */
-export async function findLive(runtime: Runtime): Promise<ReadonlySet<string>> {
+/**
+ * The containers that run although there was no daemon, by id, with the PIDs of their first processes. A task that was
+ * made and not started does not count.
+ */
+export async function findLive(runtime: Runtime): Promise<ReadonlyMap<string, number>> {
   const tasks = await runtime.tasks();
   const running = tasks.filter(({ state }) => state === "running" || state === "paused");
-  return new Set(running.map(({ containerId }) => containerId));
+  return new Map(running.map(({ containerId, pid }) => [containerId, pid]));
 }
 
 /** Stops the containers, or lets go of them when one runs and they are to stay. */

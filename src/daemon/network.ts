@@ -49,7 +49,7 @@ export interface NetworkSurroundings {
   readonly hostId: string;
   readonly failpoints: Failpoints;
   /** Ids of containers that run already. */
-  readonly live: Promise<ReadonlySet<string>>;
+  readonly live: Promise<ReadonlyMap<string, number>>;
   readonly leaving: Leaving;
   /** What hosts share, while this one is in a cluster. */
   readonly cluster?: () => Host["cluster"];

@@ -42,7 +42,7 @@ export async function createEngine(
     readonly runcVersion: string;
     readonly events: Events;
     /** Ids of containers that went on while there was no daemon. */
-    readonly live: ReadonlySet<string>;
+    readonly live: Pick<ReadonlySet<string>, "has">;
   },
 ): Promise<LiveEngine> {
   const { events } = parts;

@@ -18,7 +18,7 @@ import { defaultStopTimeoutS, stopContainer } from "./stop.ts";
  */
 export async function restoreContainers(
   context: EngineContext,
-  live: ReadonlySet<string>,
+  live: Pick<ReadonlySet<string>, "has">,
 ): Promise<Container[]> {
   const toStart: Container[] = [];
   const going = await loadTasks(context, live);
@@ -54,7 +54,7 @@ export async function restoreContainers(
 /** The tasks that go on under this daemon, or have ended since the last one and are accounted for. */
 async function loadTasks(
   context: EngineContext,
-  live: ReadonlySet<string>,
+  live: Pick<ReadonlySet<string>, "has">,
 ): Promise<ReadonlyMap<string, LoadedTask>> {
   const ran = context.settings.liveRestore
     ? context.registry.stored().filter(({ id, state }) => live.has(id) || state.phase === "running")

@@ -1,6 +1,6 @@
 // Network namespaces, pinned as files: a bind mount that keeps the namespace alive without a process in it.
 
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { addon } from "../../native/index.ts";
 import { saying } from "./errors.ts";
@@ -13,6 +13,18 @@ import { saying } from "./errors.ts";
 export async function createNetns(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await saying(`ip netns add ${path}`, addon().netnsCreate(path));
+}
+
+// mount(2)
+const bind = 4096;
+
+/** `ip netns attach`: pins the namespace that a process is in at `path`. Rejects when the process is gone. */
+export async function pinNetns(path: string, pid: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  // what a mount was taken off is an empty file
+  await writeFile(path, "", { flag: "a" });
+  const words = `ip netns attach ${path} ${pid}`;
+  await saying(words, addon().mount(`/proc/${pid}/ns/net`, path, "none", bind, ""));
 }
 
 /**

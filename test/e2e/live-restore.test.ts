@@ -3,6 +3,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import "../lab/matchers.ts";
+import { netnsIdentity } from "../../src/kernel/index.ts";
 import { run, until } from "./run.ts";
 import { useSite } from "./site.ts";
 
@@ -72,6 +74,25 @@ afterEach(async () => {
 
 test("the daemon says that it does", async () => {
   expect(await daemon().ask("GET", "/info")).toMatchObject({ LiveRestoreEnabled: true });
+});
+
+test("a pin of a namespace that somebody unmounted is made again, and what it serves goes on", async () => {
+  await sh("live", "while :; do nc -l -p 80 -e echo here; done", "-p", "8080:80");
+  const before = await inspect("live");
+  const { SandboxKey } = before.NetworkSettings;
+  const identity = await netnsIdentity(SandboxKey);
+  await daemon().stop();
+  expect((await run("umount", [SandboxKey])).code).toBe(0);
+  expect(await netnsIdentity(SandboxKey)).toBeUndefined();
+  await daemon().start();
+  expect(await netnsIdentity(SandboxKey)).toBe(identity);
+  expect((await inspect("live")).NetworkSettings).toEqual(before.NetworkSettings);
+  await expect(site().peer).toReach("192.0.2.1:8080", { answer: "here" });
+  await ok("network", "create", "more");
+  await ok("network", "connect", "more", "live");
+  expect(await ok("exec", "live", "ip", "-o", "link", "show", "eth1")).toContain("eth1");
+  await ok("rm", "-f", "live");
+  expect(await netnsIdentity(SandboxKey)).toBeUndefined();
 });
 
 describe.each(restarts)("when the daemon %s", (how, end) => {

@@ -13,6 +13,7 @@ import {
   netnsExists,
   netnsIdentity,
   openNetlink,
+  pinNetns,
 } from "../../../src/kernel/index.ts";
 import { Namespaces, openFds } from "./namespaces.ts";
 
@@ -54,6 +55,27 @@ describe("a network namespace", () => {
       message: `ip netns add ${lab.path("a")}: file exists`,
     });
     expect(await netnsIdentity(lab.path("a"))).toBe(identity);
+  });
+
+  it("is pinned again by a process in it, over what an unmount left or nothing at all", async () => {
+    await using lab = await Namespaces.create("a");
+    const identity = await netnsIdentity(lab.path("a"));
+    const inside = spawn("nsenter", [`--net=${lab.path("a")}`, "sleep", "60"]);
+    await once(inside, "spawn");
+    const { pid = 0 } = inside;
+    await expect.poll(() => netnsIdentity(`/proc/${pid}/ns/net`)).toBe(identity);
+    await once(spawn("umount", [lab.path("a")]), "exit");
+    expect(await netnsExists(lab.path("a"))).toBe(false);
+    await pinNetns(lab.path("a"), pid);
+    expect(await netnsIdentity(lab.path("a"))).toBe(identity);
+    await deleteNetns(lab.path("a"));
+    await pinNetns(lab.path("a"), pid);
+    expect(await netnsIdentity(lab.path("a"))).toBe(identity);
+    inside.kill("SIGKILL");
+    await once(inside, "exit");
+    expect(await netnsExists(lab.path("a"))).toBe(true);
+    await expect(pinNetns(lab.path("b"), pid)).rejects.toMatchObject({ code: "ENOENT" });
+    await deleteNetns(lab.path("b"));
   });
 
   it("takes over the empty file that a crash left behind, which counts as none", async () => {

@@ -104,6 +104,16 @@ export class FakeNetnsMaker implements NetnsMaker {
     };
   }
 
+  /** PIDs of the processes whose namespaces were pinned again. */
+  readonly pinnedAgain: number[] = [];
+
+  async pinAgain(path: string, pid: number): Promise<boolean> {
+    if (this.pins.has(path)) return false;
+    this.pins.add(path);
+    this.pinnedAgain.push(pid);
+    return true;
+  }
+
   async removePin(path: string): Promise<void> {
     this.pins.delete(path);
     this.redirects.delete(path);

@@ -511,6 +511,20 @@ describe("a start after a crash", () => {
     await expectNothing(second, "x1");
   });
 
+  test("pins a live container's namespace again where somebody took the pin away", async () => {
+    const first = await worldWith("x1");
+    const spec = sandboxSpec("c1", { endpoints: [endpointSpec("x1")] });
+    const before = await first.controller.createSandbox(spec);
+    first.netns.pins.clear();
+    const second = await createFakeWorld({ after: first, live: new Map([[spec.containerId, 4711]]) });
+    expect(second.netns.pinnedAgain).toEqual([4711]);
+    expect(second.controller.sandbox(spec.containerId)?.endpoints()).toEqual(before.endpoints());
+    const third = await createFakeWorld({ after: second, live: new Map([[spec.containerId, 4711]]) });
+    expect(third.netns.pinnedAgain).toHaveLength(1);
+    await third.controller.sandbox(spec.containerId)?.delete();
+    await expectNothing(third, "x1");
+  });
+
   test("removes what is dead: namespaces, records, addresses", async () => {
     const first = await worldWith("x1");
     await first.controller.createSandbox(sandboxSpec("c1", { endpoints: [endpointSpec("x1")] }));
