@@ -77,9 +77,10 @@ class OverlayDriver implements NetworkDriver {
     const { networkId } = request;
     if (this.#networks.get(networkId)) return;
     const config = readOverlayConfig(request);
-    await this.#needKernel(config);
     const { records } = this.#host;
     const noted = records.get(networkId) as readonly number[] | undefined;
+    if (!noted) this.#need();
+    await this.#needKernel(config);
     // what a restart finds on record needs no store
     if (noted) return void this.#networks.add(config, noted);
     const { cluster, tables } = await this.#reach();
@@ -377,7 +378,10 @@ class OverlayDriver implements NetworkDriver {
     if (ipv6.length > 0 && !settings.ipv6)
       throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
     if (!encrypted) return;
-    throw notImplemented("overlay encryption needs ESP (CONFIG_INET_ESP): this kernel has none");
+    const lack = await link.lackOfEsp(this.#need().self.address.family);
+    if (lack) throw notImplemented(`overlay encryption needs ${lack}: this kernel has none`);
+    // never in clear where it was asked for
+    throw notImplemented("overlay networks cannot be encrypted yet");
   }
 
   #behind(doing: string, work: Promise<unknown>): void {

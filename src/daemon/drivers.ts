@@ -5,6 +5,7 @@ import createHost from "../../drivers/host/index.ts";
 import createIpvlan from "../../drivers/ipvlan/index.ts";
 import createMacvlan from "../../drivers/macvlan/index.ts";
 import createNone from "../../drivers/none/index.ts";
+import createOverlay from "../../drivers/overlay/index.ts";
 import type { Host, HostSettings, NetworkDriver } from "../driverapi/index.ts";
 import { createGuards } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
@@ -44,6 +45,7 @@ export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] 
     createIpvlan(hostOf("ipvlan")),
     createMacvlan(hostOf("macvlan")),
     createNone(hostOf("null")),
+    createOverlay(hostOf("overlay")),
   ];
 }
 

@@ -79,3 +79,4 @@ export { createVlan, type VlanSpec } from "./vlan.ts";
 export * from "./vxlan.ts";
 export type { VxlanState } from "./vxlan-attributes.ts";
 export { type NetworkEvent, type WatchedKind, watchLinks } from "./watch.ts";
+export { type EspLack, lackOfEsp } from "./xfrm.ts";

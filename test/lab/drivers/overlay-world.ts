@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { createOverlayDriverWith } from "../../../drivers/overlay/index.ts";
 import type { FakeCluster, FakeHost } from "../../../src/cluster/index.ts";
 import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/daemon/driver-netns.ts";
@@ -15,17 +16,15 @@ import {
   createNetns,
   deleteNetns,
   deleteNetnsFolder,
-  type Netlink,
-  openNetlink,
   setLink,
 } from "../../../src/kernel/index.ts";
-import { formatAddress, formatPrefix, type Mac } from "../../../src/netip/index.ts";
+import { formatAddress, type Mac } from "../../../src/netip/index.ts";
 import { openStore } from "../../../src/store/index.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
 import { prefix } from "../../unit/kernel/values.ts";
 import { inside } from "../cnm/inside.ts";
 import { labDriverHost, ProxyNotes } from "../cnm/world.ts";
-import { type Lab, LabHost, type Segment } from "../lab.ts";
+import { LabHost, type Segment } from "../lab.ts";
 import "../matchers.ts";
 
 export const networkId = "b1".repeat(32);
@@ -291,12 +290,40 @@ export async function overlayHost(
   });
 }
 
-/** Counters of a link in a namespace. */
-export async function stats(netns: string, link: string) {
-  await using netlink: Netlink = await openNetlink(netns);
-  const found = await netlink.link(link);
-  if (!found) throw new Error(`no link ${link} in ${netns}`);
-  return found.stats;
+/** Counts what a host's tunnels send from now on: all of it, and what the underlay would have to take apart. */
+export async function countTunnels({ lab }: OverlayHost) {
+  await lab.run(
+    "nft",
+    "add table inet count; add chain inet count out { type filter hook postrouting priority 200; }",
+  );
+  await lab.run("nft", "add rule inet count out udp dport 4789 meta length gt 1500 counter");
+  await lab.run("nft", "add rule inet count out udp dport 4789 counter");
+  return async () => {
+    const text = await lab.run("nft", "list", "table", "inet", "count");
+    const [tooLong = 0, all = 0] = [...text.matchAll(/counter packets (\d+)/g)].map(([, count]) =>
+      Number(count),
+    );
+    return { all, tooLong };
+  };
 }
 
-export { formatPrefix, type Lab };
+/** Sends frames to everybody on the network. */
+export async function broadcast({ host }: OverlayContainer, count: number): Promise<void> {
+  await host.run("ip", "neigh", "replace", "10.9.0.250", "lladdr", "ff:ff:ff:ff:ff:ff", "dev", "eth0");
+  const datagram = "echo hello > /dev/udp/10.9.0.250/9";
+  await host.run("bash", "-c", Array.from({ length: count }, () => datagram).join("; "));
+}
+
+/** Until the rows are there. */
+export async function expectPing(
+  from: OverlayContainer,
+  to: OverlayContainer,
+  family: 4 | 6 = 4,
+): Promise<void> {
+  const tried = () =>
+    from.ping(to, family).then(
+      () => "answered",
+      (error) => String(error),
+    );
+  await expect.poll(tried, { timeout: 8_000 }).toBe("answered");
+}
