@@ -1,6 +1,7 @@
 // The room's door: what hosts share when they form a cluster.
 
 export { conflictingRecord, maxTransactionSize, type RecordName } from "./changeset.ts";
+export { type ConnectOptions, connectCluster, type StoreCluster } from "./connect.ts";
 export { FakeCluster, type FakeHost } from "./fake-cluster.ts";
 export type {
   Change,

@@ -1,6 +1,7 @@
 // Calls to a cluster of etcd members: whoever answers. A dead member is asked last, a token that ran out is renewed, and
 // what may have happened already is not done twice.
 
+import { isDeepStrictEqual } from "node:util";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { EngineError, unavailable } from "../../util/errors.ts";
 import { type Log, silentLog } from "../../util/log.ts";
@@ -32,21 +33,34 @@ const limits = { callMs: 5_000, connectMs: 1_000, attemptMs: 2_000, pauseMs: 100
 
 /** Owns a connection to each member. */
 export class EtcdClient implements Disposable {
-  readonly #connections: readonly Connection[];
-  readonly #auth: EtcdOptions["auth"];
+  #connections: readonly Connection[];
+  #tls: Tls | undefined;
+  #auth: EtcdOptions["auth"];
   readonly #log: Log;
   #token: Promise<string | undefined> | undefined;
 
   constructor({ endpoints, tls, auth, log = silentLog }: EtcdOptions) {
     this.#connections = endpoints.map((endpoint) => new Connection(endpoint, tls));
+    this.#tls = tls;
     this.#auth = auth;
     this.#log = log;
   }
 
+  /** Other members or credentials from now on. Connections that stay the same stay; work under way on others ends. */
+  use({ endpoints, tls, auth }: Pick<EtcdOptions, "endpoints" | "tls" | "auth">): void {
+    const before = isSame(tls, this.#tls) ? this.#connections : [];
+    const kept = (endpoint: Endpoint) => before.find((connection) => isSame(connection.endpoint, endpoint));
+    const connections = endpoints.map((endpoint) => kept(endpoint) ?? new Connection(endpoint, tls));
+    for (const old of this.#connections) if (!connections.includes(old)) old.close();
+    if (!isSame(auth, this.#auth)) this.#token = undefined;
+    this.#connections = connections;
+    this.#tls = tls;
+    this.#auth = auth;
+  }
+
   /** Members, those worth asking first. */
   connections(): Connection[] {
-    const suspects = this.#connections.filter((connection) => connection.isSuspect());
-    return [...this.#connections.filter((connection) => !suspects.includes(connection)), ...suspects];
+    return this.#connections.toSorted((a, b) => a.suspectUntil - b.suspectUntil);
   }
 
   /**
@@ -168,6 +182,10 @@ export class EtcdClient implements Disposable {
       throw error;
     }
   }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(a, b);
 }
 
 /** With one member there is nobody else to ask, unless waiting helps. */

@@ -71,9 +71,9 @@ export class Connection {
     return this.endpoint.name;
   }
 
-  /** Whether it failed a while ago: then others are asked first. */
-  isSuspect(): boolean {
-    return performance.now() < this.#suspectUntil;
+  /** It failed, and others are asked first until then (by `performance.now`); 0: it did not. */
+  get suspectUntil(): number {
+    return this.#suspectUntil > performance.now() ? this.#suspectUntil : 0;
   }
 
   /** It failed; the more often in a row, the longer it is asked last. */

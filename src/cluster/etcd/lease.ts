@@ -7,7 +7,7 @@ import type { CallOptions, EtcdClient } from "./client.ts";
 import type { Connection, Duplex } from "./connection.ts";
 import { failureError, readFailure } from "./errors.ts";
 
-const doing = "keep this host's lease";
+const doing = "keep this host's lease in the store";
 type Stream = Duplex<typeof LeaseKeepAliveRequestSchema, typeof LeaseKeepAliveResponseSchema>;
 type Answer = MessageShape<typeof LeaseKeepAliveResponseSchema>;
 

@@ -1,0 +1,307 @@
+// This host's membership in a cluster whose store is etcd: copies of the shared tables, a lease, and writes by
+// transaction. How hosts come to be members, and who runs etcd, is told elsewhere.
+
+import { formatAddress } from "../netip/index.ts";
+import type { Store } from "../store/types.ts";
+import { type EngineError, errorMessage, unavailable } from "../util/errors.ts";
+import { type Log, silentLog } from "../util/log.ts";
+import type { Changeset, Outcome } from "./changeset.ts";
+import {
+  deleteKey,
+  type Endpoint,
+  EtcdClient,
+  type EtcdOptions,
+  headOf,
+  isAtRevision,
+  putKey,
+  rangeKey,
+  transact,
+} from "./etcd/index.ts";
+import { KeySpace } from "./key-space.ts";
+import { LastKnown } from "./last-known.ts";
+import { NodeLease } from "./node-lease.ts";
+import { Replica } from "./replica.ts";
+import { aliveTable, nodesTable } from "./reserved.ts";
+import { StoreLink } from "./store-link.ts";
+import { SharedTables } from "./tables.ts";
+import type { Cluster, ClusterNode, ClusterState, SharedTable, SharedTransaction } from "./types.ts";
+
+export interface ConnectOptions extends EtcdOptions {
+  readonly id: string;
+  readonly self: ClusterNode;
+  /** The daemon's own store, where what was last known is kept; without it a start needs the cluster's. */
+  readonly store?: Store;
+  /** How long the others wait for a sign of life; default 5. etcd makes less than 2 two. */
+  readonly ttlSeconds?: number;
+  /** How long to wait for the first answer when nothing is known; default 10 s. */
+  readonly firstConnectMs?: number;
+  readonly log?: Log;
+}
+
+export interface StoreCluster extends Cluster {
+  /** For what concerns etcd itself. Closed with the cluster. */
+  readonly client: EtcdClient;
+  /** Other members, or other credentials, from now on; the line to a member that stays is not cut. */
+  use(access: Pick<EtcdOptions, "endpoints" | "tls" | "auth">): void;
+}
+
+/** With something to start from nobody waits longer than this for a store that is away. */
+const knownConnectMs = 3_000;
+const goodbyeMs = 2_000;
+/** A line that is lost is mostly another member's a moment later. */
+const shortestPatienceMs = 1_000;
+
+/**
+ * Joins in. With what was last known on disk it resolves `frozen` as soon as no member answers.
+ *
+ * @throws unavailable, unauthorized, forbidden: nothing is known and no member can be followed, with what was tried where;
+ *   conflict: the store is not the one that this host knew
+ */
+export async function connectCluster(options: ConnectOptions): Promise<StoreCluster> {
+  const cluster = new EtcdCluster(options);
+  try {
+    await cluster.open(options.firstConnectMs ?? 10_000);
+    return cluster;
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+class EtcdCluster implements StoreCluster {
+  readonly id: string;
+  readonly self: ClusterNode;
+  readonly nodes: SharedTable<ClusterNode>;
+  readonly client: EtcdClient;
+  readonly #log: Log;
+  readonly #keys: KeySpace;
+  readonly #replica: Replica;
+  readonly #tables: SharedTables;
+  readonly #lease: NodeLease;
+  readonly #link: StoreLink;
+  readonly #lastKnown: LastKnown | undefined;
+  readonly #isKnown: boolean;
+  readonly #patienceMs: number;
+  readonly #lifeListeners = new Set<() => void>();
+  readonly #first = Promise.withResolvers<void>();
+  #storeId: string | undefined;
+  #trouble: string | undefined = "the store was not reached yet";
+  #lastTrouble = "reach the store: no answer yet";
+  #isConnectedOnce = false;
+  #freezing: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ConnectOptions) {
+    const { id, self, store, ttlSeconds = 5, log = silentLog } = options;
+    this.id = id;
+    this.self = self;
+    this.#log = log;
+    this.#keys = new KeySpace(id);
+    this.client = new EtcdClient({ ...options, endpoints: orderEndpoints(options.endpoints, self) });
+    this.#replica = new Replica(log);
+    this.#tables = new SharedTables(this.#replica, (changes) => this.#agree(changes));
+    this.nodes = this.#tables.table(nodesTable);
+    this.#lastKnown = store && new LastKnown(store, id, log);
+    this.#isKnown = this.#loadLastKnown();
+    this.#patienceMs = ttlSeconds * 800;
+    const parts = { client: this.client, keys: this.#keys, replica: this.#replica, log };
+    this.#lease = new NodeLease({ ...parts, self, ttlSeconds });
+    this.#link = new StoreLink({
+      ...parts,
+      lease: this.#lease,
+      storeId: this.#storeId,
+      onConnected: (storeId, wasRead) => this.#connected(storeId, wasRead),
+      onLost: (error, silentMs) => this.#lost(error, silentMs),
+      onRoundFailed: (error, trouble) => this.#roundFailed(error, trouble),
+    });
+    this.#replica.copy(aliveTable).follow((changes) => {
+      if (changes.some((change) => change.kind === "delete" || !change.before)) this.#tellLife();
+    });
+    this.#first.promise.catch(() => undefined);
+  }
+
+  get state(): ClusterState {
+    return this.#trouble === undefined ? "connected" : "frozen";
+  }
+
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  get revision(): number {
+    return this.#replica.revision;
+  }
+
+  /** Waits for the store, or for what makes waiting vain. */
+  async open(firstConnectMs: number): Promise<void> {
+    this.#link.start();
+    const timeoutMs = this.#isKnown ? Math.min(knownConnectMs, firstConnectMs) : firstConnectMs;
+    const timer = setTimeout(() => this.#giveUp(), timeoutMs);
+    try {
+      await this.#first.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  use(access: Pick<EtcdOptions, "endpoints" | "tls" | "auth">): void {
+    this.client.use({ ...access, endpoints: orderEndpoints(access.endpoints, this.self) });
+  }
+
+  isAlive(nodeId: string): boolean {
+    return this.#replica.copy(aliveTable).get(nodeId) !== undefined;
+  }
+
+  followLife(listener: () => void): () => void {
+    const own = () => listener();
+    this.#lifeListeners.add(own);
+    return () => void this.#lifeListeners.delete(own);
+  }
+
+  async table<T>(name: string): Promise<SharedTable<T>> {
+    return this.#tables.table(name);
+  }
+
+  commit(change: (transaction: SharedTransaction) => void): Promise<void> {
+    return this.#tables.commit(change);
+  }
+
+  close(
+    options: { readonly leave: boolean; readonly keepLease?: boolean } = { leave: false },
+  ): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close({
+    leave,
+    keepLease = false,
+  }: {
+    readonly leave: boolean;
+    readonly keepLease?: boolean;
+  }): Promise<void> {
+    const isReachable = this.#trouble === undefined;
+    clearTimeout(this.#freezing);
+    this.#trouble = "the cluster was left";
+    await this.#link.stop();
+    if (isReachable) {
+      if (leave) await this.#attempt("remove this host from the store", () => this.#removeSelf());
+      if (leave || !keepLease) await this.#attempt("end this host's lease", () => this.#lease.end());
+    }
+    if (leave) await this.#lastKnown?.forget();
+    else await this.#lastKnown?.flush();
+    this.client.close();
+  }
+
+  async #attempt(doing: string, work: () => Promise<unknown>): Promise<void> {
+    await work().catch((error) => this.#log.warn({ reason: errorMessage(error) }, `cannot ${doing}`));
+  }
+
+  #removeSelf(): Promise<unknown> {
+    const key = this.self.id;
+    const success = [nodesTable, aliveTable].map((table) => deleteKey(this.#keys.keyOf({ table, key })));
+    const options = { doing: "remove this host", isRepeatable: true, timeoutMs: goodbyeMs };
+    return transact(this.client, { success }, options);
+  }
+
+  async #agree({ conditions, writes }: Changeset): Promise<Outcome> {
+    if (this.#trouble !== undefined) throw unavailable(`write to the store: ${this.#trouble}`);
+    const names = conditions.map((condition) => this.#keys.keyOf(condition));
+    const request = {
+      compare: conditions.map((condition) => isAtRevision(this.#keys.keyOf(condition), condition.revision)),
+      success: writes.map((write) =>
+        write.text === undefined
+          ? deleteKey(this.#keys.keyOf(write))
+          : putKey(this.#keys.keyOf(write), write.text),
+      ),
+      failure: names.map(rangeKey),
+    };
+    const answer = await transact(this.client, request, { doing: "write to the store" });
+    const { revision } = headOf(answer.header);
+    if (answer.succeeded) return { kind: "done", revision };
+    const found = conditions.map(({ table, key }, index) => {
+      const response = answer.responses[index]?.response;
+      const [kv] = response?.case === "responseRange" ? response.value.kvs : [];
+      return { table, key, revision: Number(kv?.modRevision ?? 0n) };
+    });
+    return { kind: "refused", revision, found };
+  }
+
+  #loadLastKnown(): boolean {
+    const copy = this.#lastKnown?.load();
+    if (copy) {
+      this.#storeId = copy.storeId;
+      this.#replica.reset(copy.revision, copy.records);
+    }
+    this.#lastKnown?.follow(this.#replica, () => this.#storeId ?? "");
+    return copy !== undefined;
+  }
+
+  #connected(storeId: string, wasRead: boolean): void {
+    if (this.#closing) return;
+    clearTimeout(this.#freezing);
+    this.#freezing = undefined;
+    this.#storeId = storeId;
+    this.#isConnectedOnce = true;
+    if (wasRead) void this.#lastKnown?.replace(this.#replica, storeId);
+    this.#first.resolve();
+    if (this.#trouble === undefined) return;
+    this.#log.info({ cluster: this.id, revision: this.revision }, "the cluster's store answers");
+    this.#trouble = undefined;
+    this.#tellLife();
+  }
+
+  /** Another member mostly takes over before anybody notices. */
+  #lost(error: EngineError, silentMs: number): void {
+    this.#lastTrouble = error.message;
+    const patienceMs = Math.max(shortestPatienceMs, this.#patienceMs - silentMs);
+    this.#freezing ??= setTimeout(() => this.#freeze(this.#lastTrouble), patienceMs);
+  }
+
+  #roundFailed(error: EngineError, trouble: string): void {
+    this.#lastTrouble = trouble;
+    if (this.#trouble !== undefined) this.#trouble = trouble;
+    if (this.#isConnectedOnce) return;
+    if (this.#isKnown) this.#giveUp();
+    else if (isHopeless(error)) this.#first.reject(error);
+  }
+
+  /** The first answer did not come. */
+  #giveUp(): void {
+    if (this.#isConnectedOnce) return;
+    if (this.#isKnown) {
+      this.#log.warn({ cluster: this.id, reason: this.#lastTrouble }, "started without the cluster's store");
+      this.#trouble = this.#lastTrouble;
+      this.#first.resolve();
+    } else this.#first.reject(unavailable(this.#lastTrouble));
+  }
+
+  #freeze(trouble: string): void {
+    if (this.#closing) return;
+    this.#log.warn(
+      { cluster: this.id, reason: trouble },
+      "the cluster's store is away: nothing new is agreed on",
+    );
+    this.#trouble = trouble;
+    this.#tellLife();
+  }
+
+  #tellLife(): void {
+    for (const listener of [...this.#lifeListeners]) listener();
+  }
+}
+
+/** What waiting does not mend. */
+function isHopeless(error: EngineError): boolean {
+  return ["unauthorized", "forbidden", "conflict", "invalid"].includes(error.kind);
+}
+
+/** A member on this host first; of the others each host begins with another one. */
+function orderEndpoints(endpoints: readonly Endpoint[], self: ClusterNode): Endpoint[] {
+  const own = formatAddress(self.address);
+  const isLocal = ({ host }: Endpoint) => host === own || host === "::1" || /^(127\.|localhost$)/.test(host);
+  const others = endpoints.filter((endpoint) => !isLocal(endpoint));
+  const sum = [...self.id].reduce((total, letter) => total + letter.charCodeAt(0), 0);
+  const start = others.length === 0 ? 0 : sum % others.length;
+  return [...endpoints.filter(isLocal), ...others.slice(start), ...others.slice(0, start)];
+}
