@@ -119,11 +119,14 @@ std::string access(const FileAccess &file) {
     if (write(fd.get(), file.write->data(), file.write->size()) < 0) fail("write", file.path);
     return {};
   }
-  std::string content(4096, '\0');
-  ssize_t size = read(fd.get(), content.data(), content.size());
-  if (size < 0) fail("read", file.path);
-  content.resize(size);
-  return content;
+  std::string content;
+  char chunk[16384];
+  for (;;) { // /proc gives a page at a time
+    ssize_t size = read(fd.get(), chunk, sizeof chunk);
+    if (size < 0) fail("read", file.path);
+    if (size == 0) return content;
+    content.append(chunk, size);
+  }
 }
 
 Napi::Value onPath(const Napi::CallbackInfo &info, Nothing (*work)(const std::string &)) {

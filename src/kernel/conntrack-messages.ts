@@ -24,6 +24,11 @@ export interface ConntrackEntry {
   readonly isLedElsewhere: boolean;
 }
 
+/** A connection as it is told in text, with the numbers of ICMP, which are a part of its name. */
+export interface ToldConnection extends ConntrackEntry {
+  readonly icmp?: { readonly type: number; readonly code: number; readonly id: number };
+}
+
 /** What must match; absent = anything. */
 export interface ConntrackFilter {
   /** Absent = both. */
@@ -70,6 +75,8 @@ const targetNat = 32;
 const ctaTuple = { ip: 1, protocol: 2 } as const;
 const ctaIp = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
 const ctaProtocol = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
+/** CTA_PROTO_ICMP_* and CTA_PROTO_ICMPV6_*. */
+const ctaIcmp = { 4: { id: 4, type: 5, code: 6 }, 6: { id: 7, type: 8, code: 9 } } as const;
 const ctaFilter = { original: 1, reply: 2 } as const;
 /** CTA_FILTER_FLAG: which fields of a tuple the kernel shall compare (Linux 5.8). */
 const compare = { source: 1, destination: 2, protocol: 8, sourcePort: 16, destinationPort: 32 } as const;
@@ -186,6 +193,29 @@ function encodeFilter(filter: ConntrackFilter): Buffer {
   if (filter.isLedElsewhere !== undefined)
     encoder.be32(cta.status, filter.isLedElsewhere ? targetNat : 0).be32(cta.statusMask, targetNat);
   return encoder.finish();
+}
+
+/** Asks for the one entry of an original tuple; it has what `deletion` needs. Fails with ENOENT when it is gone. */
+export function looking({ original, icmp }: ToldConnection): Request {
+  const { source, destination, protocol, sourcePort, destinationPort } = original;
+  const { family } = source;
+  const ip =
+    family === 4
+      ? { from: ctaIp.source4, to: ctaIp.destination4 }
+      : { from: ctaIp.source6, to: ctaIp.destination6 };
+  const encoder = new Encoder().struct(header(family)).nest(cta.original, (tuple) => {
+    tuple.nest(ctaTuple.ip, (inner) => {
+      inner.bytes(ip.from, addressBytes(source)).bytes(ip.to, addressBytes(destination));
+    });
+    tuple.nest(ctaTuple.protocol, (inner) => {
+      inner.u8(ctaProtocol.number, protocol);
+      if (sourcePort !== undefined) inner.be16(ctaProtocol.sourcePort, sourcePort);
+      if (destinationPort !== undefined) inner.be16(ctaProtocol.destinationPort, destinationPort);
+      const { id, type, code } = ctaIcmp[family];
+      if (icmp) inner.be16(id, icmp.id).u8(type, icmp.type).u8(code, icmp.code);
+    });
+  });
+  return { type: message.get, flags: nlmFlag.ack, payload: encoder.finish(), words: "conntrack -G" };
 }
 
 /** Asks how many entries there are; `decodeCount` reads the answer. */

@@ -3,6 +3,7 @@
 import dgram from "node:dgram";
 import { describe, expect, it } from "vitest";
 import { matches } from "../../../src/kernel/conntrack-messages.ts";
+import { conntrackLines, readLine } from "../../../src/kernel/conntrack-text.ts";
 import {
   bindSocket,
   type ConntrackEntry,
@@ -101,6 +102,34 @@ describe("tracked connections", () => {
     }
     expect(await conntrack.list({ originalDestinationPort: 99 })).toHaveLength(1);
   });
+
+  it.each(["127.0.0.1", "::1"])(
+    "are told by their lines, pings too, and each is found again: %s",
+    async (own) => {
+      await using lab = await withTranslation();
+      await using conntrack = await openConntrack(lab.path("a"));
+      await lab.run("a", "busybox", "ping", "-c", "1", own);
+      await send(lab, own, own, 98);
+      await send(lab, own === "::1" ? "127.0.0.1" : "::1", own === "::1" ? "127.0.0.1" : "::1", 98);
+      const lines = (await conntrackLines(lab.path("a"))) ?? [];
+      expect(lines.length).toBe((await conntrack.list({})).length);
+      const entries = lines.map(readLine);
+      const told = entries.flatMap((entry) =>
+        entry ? [`${entry.original.protocol} ${entry.isLedElsewhere}`] : [],
+      );
+      expect(told.sort()).toEqual(
+        (await conntrack.list({}))
+          .map(({ original, isLedElsewhere }) => `${original.protocol} ${isLedElsewhere}`)
+          .sort(),
+      );
+      const family = own === "::1" ? 6 : 4;
+      const isUnwanted = ({ original }: ConntrackEntry) => sameAddress(original.source, address(own));
+      await conntrack.deleteAny([{ filter: { family }, isUnwanted, among: [address(own)] }]);
+      const left = await conntrack.list({});
+      expect(left).toHaveLength(1);
+      expect(left[0]?.original.source.family).not.toBe(family);
+    },
+  );
 
   it("are not looked for where there are none", async () => {
     await using lab = await Namespaces.create("a");
