@@ -1,7 +1,7 @@
 // The list of certificates that are no longer good: etcd reads it at every handshake.
 
 import type { Authority } from "./authority.ts";
-import { keyFromPem } from "./keys.ts";
+import { keyFromPem, toPem } from "./keys.ts";
 import { loadX509, signatureAlgorithm } from "./x509.ts";
 
 /** A list signed by the authority, PEM. Serials in hexadecimal. */
@@ -18,5 +18,6 @@ export async function createRevocationList(
     signingKey: await keyFromPem(authority.key),
     signingAlgorithm: signatureAlgorithm,
   });
-  return list.toString("pem");
+  // the library's own PEM says "CRL"; readers look for the name of RFC 7468
+  return toPem("X509 CRL", new Uint8Array(list.rawData));
 }

@@ -1,0 +1,132 @@
+// What a daemon does with its membership, alone in a lab host: told over IPC, as lab-agent.mjs is.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectCluster, type StoreCluster } from "../../../src/cluster/connect.ts";
+import { parseEndpoints } from "../../../src/cluster/etcd/index.ts";
+import { HostMembership, type InitOptions } from "../../../src/cluster/join/host-membership.ts";
+import type { JoinOptions } from "../../../src/cluster/join/joining.ts";
+import { leaveCluster, removeHost } from "../../../src/cluster/join/leaving.ts";
+import { Serving } from "../../../src/cluster/join/serving.ts";
+import { parseToken } from "../../../src/cluster/join/token.ts";
+import type { TokenOptions } from "../../../src/cluster/join/tokens.ts";
+import { memberName } from "../../../src/cluster/trust/index.ts";
+import { parseAddress } from "../../../src/netip/index.ts";
+import type { Log } from "../../../src/util/log.ts";
+
+const [, , folder = "", name = "", etcd] = process.argv;
+
+const line =
+  (level: string) =>
+  (...words: unknown[]) =>
+    void process.stderr.write(`${JSON.stringify([level, name, ...words])}\n`);
+const log: Log = {
+  debug: line("debug"),
+  info: line("info"),
+  warn: line("warn"),
+  error: line("error"),
+  child: () => log,
+};
+
+let cluster: StoreCluster | undefined;
+let serving: Serving | undefined;
+let removed: string | undefined;
+const options = { folder, name, log, ...(etcd && { etcd }) };
+const membership = await HostMembership.open(options);
+
+membership.follow((event) => {
+  if (event.kind === "removed") removed = event.message;
+  else cluster?.use(place());
+});
+
+function place() {
+  const { endpoints, credentials } = membership.connection ?? {};
+  if (!endpoints || !credentials) throw new Error("no cluster");
+  const { authority: ca, certificate: cert, key } = credentials;
+  return { endpoints: parseEndpoints(endpoints.join(",")), tls: { ca, cert, key, serverName: memberName } };
+}
+
+async function connect(): Promise<void> {
+  const { cluster: identity, nodeId } = membership;
+  const address = parseAddress(identity?.address ?? "");
+  if (!identity || !address) return;
+  const self = { id: nodeId, name, address, dataPort: 4789, version: "test" };
+  // members of a cluster that starts anew wait for each other
+  for (let round = 0; !cluster; round++) {
+    try {
+      cluster = await connectCluster({ ...place(), id: identity.id, self, log, ttlSeconds: 2 });
+    } catch (error) {
+      if (round > 20) throw error;
+      await sleep(200);
+    }
+  }
+  serving = await Serving.start({
+    membership,
+    access: cluster,
+    seats: { intervalMs: 1000 },
+    intervalMs: 1000,
+  });
+}
+
+function serve(): Serving {
+  if (!serving) throw new Error(membership.trouble ?? "this host is not in touch with a cluster");
+  return serving;
+}
+
+async function end(keepEtcd: boolean): Promise<void> {
+  await serving?.close();
+  await cluster?.close();
+  serving = undefined;
+  cluster = undefined;
+  await membership.close({ keepEtcd });
+}
+
+const operations: Record<string, (request: never) => Promise<unknown>> = {
+  init: async (given: InitOptions) => {
+    await membership.init(given);
+    await connect();
+  },
+  join: async (given: JoinOptions) => {
+    await membership.join(given);
+    await connect();
+  },
+  leave: async (given: { force?: boolean }) => {
+    await leaveCluster(membership, serving, given);
+    await cluster?.close();
+    serving = undefined;
+    cluster = undefined;
+  },
+  remove: async ({ nodeId, force }: { nodeId: string; force?: boolean }) =>
+    await removeHost(serve(), nodeId, { ...(force && { force }) }),
+  token: async (given: TokenOptions) => await serve().tokens.create(given),
+  removeToken: async ({ token }: { token: string }) => await serve().tokens.remove(parseToken(token).id),
+  members: async () => await serve().members.list(),
+  put: async ({ key }: { key: string }) => {
+    const table = await cluster?.table<string>("things");
+    await table?.put(key, key);
+  },
+  read: async ({ key }: { key: string }) => (await cluster?.table<string>("things"))?.get(key)?.value ?? null,
+  state: async () => ({
+    nodeId: membership.nodeId,
+    cluster: membership.cluster ?? null,
+    etcdPid: membership.etcdPid,
+    trouble: membership.trouble ?? null,
+    removed: removed ?? null,
+    store: cluster?.state ?? null,
+    seats: serving
+      ? Object.fromEntries(
+          [...serving.tables.admissions.entries()].map(({ value }) => [value.name, value.seat]),
+        )
+      : {},
+  }),
+  end: async ({ keepEtcd }: { keepEtcd: boolean }) => await end(keepEtcd),
+};
+
+process.on("message", ({ call, operation, request }: { call: number; operation: string; request: never }) => {
+  (operations[operation]?.(request) ?? Promise.reject(new Error(`no ${operation}`))).then(
+    (value) => process.send?.({ call, value: value ?? null }),
+    (error) => process.send?.({ call, error: String(error?.message ?? error), kind: error?.kind }),
+  );
+});
+process.on("disconnect", () => process.exit());
+await connect().catch((error) => line("error")({ reason: String(error) }, "not connected"));
+process.send?.({ ready: true });
