@@ -3,6 +3,7 @@
 export { conflictingRecord, maxTransactionSize, type RecordName } from "./changeset.ts";
 export { type ConnectOptions, connectCluster, type StoreCluster } from "./connect.ts";
 export { FakeCluster, type FakeHost } from "./fake-cluster.ts";
+export { GoneNodes, type GoneNodesOptions, type NodeRecord } from "./gone-nodes.ts";
 export type {
   Change,
   Cluster,
