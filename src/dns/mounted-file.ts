@@ -2,7 +2,7 @@
 // place and never replaced. Callers hold the container's lock.
 
 import { createHash } from "node:crypto";
-import { open, readFile, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, writeFile } from "node:fs/promises";
 import { hasCode } from "../util/errors.ts";
 
 /**
@@ -10,14 +10,25 @@ import { hasCode } from "../util/errors.ts";
  * over the old before the rest is cut off, so that a reader never finds the file empty.
  */
 export async function editInPlace(path: string, edit: (text: string) => string): Promise<void> {
-  const before = await readIfThere(path);
-  const after = edit(before ?? "");
-  if (before === after) return;
-  if (before === undefined) return await writeFile(path, after, { mode: 0o644 });
-  await using file = await open(path, "r+");
-  const bytes = Buffer.from(after);
-  await file.write(bytes, 0, bytes.length, 0);
-  await file.truncate(bytes.length);
+  // one descriptor for all of it: a container's connecting to a network waits for each call
+  await using file = await openIfThere(path);
+  if (!file) return await writeFile(path, edit(""), { mode: 0o644 });
+  const before = await file.readFile();
+  const text = before.toString();
+  const edited = edit(text);
+  if (edited === text) return;
+  const after = Buffer.from(edited);
+  await file.write(after, 0, after.length, 0);
+  if (after.length < before.length) await file.truncate(after.length);
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, "r+");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
 }
 
 /**
