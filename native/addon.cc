@@ -21,6 +21,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   initParked(env, exports);
   initSplice(env, exports);
   initDatagrams(env, exports);
+  initReplies(env, exports);
   return exports;
 }
 

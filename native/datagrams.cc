@@ -1,8 +1,7 @@
 // Datagrams in batches (recvmmsg, sendmmsg) between a socket and JS memory, and connect. Frames of a link (AF_PACKET).
 
-#include "worker.h"
+#include "datagrams.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <net/if.h>
@@ -14,68 +13,15 @@
 namespace tsdocker {
 namespace {
 
-constexpr size_t most = 64;
 constexpr size_t peerSize = 32; // a slot for a sockaddr_in or sockaddr_in6; its last byte is the length
-
-/** Slots of equal size in one slab. */
-struct Slots {
-  char *bytes;
-  size_t slotSize;
-  int32_t *sizes;
-  char *peers; // null: the socket is connected
-  size_t count;
-};
-
-Slots slotsOf(const Napi::CallbackInfo &info, size_t at) {
-  auto slab = info[at].As<Napi::Uint8Array>();
-  auto sizes = info[at + 1].As<Napi::Int32Array>();
-  const size_t count = sizes.ElementLength();
-  if (count == 0 || count > most) throw Napi::RangeError::New(info.Env(), "a batch has 1 to 64 datagrams");
-  char *peers = nullptr;
-  if (info[at + 2].IsTypedArray()) {
-    auto array = info[at + 2].As<Napi::Uint8Array>();
-    if (array.ByteLength() < count * peerSize) throw Napi::RangeError::New(info.Env(), "32 bytes per peer");
-    peers = reinterpret_cast<char *>(array.Data());
-  }
-  return {reinterpret_cast<char *>(slab.Data()), slab.ByteLength() / count, sizes.Data(), peers, count};
-}
-
-struct Messages {
-  std::array<mmsghdr, most> headers;
-  std::array<iovec, most> parts;
-  void set(size_t i, const Slots &slots, size_t slot, size_t size) {
-    parts[i] = {slots.bytes + slot * slots.slotSize, size};
-    auto &header = headers[i].msg_hdr;
-    header = {};
-    header.msg_iov = &parts[i];
-    header.msg_iovlen = 1;
-    if (!slots.peers) return;
-    header.msg_name = slots.peers + slot * peerSize;
-    header.msg_namelen = peerSize - 1;
-  }
-};
 
 // datagramsReceive(fd, slab, sizes, peers | undefined): count; 0 when nothing waits. A datagram that does not fit its
 // slot gets size -1
 Napi::Value datagramsReceive(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   const Slots slots = slotsOf(info, 1);
-  Messages messages;
-  for (size_t i = 0; i < slots.count; i++) messages.set(i, slots, i, slots.slotSize);
-  const int count = now(info.Env(), [&] {
-    for (;;) {
-      const int count = recvmmsg(fd, messages.headers.data(), slots.count, MSG_DONTWAIT, nullptr);
-      if (count >= 0) return count;
-      if (errno == EAGAIN) return 0;
-      if (errno != EINTR) fail("recvmmsg");
-    }
-  });
-  for (int i = 0; i < count; i++) {
-    const auto &header = messages.headers[i];
-    slots.sizes[i] = header.msg_hdr.msg_flags & MSG_TRUNC ? -1 : static_cast<int32_t>(header.msg_len);
-    if (slots.peers) slots.peers[i * peerSize + peerSize - 1] = static_cast<char>(header.msg_hdr.msg_namelen);
-  }
-  return Napi::Number::New(info.Env(), count);
+  const size_t count = now(info.Env(), [&] { return Messages().receive(fd, slots); });
+  return Napi::Number::New(info.Env(), static_cast<double>(count));
 }
 
 // datagramsSend(fd, slab, sizes, peers | undefined, count): sent; slots of size 0 or less are skipped. What the kernel
@@ -85,22 +31,11 @@ Napi::Value datagramsSend(const Napi::CallbackInfo &info) {
   const Slots slots = slotsOf(info, 1);
   const size_t count = std::min<size_t>(info[4].As<Napi::Number>().Uint32Value(), slots.count);
   Messages messages;
-  size_t queued = 0;
   for (size_t slot = 0; slot < count; slot++) {
     const int32_t size = slots.sizes[slot];
-    if (size <= 0 || static_cast<size_t>(size) > slots.slotSize) continue;
-    messages.set(queued, slots, slot, size);
-    if (slots.peers) messages.headers[queued].msg_hdr.msg_namelen = slots.peers[slot * peerSize + peerSize - 1];
-    queued++;
+    if (size > 0 && static_cast<size_t>(size) <= slots.slotSize) messages.add(slots, slot, size);
   }
-  size_t sent = 0;
-  for (size_t at = 0; at < queued;) {
-    const int done = sendmmsg(fd, messages.headers.data() + at, queued - at, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (done < 0 && errno == EINTR) continue;
-    if (done > 0) sent += done;
-    at += done > 0 ? done : 1; // the first one failed
-  }
-  return Napi::Number::New(info.Env(), static_cast<double>(sent));
+  return Napi::Number::New(info.Env(), static_cast<double>(messages.send(fd)));
 }
 
 // socketConnect(fd, address, port, scope): void; of a stream socket it only begins (EINPROGRESS)
@@ -157,6 +92,63 @@ Napi::Value framesSend(const Napi::CallbackInfo &info) {
 }
 
 } // namespace
+
+Slots slotsOf(const Napi::CallbackInfo &info, size_t at) {
+  auto slab = info[at].As<Napi::Uint8Array>();
+  auto sizes = info[at + 1].As<Napi::Int32Array>();
+  const size_t count = sizes.ElementLength();
+  if (count == 0 || count > mostSlots) throw Napi::RangeError::New(info.Env(), "a batch has 1 to 64 datagrams");
+  char *peers = nullptr;
+  if (info[at + 2].IsTypedArray()) {
+    auto array = info[at + 2].As<Napi::Uint8Array>();
+    if (array.ByteLength() < count * peerSize) throw Napi::RangeError::New(info.Env(), "32 bytes per peer");
+    peers = reinterpret_cast<char *>(array.Data());
+  }
+  return {reinterpret_cast<char *>(slab.Data()), slab.ByteLength() / count, sizes.Data(), peers, count};
+}
+
+void Messages::set(size_t at, const Slots &slots, size_t slot, size_t size) {
+  parts_[at] = {slots.bytes + slot * slots.slotSize, size};
+  auto &header = headers_[at].msg_hdr;
+  header = {};
+  header.msg_iov = &parts_[at];
+  header.msg_iovlen = 1;
+  if (!slots.peers) return;
+  header.msg_name = slots.peers + slot * peerSize;
+  header.msg_namelen = peerSize - 1;
+}
+
+size_t Messages::receive(int fd, const Slots &slots) {
+  for (size_t i = 0; i < slots.count; i++) set(i, slots, i, slots.slotSize);
+  int count;
+  do count = recvmmsg(fd, headers_.data(), slots.count, MSG_DONTWAIT, nullptr);
+  while (count < 0 && errno == EINTR);
+  if (count < 0 && errno == EAGAIN) return 0;
+  if (count < 0) fail("recvmmsg");
+  for (int i = 0; i < count; i++) {
+    const auto &header = headers_[i];
+    slots.sizes[i] = header.msg_hdr.msg_flags & MSG_TRUNC ? -1 : static_cast<int32_t>(header.msg_len);
+    if (slots.peers) slots.peers[i * peerSize + peerSize - 1] = static_cast<char>(header.msg_hdr.msg_namelen);
+  }
+  return count;
+}
+
+void Messages::add(const Slots &slots, size_t slot, size_t size) {
+  set(count_, slots, slot, size);
+  if (slots.peers) headers_[count_].msg_hdr.msg_namelen = slots.peers[slot * peerSize + peerSize - 1];
+  count_++;
+}
+
+size_t Messages::send(int fd) {
+  size_t sent = 0;
+  for (size_t at = 0; at < count_;) {
+    const int done = sendmmsg(fd, headers_.data() + at, count_ - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
+    if (done > 0) sent += done;
+    at += done > 0 ? done : 1; // the first one failed
+  }
+  return sent;
+}
 
 void initDatagrams(Napi::Env env, Napi::Object exports) {
   exports.Set("datagramsReceive", Napi::Function::New(env, datagramsReceive));

@@ -1,9 +1,13 @@
-// Typed view of the addon's forwarding thread (splice*.cc) and of its datagrams in batches (datagrams.cc).
+// Typed view of the addon's forwarding thread (splice*.cc), of its datagrams in batches (datagrams.cc) and of the
+// replies that they are given (replies.cc).
 
 import { addon } from "./index.ts";
 
 /** The forwarding thread. Owned by whoever started it; it ends by `forwarderStop` or with the process. */
 export type ForwarderHandle = { readonly __forwarder: never };
+
+/** Prepared replies (replies.cc). */
+export type RepliesHandle = { readonly __replies: never };
 
 export interface ForwarderCounters {
   /** Open connections (tcp, sctp) and flows (udp). */
@@ -69,6 +73,35 @@ export interface SpliceAddon {
     sizes: Int32Array,
     peers: Uint8Array | undefined,
     count: number,
+  ): number;
+  /** Replies that a socket gives by itself, freed when nobody holds them any more. */
+  repliesCreate(): RepliesHandle;
+  /**
+   * The reply to a datagram, of which the first two bytes are the asker's own and repeated. `count` parts of `size`
+   * bytes, from `from` on, change places at random each time. Those of another version are forgotten, and so are all
+   * when they become many; long questions and replies are not kept.
+   */
+  repliesPut(
+    replies: RepliesHandle,
+    version: number,
+    question: Uint8Array,
+    reply: Uint8Array,
+    from: number,
+    size: number,
+    count: number,
+  ): void;
+  repliesClear(replies: RepliesHandle): void;
+  /**
+   * Receives a batch as `datagramsReceive` does and answers what there are replies of that version for; their slots
+   * get size 0. Answers how many came, or 0 when nothing is left to answer.
+   */
+  datagramsAnswer(
+    fd: number,
+    replies: RepliesHandle,
+    version: number,
+    slab: Uint8Array,
+    sizes: Int32Array,
+    peers: Uint8Array,
   ): number;
   /** Of a stream socket it only begins. `scope` is a link's index, for link-local IPv6 addresses; else 0. */
   socketConnect(fd: number, address: Uint8Array, port: number, scope: number): void;

@@ -182,5 +182,6 @@ void initFileWatch(Napi::Env env, Napi::Object exports);
 void initParked(Napi::Env env, Napi::Object exports);
 void initSplice(Napi::Env env, Napi::Object exports);
 void initDatagrams(Napi::Env env, Napi::Object exports);
+void initReplies(Napi::Env env, Napi::Object exports);
 
 } // namespace tsdocker

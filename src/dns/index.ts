@@ -13,6 +13,7 @@ export { editInPlace, writeGenerated } from "./mounted-file.ts";
 export { answersQuery, type Parsed, parseQuery, type Query, questionEnd, rcodes } from "./query.ts";
 export {
   encodeReply,
+  movingRecords,
   type ReplyContent,
   refusal,
   relayReply,

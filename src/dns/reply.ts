@@ -31,6 +31,8 @@ const flagRecursionAvailable = 0x0080;
 /** What we say we take; the asker sits on the same loopback. */
 const ownUdpSize = 4096;
 const optSize = 11;
+/** Of a record whose name is a pointer. */
+const recordHead = 12;
 const classInternet = 1;
 
 /** The reply to a query that came over UDP (cut to its size, with TC) or TCP (never cut). */
@@ -44,6 +46,18 @@ export function encodeReply(query: Query, content: ReplyContent, transport: "udp
   const truncated = fitting < 0 ? 0 : flagTruncated;
   const authoritative = content.authoritative ? flagAuthoritative : 0;
   return writer.end(replyFlags(query) | truncated | authoritative, content.rcode);
+}
+
+/** Where the records of a reply of ours lie when the same ones in any order make it another good reply; else undefined. */
+export function movingRecords(
+  { questionEnd: from }: Query,
+  { records = [] }: ReplyContent,
+  reply: Buffer,
+): { readonly from: number; readonly size: number; readonly count: number } | undefined {
+  const isCut = (reply.readUInt16BE(2) & flagTruncated) !== 0; // others may have fitted
+  const size = recordHead + (records[0]?.data.length ?? 0);
+  if (isCut || records.some(({ data }) => recordHead + data.length !== size)) return undefined;
+  return { from, size, count: records.length };
 }
 
 /**
@@ -123,7 +137,7 @@ class Writer {
 
   /** False when the message would be larger than `room`. */
   answer({ type, data }: AnswerRecord, room: number): boolean {
-    if (this.#size + 12 + data.length > room) return false;
+    if (this.#size + recordHead + data.length > room) return false;
     this.#record(pointerTo(headerSize), type, data);
     this.#answers++;
     return true;

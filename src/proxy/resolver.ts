@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import {
   decide,
   encodeReply,
+  movingRecords,
   parseQuery,
   type Query,
   refusal,
@@ -14,14 +15,14 @@ import {
   type Zones,
 } from "../dns/index.ts";
 import { unless } from "../kernel/errors.ts";
+import { PreparedReplies } from "../kernel/prepared-replies.ts";
 import { bindSockets, socketAddress } from "../kernel/socket.ts";
 import type { Address } from "../netip/index.ts";
-import { AnswerCache } from "./answer-cache.ts";
 import { exchange } from "./exchange.ts";
 import type { Reply, Transport } from "./responder.ts";
 import { TcpResponder } from "./tcp-responder.ts";
 import type { ResolverConfig, ResolverPorts } from "./types.ts";
-import { type Batches, UdpResponder } from "./udp-responder.ts";
+import { type Batches, type UdpAnswerer, UdpResponder } from "./udp-responder.ts";
 import type { UpstreamLease, UpstreamPool } from "./upstream-pool.ts";
 
 /** What all resolvers of a process share. */
@@ -48,7 +49,8 @@ export class SandboxResolver {
   readonly #world: ResolverWorld;
   readonly #netnsId: string;
   readonly #responders: readonly { close(): void }[];
-  readonly #cache = new AnswerCache();
+  /** Our own answers over UDP, until the names change: most questions are asked again and again. */
+  readonly #prepared = new PreparedReplies();
   #config: ResolverConfig;
   #view: View;
   #leases: UpstreamLease[];
@@ -81,7 +83,7 @@ export class SandboxResolver {
     this.#leases = this.#lease(config);
     this.ports = { udp: socketAddress(udp).port, tcp: socketAddress(tcp).port };
     this.#responders = [
-      new UdpResponder(udp, (bytes) => this.#reply(bytes, "udp"), world),
+      new UdpResponder(udp, this.#udpAnswerer(), world),
       new TcpResponder(tcp, (bytes) => this.#reply(bytes, "tcp")),
     ];
   }
@@ -98,7 +100,7 @@ export class SandboxResolver {
     this.#config = config;
     this.#view = this.#viewOf(config);
     this.#leases = this.#lease(config);
-    this.#cache.clear();
+    this.#prepared.clear();
     for (const lease of before) lease.release(); // last, so that a server that stays keeps its sockets
   }
 
@@ -126,17 +128,26 @@ export class SandboxResolver {
       );
   }
 
+  #udpAnswerer(): UdpAnswerer {
+    const { zones } = this.#world;
+    return {
+      prepared: this.#prepared,
+      get version() {
+        return zones.version;
+      },
+      reply: (bytes) => this.#reply(bytes, "udp"),
+    };
+  }
+
   #reply(bytes: Buffer, transport: Transport): Reply {
-    const cached = transport === "udp" ? this.#cache.get(bytes, this.#world.zones.version) : undefined;
-    if (cached) return cached;
     const parsed = parseQuery(bytes);
     if (parsed.kind === "drop") return undefined;
     if (parsed.kind === "error") return parsed.reply;
     const decision = decide(parsed.query, this.#view);
     if (decision.kind === "forward") return this.#forward(parsed.query, transport);
     const reply = encodeReply(parsed.query, decision.content, transport);
-    const isFixed = (decision.content.records?.length ?? 0) < 2; // several are shuffled each time
-    if (isFixed && transport === "udp") this.#cache.set(bytes, reply, this.#world.zones.version);
+    const moving = transport === "udp" && movingRecords(parsed.query, decision.content, reply);
+    if (moving) this.#prepared.put(this.#world.zones.version, bytes, reply, moving);
     return reply;
   }
 

@@ -6,10 +6,10 @@ import {
   onReadable,
   peerOf,
   putDatagram,
-  receiveDatagrams,
   sendDatagram,
   sendDatagrams,
 } from "../kernel/datagrams.ts";
+import type { PreparedReplies } from "../kernel/prepared-replies.ts";
 import { closeFd } from "../kernel/socket.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
@@ -28,23 +28,31 @@ export interface Batches {
   readonly log: Log;
 }
 
+/** Who answers. */
+export interface UdpAnswerer {
+  /** What was asked before, of this version. */
+  readonly prepared: PreparedReplies;
+  readonly version: number;
+  /** The rest. Gets bytes that are valid only until it returns. */
+  reply(question: Buffer): Reply;
+}
+
 /** How long one socket may keep the others waiting, about, ms. */
 const longTurnMs = 1;
 
 /** Owns the socket. */
 export class UdpResponder {
   readonly #fd: number;
-  readonly #reply: (question: Buffer) => Reply;
+  readonly #answerer: UdpAnswerer;
   readonly #shared: Batches;
   readonly #outbox: Outbox;
   readonly #stopReading: () => void;
   #isSlow = false;
   #isOpen = true;
 
-  /** `reply` gets bytes that are valid only until it returns. */
-  constructor(fd: number, reply: (question: Buffer) => Reply, shared: Batches) {
+  constructor(fd: number, answerer: UdpAnswerer, shared: Batches) {
     this.#fd = fd;
-    this.#reply = reply;
+    this.#answerer = answerer;
     this.#shared = shared;
     this.#outbox = new Outbox(fd, shared.outgoing);
     this.#stopReading = onReadable(fd, () => this.#receive());
@@ -64,7 +72,8 @@ export class UdpResponder {
     const batch = this.#isSlow ? smallBatch : large;
     const sinceMs = now();
     try {
-      const count = receiveDatagrams(this.#fd, batch);
+      const { prepared, version } = this.#answerer;
+      const count = prepared.answer(version, this.#fd, batch);
       for (let slot = 0; slot < count; slot++) this.#answer(batch, slot);
       if (count > 0) sendDatagrams(this.#fd, batch, count);
       const perSlotMs = (now() - sinceMs) / Math.max(1, count);
@@ -76,7 +85,8 @@ export class UdpResponder {
 
   #answer(batch: DatagramBatch, slot: number): void {
     const question = datagramIn(batch, slot);
-    const reply = question && this.#reply(question);
+    if (question?.length === 0) return; // answered, or nothing asked
+    const reply = question && this.#answerer.reply(question);
     if (reply instanceof Promise) {
       putDatagram(batch, slot, undefined);
       void this.#answerLater(reply, peerOf(batch, slot));

@@ -7,6 +7,7 @@ import {
   answersQuery,
   decide,
   encodeReply,
+  movingRecords,
   parseQuery,
   relayReply,
   udpLimit,
@@ -241,5 +242,45 @@ describe("whatever comes", () => {
       }),
       { numRuns: 5000, seed: 4 },
     );
+  });
+});
+
+describe("records that may change places", () => {
+  const many = (count: number, family = 4) =>
+    Array.from({ length: count }, (_, at) =>
+      record({
+        endpointId: `e${at}`,
+        addresses: [ip(family === 4 ? `192.0.2.${at + 1}` : `2001:db8::${at + 1}`)],
+      }),
+    );
+  const movingIn = (name: string, records: ReturnType<typeof many>, options = {}) => {
+    const asked = query(name, options);
+    const decision = decide(asked, view(records));
+    if (decision.kind === "forward") throw new TypeError("forwarded");
+    const reply = encodeReply(asked, decision.content, "udp");
+    return { reply, moving: movingRecords(asked, decision.content, reply) };
+  };
+
+  test("lie one after the other behind the question", () => {
+    const { reply, moving } = movingIn("c1", many(3));
+    expect(moving).toEqual({ from: queryBytes("c1").length, size: 16, count: 3 });
+    const changed = Buffer.concat([
+      reply.subarray(0, moving?.from),
+      reply.subarray((moving?.from ?? 0) + 16),
+      reply.subarray(moving?.from, (moving?.from ?? 0) + 16),
+    ]);
+    const dataOf = (bytes: Buffer) =>
+      (packet.decode(bytes).answers ?? []).map((one) => ("data" in one ? String(one.data) : ""));
+    const [first = "", ...others] = dataOf(reply);
+    expect(dataOf(changed)).toEqual([...others, first]);
+    expect(movingIn("c1", many(2, 6), { type: "AAAA" }).moving).toMatchObject({ size: 28, count: 2 });
+    expect(movingIn("c2", many(1)).moving).toMatchObject({ count: 0 });
+  });
+
+  test("are none in a reply that was cut, or whose records are of several sizes", () => {
+    expect(movingIn("c1", many(100)).moving).toBeUndefined();
+    const both = [record({ addresses: [ip("192.0.2.1"), ip("2001:db8::1")] })];
+    expect(movingIn("c1", both, { type: "ANY" }).moving).toBeUndefined();
+    expect(movingIn("c1", both).moving).toMatchObject({ count: 1 });
   });
 });

@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AnswerCache } from "../../../src/proxy/answer-cache.ts";
 import {
   forwardFromWire,
   resolverConfigFromWire,
@@ -36,32 +35,6 @@ describe("messages on a stream", () => {
     const unframer = new Unframer();
     expect(unframer.push(Buffer.from([0]))).toEqual([]);
     expect(unframer.isWithin).toBe(true);
-  });
-});
-
-describe("remembered answers", () => {
-  const question = (id: number, name = "c1") =>
-    Buffer.concat([Buffer.from([id >> 8, id & 255]), Buffer.from(name)]);
-  const reply = Buffer.from([0, 1, 0xaa]);
-
-  test("are given under the new id, while the names are the same", () => {
-    const cache = new AnswerCache();
-    expect(cache.get(question(1), 5)).toBeUndefined();
-    cache.set(question(1), reply, 5);
-    expect([...(cache.get(question(0x1234), 5) ?? [])]).toEqual([0x12, 0x34, 0xaa]);
-    expect(cache.get(question(1, "c2"), 5)).toBeUndefined();
-    expect(cache.get(question(1), 6)).toBeUndefined();
-    cache.clear();
-    expect(cache.get(question(1), 5)).toBeUndefined();
-  });
-
-  test("are not many, and not of long questions", () => {
-    const cache = new AnswerCache();
-    for (let at = 0; at < 2000; at++) cache.set(question(1, `c${at}`), reply, 5);
-    const kept = Array.from({ length: 2000 }, (_, at) => cache.get(question(1, `c${at}`), 5)).filter(Boolean);
-    expect(kept.length).toBeLessThanOrEqual(512);
-    cache.set(question(1, "x".repeat(300)), reply, 5);
-    expect(cache.get(question(1, "x".repeat(300)), 5)).toBeUndefined();
   });
 });
 
