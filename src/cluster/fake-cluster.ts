@@ -198,9 +198,12 @@ export class FakeHost implements Cluster {
     this.#isAnswerLost = true;
   }
 
-  async close({ leave }: { readonly leave: boolean } = { leave: false }): Promise<void> {
+  async close(
+    options: { readonly leave: boolean; readonly keepLease?: boolean } = { leave: false },
+  ): Promise<void> {
+    const { leave, keepLease = false } = options;
     this.#unsubscribe();
-    const keys = [aliveTable, ...(leave ? [nodesTable] : [])];
+    const keys = leave ? [aliveTable, nodesTable] : keepLease ? [] : [aliveTable];
     if (!this.#trouble)
       this.#store.write(keys.map((table) => ({ table, key: this.self.id, text: undefined })));
     this.#trouble = "the cluster was left";

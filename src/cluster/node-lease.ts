@@ -50,32 +50,24 @@ export class NodeLease {
    * announcement, and so everything that happened before it.
    */
   async announce(pulse: Pulse): Promise<void> {
-    const { client, keys, replica, self, ttlSeconds } = this.#parts;
+    const { client, ttlSeconds } = this.#parts;
     if (this.#id === undefined || !(await pulse.beat(this.#id, this.timeoutMs))) {
       const doing = "get a lease from the store";
       const { id } = await grantLease(client, ttlSeconds, { doing });
       this.#id = id;
     }
     if (this.#isEnded) throw unavailable("announce this host in the store: it has left");
-    const alive = putKey(
-      keys.keyOf({ table: aliveTable, key: self.id }),
-      encodeRecord({ ttlSeconds }),
-      this.#id,
-    );
-    const record = encodeRecord(self);
-    const isOnRecord = encodeRecord(replica.copy(nodesTable).get(self.id)?.value ?? null) === record;
-    const node = isOnRecord ? [] : [putKey(keys.keyOf({ table: nodesTable, key: self.id }), record)];
-    const doing = "announce this host in the store";
-    const answer = await transact(client, { success: [alive, ...node] }, { doing, isRepeatable: true });
-    const { revision } = headOf(answer.header);
-    if (!(await replica.until(() => replica.revision >= revision, arrivalMs)))
-      throw unavailable(`${doing}: it did not come back within ${arrivalMs} ms`);
+    await this.#write(this.#id);
+    // the copy may have been behind, and another host may have taken this one off the record meanwhile
+    if (!this.#isOnRecord()) await this.#write(this.#id);
   }
 
   /** A sign of life; a lease that ran out meanwhile is replaced. @throws unavailable when it is not answered */
   async beat(pulse: Pulse): Promise<void> {
-    if (this.#id !== undefined && (await pulse.beat(this.#id, this.timeoutMs))) return;
-    this.#parts.log.warn("this host's lease ran out: the others took it for dead");
+    const isAlive = this.#id !== undefined && (await pulse.beat(this.#id, this.timeoutMs));
+    if (isAlive && this.#isOnRecord()) return;
+    const reason = isAlive ? "its record is gone" : "its lease ran out";
+    this.#parts.log.warn({ reason }, "the others took this host for dead");
     await this.announce(pulse);
   }
 
@@ -90,5 +82,24 @@ export class NodeLease {
 
   get timeoutMs(): number {
     return Math.max(1_000, this.intervalMs);
+  }
+
+  #isOnRecord(): boolean {
+    const { replica, self } = this.#parts;
+    return encodeRecord(replica.copy(nodesTable).get(self.id)?.value ?? null) === encodeRecord(self);
+  }
+
+  /** Resolves when it is here. */
+  async #write(lease: bigint): Promise<void> {
+    const { client, keys, replica, self, ttlSeconds } = this.#parts;
+    const key = self.id;
+    const alive = putKey(keys.keyOf({ table: aliveTable, key }), encodeRecord({ ttlSeconds }), lease);
+    const record = putKey(keys.keyOf({ table: nodesTable, key }), encodeRecord(self));
+    const success = this.#isOnRecord() ? [alive] : [alive, record];
+    const doing = "announce this host in the store";
+    const answer = await transact(client, { success }, { doing, isRepeatable: true });
+    const { revision } = headOf(answer.header);
+    if (!(await replica.until(() => replica.revision >= revision, arrivalMs)))
+      throw unavailable(`${doing}: it did not come back within ${arrivalMs} ms`);
   }
 }

@@ -43,6 +43,7 @@ export class StoreLink {
   readonly #ending = new AbortController();
   readonly #ended: Promise<undefined>;
   #storeId: string | undefined;
+  #strange: string | undefined;
   #isRead = false;
   #lastSign = 0;
   #running: Promise<void> | undefined;
@@ -125,22 +126,26 @@ export class StoreLink {
 
   /** Makes sure that the store is the one that the copy is of; reads it whole the first time. */
   async #catchUp(at: Connection): Promise<boolean> {
-    const { client, keys, replica } = this.#parts;
+    const { client, keys } = this.#parts;
     const options = { doing: "reach the store", at, timeoutMs: limits.watchMs };
     const { storeId, revision } = await readHead(client, keys.prefix, options);
-    if (this.#storeId !== undefined && storeId !== this.#storeId)
-      throw conflict(
-        `follow the store: it is another one (${storeId}) than this host knew (${this.#storeId})`,
-      );
-    if (revision < replica.revision)
-      throw conflict(
-        `follow the store: it is at revision ${revision}, and this host knew ${replica.revision}: an old copy was put back`,
-      );
+    // said once it stays true: the other store's revisions grow, and would soon look like those that were missed
+    this.#strange ??= this.#strangeness(storeId, revision);
+    if (this.#strange) throw conflict(`follow the store: ${this.#strange}`);
     if (!this.#isRead) await this.#read(at);
     const wasRead = !this.#isRead;
     this.#isRead = true;
     this.#storeId = storeId;
     return wasRead;
+  }
+
+  #strangeness(storeId: string, revision: number): string | undefined {
+    const known = this.#parts.replica.revision;
+    if (this.#storeId !== undefined && storeId !== this.#storeId)
+      return `it is another one (${storeId}) than this host knew (${this.#storeId})`;
+    if (revision < known)
+      return `it is at revision ${revision}, and this host knew ${known}: it lost what it had`;
+    return undefined;
   }
 
   async #read(at: Connection): Promise<void> {

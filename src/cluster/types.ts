@@ -93,6 +93,9 @@ export interface Cluster extends ClusterAccess {
   readonly revision: number;
   /** Why the store is away, in words; undefined while connected. */
   readonly trouble: string | undefined;
-  /** Forgets the lease and goes; the node's record stays unless `leave`. */
-  close(options?: { readonly leave: boolean }): Promise<void>;
+  /**
+   * Ends the lease and goes; the node's record stays unless `leave`. `keepLease`: the others need not hear of it, since
+   * the daemon is back before the lease runs out.
+   */
+  close(options?: { readonly leave: boolean; readonly keepLease?: boolean }): Promise<void>;
 }
