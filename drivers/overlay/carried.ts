@@ -163,7 +163,7 @@ export class CarriedNetwork {
 
   async #open(sweepMs: number): Promise<void> {
     const { netns } = this;
-    if (!netns.isOld) await netns.sysctl.writeAll(netnsSysctls(this.#host, this.#spec.config));
+    if (!netns.isOld) await netns.sysctl.writeAll(await netnsSysctls(this.#host, this.#spec.config));
     const { links } = await makeFabric(this.#host, netns, this.#spec);
     this.#links = links;
     if (netns.isOld) this.#applied = byKey(await readRows(netns, links));

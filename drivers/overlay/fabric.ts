@@ -16,18 +16,24 @@ export interface FabricSpec {
 }
 
 /** Settings that every link made in the netns begins with. No link of ours speaks for itself. */
-export function netnsSysctls(
-  { settings }: Pick<Host, "settings">,
+export async function netnsSysctls(
+  { settings, sysctl }: Pick<Host, "settings" | "sysctl">,
   { ipv6 }: OverlayConfig,
-): Record<string, string> {
-  if (!settings.ipv6) return {};
+): Promise<Record<string, string>> {
   const all = "net/ipv6/conf/default";
-  return {
+  const sysctls6 = {
     [`${all}/disable_ipv6`]: ipv6.length > 0 ? "0" : "1",
     [`${all}/accept_ra`]: "0",
     [`${all}/accept_dad`]: "0",
     // IN6_ADDR_GEN_MODE_NONE
     [`${all}/addr_gen_mode`]: "1",
+  };
+  // with br_netfilter frames on a bridge would pass the IP rules too, of which there are none here
+  const calls = ["ip", "ip6", "arp"].map((kind) => `net/bridge/bridge-nf-call-${kind}tables`);
+  const hasBridgeNetfilter = (await sysctl.read("net/bridge/bridge-nf-call-iptables")) !== undefined;
+  return {
+    ...(settings.ipv6 && sysctls6),
+    ...(hasBridgeNetfilter && Object.fromEntries(calls.map((key) => [key, "0"]))),
   };
 }
 

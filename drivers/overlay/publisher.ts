@@ -46,6 +46,7 @@ export class Publisher {
         this.#start();
       }),
     );
+    this.#doubtAll();
     this.#start();
   }
 
@@ -62,7 +63,7 @@ export class Publisher {
   /** Everything of this host has been set by now: what else is on record as its own was left by a crash. */
   sweep(): void {
     this.#knowsAll = true;
-    for (const { key } of this.#tables?.endpoints.entries() ?? []) this.#doubt(key);
+    this.#doubtAll();
     this.#start();
   }
 
@@ -80,6 +81,10 @@ export class Publisher {
   #change(key: string): void {
     this.#doubtful.add(key);
     this.#start();
+  }
+
+  #doubtAll(): void {
+    for (const { key } of this.#tables?.endpoints.entries() ?? []) this.#doubt(key);
   }
 
   /** Somebody else's records are theirs. */

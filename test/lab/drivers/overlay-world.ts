@@ -8,7 +8,14 @@ import { expect } from "vitest";
 import { createOverlayDriverWith } from "../../../drivers/overlay/index.ts";
 import type { FakeCluster, FakeHost } from "../../../src/cluster/index.ts";
 import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/daemon/driver-netns.ts";
-import type { Host, JoinRequest, NetworkDriver, PoolData } from "../../../src/driverapi/index.ts";
+import type {
+  ClusterAccess,
+  Host,
+  JoinRequest,
+  NetworkDriver,
+  PoolData,
+  SharedTable,
+} from "../../../src/driverapi/index.ts";
 import { createFirewall, createGuards, createTunnelGuard } from "../../../src/firewall/index.ts";
 import {
   addAddress,
@@ -55,6 +62,7 @@ export class OverlayHost implements AsyncDisposable {
   readonly cluster: FakeHost;
   readonly host: Host;
   driver: NetworkDriver;
+  #session: Session;
   readonly #namespaces: OwnedNamespaces;
   readonly #close: () => Promise<void>;
   readonly #containers = new Set<OverlayContainer>();
@@ -70,7 +78,8 @@ export class OverlayHost implements AsyncDisposable {
     this.lab = parts.lab;
     this.cluster = parts.cluster;
     this.host = parts.host;
-    this.driver = createOverlayDriverWith(parts.host, { sweepMs: 60_000 });
+    this.#session = new Session(parts.cluster);
+    this.driver = this.#createDriver();
     this.#namespaces = parts.namespaces;
     this.#close = parts.close;
   }
@@ -108,8 +117,10 @@ export class OverlayHost implements AsyncDisposable {
 
   /** The daemon ends without a word, and another one starts and replays what is on record. */
   async restart(gone: readonly OverlayContainer[] = []): Promise<void> {
+    this.#session.end();
     await this.#namespaces.close();
-    this.driver = createOverlayDriverWith(this.host, { sweepMs: 60_000 });
+    this.#session = new Session(this.cluster);
+    this.driver = this.#createDriver();
     for (const wish of this.#networks.values()) await this.createNetwork(wish);
     const live = [...this.#containers].filter((container) => !gone.includes(container));
     for (const container of live) await container.replay(this.driver);
@@ -117,6 +128,10 @@ export class OverlayHost implements AsyncDisposable {
       networkIds: new Set(this.#networks.keys()),
       endpointIds: new Set(live.map(({ endpointId }) => endpointId)),
     });
+  }
+
+  #createDriver(): NetworkDriver {
+    return createOverlayDriverWith({ ...this.host, cluster: this.#session.access }, { sweepMs: 60_000 });
   }
 
   forget(container: OverlayContainer): void {
@@ -135,6 +150,48 @@ export class OverlayHost implements AsyncDisposable {
     await this.#namespaces.close();
     await this.#close();
   }
+}
+
+/** What one daemon sees of the cluster; it hears and writes nothing any more when it has ended. */
+class Session {
+  readonly access: ClusterAccess;
+  readonly #followed: (() => void)[] = [];
+  #hasEnded = false;
+
+  constructor(cluster: FakeHost) {
+    const following = <T>(table: SharedTable<T>) =>
+      replaced<SharedTable<T>>(table, {
+        follow: (...args: Parameters<SharedTable<T>["follow"]>) => this.#follow(table.follow(...args)),
+      });
+    this.access = replaced<ClusterAccess>(cluster, {
+      nodes: following(cluster.nodes),
+      table: async (name: string) => following(await cluster.table(name)),
+      followLife: (listener: () => void) => this.#follow(cluster.followLife(listener)),
+      commit: (change: Parameters<ClusterAccess["commit"]>[0]) =>
+        this.#hasEnded ? new Promise<never>(() => undefined) : cluster.commit(change),
+    });
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    for (const unfollow of this.#followed.splice(0)) unfollow();
+  }
+
+  #follow(unfollow: () => void): () => void {
+    this.#followed.push(unfollow);
+    return unfollow;
+  }
+}
+
+/** The same object but for these members. */
+function replaced<T extends object>(object: T, members: object): T {
+  return new Proxy(object, {
+    get: (target, key) => {
+      if (Reflect.has(members, key)) return Reflect.get(members, key);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 let endpoints = 0;
@@ -161,8 +218,13 @@ export class OverlayContainer {
     const path = `${owner.lab.netns}-netns/${name}`;
     await createNetns(path);
     const container = new OverlayContainer(owner, await inside(name, path), wish);
-    await container.#join();
-    return container;
+    try {
+      await container.#join();
+      return container;
+    } catch (error) {
+      await container.end();
+      throw error;
+    }
   }
 
   /** Its address of a family, in text. */
@@ -312,6 +374,16 @@ export async function broadcast({ host }: OverlayContainer, count: number): Prom
   await host.run("ip", "neigh", "replace", "10.9.0.250", "lladdr", "ff:ff:ff:ff:ff:ff", "dev", "eth0");
   const datagram = "echo hello > /dev/udp/10.9.0.250/9";
   await host.run("bash", "-c", Array.from({ length: count }, () => datagram).join("; "));
+}
+
+/** Until the rows are gone. */
+export async function expectNoPing(from: OverlayContainer, to: OverlayContainer): Promise<void> {
+  const tried = () =>
+    from.ping(to).then(
+      () => "answered",
+      () => "silence",
+    );
+  await expect.poll(tried, { timeout: 8_000 }).toBe("silence");
 }
 
 /** Until the rows are there. */
