@@ -3,7 +3,7 @@
 
 import { notFound } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
-import { attachLink } from "./attach-link.ts";
+import { attachLink, deleteAsides } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
 import { createInDriver, leaseAddressesAgain, reasonOf, refOf } from "./join.ts";
@@ -50,8 +50,9 @@ export async function openAgain(
 
 /** Brings what serves the sandbox up to date. What cannot be is logged: the container goes on as it is. */
 export async function adopt(parts: ControllerParts, adoption: Adoption): Promise<void> {
-  const { record, sandbox, endpoints } = adoption;
+  const { record, sandbox, netns, endpoints } = adoption;
   for (const endpoint of endpoints) await repairLink(parts, adoption, endpoint);
+  if (netns) parts.background.run("delete links that were put aside", () => deleteAsides(netns));
   try {
     await sandbox.adopt(endpoints);
   } catch (error) {

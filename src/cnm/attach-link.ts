@@ -1,7 +1,7 @@
 // Attaching: the link that a driver answered with becomes the container's.
 
 import type { JoinResponse } from "../driverapi/index.ts";
-import { deleteAddress, setLink, unless } from "../kernel/index.ts";
+import { deleteAddress, deleteLink, setLink, unless } from "../kernel/index.ts";
 import { hasCode, notFound, wrapError } from "../util/errors.ts";
 import { attachRequests, linkLocalPrefix, linkSysctls, type SandboxLink } from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -51,23 +51,53 @@ export async function attachLink(
 }
 
 /**
- * Puts a link that is about to be deleted out of the way, which is fast where deleting is not: down, without addresses,
- * and its name free. False when the link is not there, or is not to be deleted by the endpoint's driver.
+ * Puts a link that is about to be deleted out of the way, which is fast where deleting is not: without addresses, its name
+ * free, and down where that is fast too. False when the link is not there, or goes back to the host.
  */
 export async function setLinkAside({ record }: Endpoint, netns: Netns | undefined): Promise<boolean> {
   const { link, interface: own, spec } = record;
-  if (!netns || !link || link.movedFrom !== undefined || link.deletedOnLeave) return false;
+  if (!netns || !link || link.movedFrom !== undefined) return false;
   const { index } = link;
+  if (link.deletedOnLeave) return await setChildAside(netns, index);
   const prefixes = [own.address, own.addressIpv6, ...spec.linkLocal.map(linkLocalPrefix)];
   const addresses = prefixes.filter((prefix) => prefix !== undefined);
   const requests = [
     setLink(index, { up: false }),
-    setLink(index, { name: `gone${index}` }),
+    setLink(index, { name: asideName(index) }),
     ...addresses.map((prefix) => deleteAddress({ link: index, prefix })),
   ];
   // IPv6 ones go with the link's being up
   await unless(["EADDRNOTAVAIL"], netns.netlink.send(...requests));
   return true;
+}
+
+/**
+ * A link on a parent takes its time to go down (synchronize_rcu in macvlan_hash_del), so it stays up where the kernel lets
+ * it be renamed so (6.2).
+ */
+async function setChildAside({ netlink }: Netns, index: number): Promise<boolean> {
+  const addresses = await netlink.addresses({ link: index });
+  const requests = addresses.map(({ prefix }) => deleteAddress({ link: index, prefix }));
+  await unless(["EADDRNOTAVAIL"], netlink.send(...requests));
+  const rename = setLink(index, { name: asideName(index) });
+  try {
+    await netlink.send(rename);
+  } catch (error) {
+    if (!hasCode(error, "EBUSY")) throw error;
+    await netlink.send(setLink(index, { up: false }), rename);
+  }
+  return true;
+}
+
+/** Deletes links that a daemon which was killed had put aside. */
+export async function deleteAsides({ netlink }: Netns): Promise<void> {
+  const left = (await netlink.links()).filter(({ index, name }) => name === asideName(index));
+  if (left.length === 0) return;
+  await unless(["ENODEV"], netlink.sendAside(...left.map(({ index }) => deleteLink(index))));
+}
+
+function asideName(index: number): string {
+  return `gone${index}`;
 }
 
 /** Gives an endpoint's link another MTU; one that is gone needs none. */

@@ -4,6 +4,7 @@ import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
 import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
+import type { Departures } from "./departures.ts";
 import type { HostFiles } from "./etc-files.ts";
 import type { HostPrefixes } from "./host-prefixes.ts";
 import type { HostRoutes } from "./host-routes.ts";
@@ -42,5 +43,6 @@ export interface ControllerParts {
   readonly hostFiles: () => Promise<HostFiles>;
   readonly hostHasIpv6: boolean;
   readonly background: Background;
+  readonly departures: Departures;
   readonly log: Log;
 }

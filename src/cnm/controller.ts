@@ -11,6 +11,7 @@ import { createNetwork } from "./create-network.ts";
 import { createSandbox } from "./create-sandbox.ts";
 import { type DefaultBridgeConfig, ensureDefaultNetworks } from "./default-networks.ts";
 import { deleteNetwork } from "./delete-network.ts";
+import { Departures } from "./departures.ts";
 import { describeNetwork } from "./describe.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
@@ -249,6 +250,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
     hostFiles,
     hostHasIpv6: options.hostHasIpv6,
     background,
+    departures: new Departures(),
     log,
   };
 }

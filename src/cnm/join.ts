@@ -50,6 +50,7 @@ export async function joinNetwork(
   keepMac(endpoint, place.remembered);
   await createInDriver(endpoint, place, undo);
   undo.defer("leave sandbox", () => network.driver.leave(refOf(endpoint)));
+  await parts.departures.settled(network.driver);
   const response = await network.driver.join({
     ...refOf(endpoint),
     sandboxKey: place.path,
@@ -67,7 +68,8 @@ export async function joinNetwork(
 
 /**
  * Takes an endpoint out of its sandbox; its link goes by the driver's deleteEndpoint, or with the netns. One that is ours
- * to delete goes at once: a netns ends when it likes, and until then the link holds its MAC, and maybe the whole parent.
+ * to delete goes before a netns that ends: that is gone when it likes, and until then the link holds its MAC, and maybe
+ * the whole parent.
  */
 export async function leaveNetwork(
   parts: ControllerParts,
@@ -77,7 +79,8 @@ export async function leaveNetwork(
   await endpoint.network.driver.leave(refOf(endpoint));
   const { link } = endpoint.record;
   if (netns && !sandboxEnds) await deleteEndpointRoutes(endpoint, netns);
-  if (netns && link?.deletedOnLeave) await unless(["ENODEV"], netns.netlink.send(deleteLink(link.index)));
+  if (netns && sandboxEnds && link?.deletedOnLeave)
+    await unless(["ENODEV"], netns.netlink.send(deleteLink(link.index)));
   if (netns && link?.movedFrom) await parts.returnLink(netns, { index: link.index, name: link.movedFrom });
 }
 

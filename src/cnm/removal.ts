@@ -1,6 +1,7 @@
 // How endpoints go with which nothing is served any more: one that is disconnected, or all of a sandbox that ends. What
 // fails is logged, and the rest goes on: nothing here can be half-done and start again.
 
+import { deleteLink, unless } from "../kernel/index.ts";
 import { shortId } from "../util/ids.ts";
 import { setLinkAside } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -43,11 +44,22 @@ export async function removeEndpoint(
   await forgetEndpoint(parts, endpoint);
   interfaces.hide(endpoint);
   const isAside = await setLinkAside(endpoint, netns).catch(() => false);
+  const deleted = netns && deleteOwnLink(scene, endpoint, netns);
   // the kernel takes tens of milliseconds for a link, and nobody sees it any more
   parts.background.run("delete endpoint", async () => {
+    await deleted;
     await deleteInDriver(endpoint, { linkIsAside: isAside });
     interfaces.forget(endpoint);
   });
+}
+
+/** One that no driver takes along. Whoever needs what it holds waits for its end. */
+async function deleteOwnLink({ parts }: Scene, endpoint: Endpoint, netns: Netns): Promise<void> {
+  const { link } = endpoint.record;
+  if (!link?.deletedOnLeave) return;
+  const gone = unless(["ENODEV"], netns.netlink.sendAside(deleteLink(link.index)));
+  parts.departures.note(endpoint.network.driver, gone);
+  await gone;
 }
 
 /** Ports close and names vanish, then the netns goes and the links with it. */

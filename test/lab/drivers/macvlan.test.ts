@@ -296,6 +296,25 @@ describe("macvlan_mode", () => {
     await expect.poll(async () => (await machine.netlink.link("eth0"))?.mac).toBe(before?.mac);
   });
 
+  test("passthru gives the parent to the next container while the link of the last one is still being deleted", async () => {
+    await using lab = await Lab.create();
+    const { machine } = await machineAndPeer(lab);
+    await using world = await createWorld(machine);
+    await world.controller.createNetwork(networkSpec("x1"));
+    await world.controller.createNetwork(macvlan("m1", { macvlan_mode: "passthru" }));
+    await using c1 = await run(world, "c1", { network: "x1" });
+    await using c2 = await run(world, "c2", { network: "x1" });
+    for (const { sandbox, host } of [c1, c2, c1]) {
+      await sandbox.connect(endpointSpec("m1"));
+      expect(await host.netlink.link("eth1")).toMatchObject({ kind: "macvlan" });
+      await sandbox.disconnect("m1");
+      expect(await host.netlink.link("eth1")).toBeUndefined();
+    }
+    await world.controller.settle();
+    for (const { host } of [c1, c2])
+      expect((await host.netlink.links()).map(({ kind }) => kind)).not.toContain("macvlan");
+  });
+
   test("passthru shares its parent with no other network; the others do", async () => {
     await using lab = await Lab.create();
     const { machine } = await machineAndPeer(lab);
