@@ -30,6 +30,8 @@ const ipvlan: ChildKind<IpvlanConfig> = {
   isMoved: () => false,
   createLink: (host, { mode, flag }, { mac: _shared, ...spec }) =>
     host.link.createIpvlan({ ...spec, mode, flag }),
+  // the parent has it, for all its links, and each that is made sets it again
+  repair: () => undefined,
   wayOut,
   describe: ({ mode, flag }) => ({ ipvlan_mode: mode, ipvlan_flag: flag }),
   explainRefusal: () => undefined,

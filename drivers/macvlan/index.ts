@@ -4,8 +4,11 @@
 import type {
   CreateEndpointRequest,
   EndpointInterface,
+  Host,
+  Link,
   NetworkDriverFactory,
   Parent,
+  Request,
 } from "../../src/driverapi/index.ts";
 import { type ChildKind, createChildDriver, gatewayFor } from "../../src/driverkit/index.ts";
 import { derivedMac, formatAddress, type Mac, randomMac } from "../../src/netip/index.ts";
@@ -28,6 +31,7 @@ const macvlan: ChildKind<MacvlanConfig> = {
   // the kernel gives such a link its parent's MAC; setting another one changes the parent's with it
   isMoved: ({ mode }, { options }) => mode === "passthru" && options.macAddress !== undefined,
   createLink: (host, { mode }, spec) => host.link.createMacvlan({ ...spec, mode }),
+  repair,
   wayOut: (config, { address, addressIpv6 }: EndpointInterface) => {
     const gateway = gatewayFor(config.ipv4, address)?.address;
     const gatewayIpv6 = gatewayFor(config.ipv6, addressIpv6)?.address;
@@ -37,6 +41,12 @@ const macvlan: ChildKind<MacvlanConfig> = {
   explainRefusal: ({ mode }) =>
     mode === "passthru" ? "in mode passthru a parent has one endpoint, and this one has it" : undefined,
 };
+
+/** A container that may change links may change this one's mode too, and so who it talks to. Passthru is for ever. */
+function repair(host: Host, { mode }: MacvlanConfig, { index, macvlanMode }: Link): Request | undefined {
+  const isFixed = mode === "passthru" || macvlanMode === "passthru";
+  return macvlanMode === mode || isFixed ? undefined : host.link.setMacvlanMode(index, mode);
+}
 
 /** In mode passthru one network has the whole parent. The messages are Docker's. */
 function checkBeside(config: MacvlanConfig, other: MacvlanConfig): void {

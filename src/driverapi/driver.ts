@@ -186,8 +186,8 @@ export interface NetworkDriver {
   leave(request: EndpointRef): Promise<void>;
 
   /**
-   * After a start, for an endpoint whose link is in its sandbox still: compares what there is of it outside with what
-   * there should be, and repairs what differs. Never called for one that has no link any more, which joins again.
+   * After a start, for an endpoint whose link is in its sandbox still: compares what there is of it with what there
+   * should be, and repairs what differs. Never called for one that has no link any more, which joins again.
    */
   rejoin?(request: JoinRequest): Promise<void>;
 

@@ -22,7 +22,7 @@ import { forbidden, invalid, notFound, notImplemented } from "../util/errors.ts"
 import { shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import type { ChildEndpoint, ChildKind } from "./child-kind.ts";
-import { deleteMovedLink, makeChildLink } from "./child-link.ts";
+import { deleteMovedLink, makeChildLink, repairChildLink } from "./child-link.ts";
 import { type ChildNetworkConfig, childOptionNames, isInternal } from "./child-options.ts";
 import { checkEndpointOptions, chosenSysctls } from "./endpoint-options.ts";
 
@@ -131,6 +131,14 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
     const response = { ...this.#answer(network.config, endpoint), link };
     endpoint.joined = { sandboxKey: request.sandboxKey, response };
     return response;
+  }
+
+  /** The parent is made again, or put up, where somebody took it away; what the link says of itself is compared. */
+  async rejoin(request: JoinRequest): Promise<void> {
+    const { network, endpoint } = this.#endpoint(request);
+    await this.#holdParent(network.config);
+    if (!this.#kind.isMoved(network.config, endpoint))
+      await repairChildLink(this.#host, this.#kind, { request, config: network.config });
   }
 
   async leave({ networkId, endpointId }: EndpointRef): Promise<void> {

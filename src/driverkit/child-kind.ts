@@ -6,6 +6,7 @@ import type {
   EndpointInterface,
   Host,
   JoinResponse,
+  Link,
   NetworkOptions,
   Parent,
   Request,
@@ -47,6 +48,8 @@ export interface ChildKind<C extends ChildNetworkConfig> {
   /** Endpoints whose MAC only the controller can set, after the link is made: it is made on the host and moved. */
   isMoved(config: C, endpoint: ChildEndpoint): boolean;
   createLink(host: Host, config: C, spec: ChildLinkSpec): Request;
+  /** What brings the mode of a link in line that somebody changed; undefined: nothing needs to, or can. */
+  repair(host: Host, config: C, link: Link): Request | undefined;
   /** How an endpoint of a network that is not internal leaves it. */
   wayOut(config: C, own: EndpointInterface): Pick<JoinResponse, "gateway" | "gatewayIpv6" | "staticRoutes">;
   /** Its own options as they took effect. */

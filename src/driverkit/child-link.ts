@@ -46,6 +46,22 @@ export async function makeChildLink<C extends ChildNetworkConfig>(
   }
 }
 
+/** Compares a link that went on without the daemon with what it should be, and changes what differs. */
+export async function repairChildLink<C extends ChildNetworkConfig>(
+  host: Host,
+  kind: ChildKind<C>,
+  { request, config }: Pick<LinkWish<C>, "request" | "config">,
+): Promise<void> {
+  await using inside = await host.link.openNetlink(request.sandboxKey);
+  const link = await inside.link(request.freeIndex);
+  if (link?.kind !== kind.name) return;
+  const change = kind.repair(host, config, link);
+  if (!change) return;
+  const { endpointId: endpoint } = request;
+  host.log.warn({ endpoint, link: link.name, change: change.words }, "a link was changed: changing it back");
+  await inside.send(change);
+}
+
 /** Removes what `makeChildLink` made to be moved, if it is on the host: somebody else's of that name stays. */
 export async function deleteMovedLink(host: Host, endpointId: string): Promise<void> {
   const { deleteLink, unless } = host.link;

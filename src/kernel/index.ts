@@ -45,7 +45,8 @@ export {
   type LinkStats,
   setLink,
 } from "./link.ts";
-export { createMacvlan, type MacvlanMode, type MacvlanSpec } from "./macvlan.ts";
+export { createMacvlan, type MacvlanSpec, setMacvlanMode } from "./macvlan.ts";
+export type { MacvlanMode } from "./macvlan-attributes.ts";
 export {
   addNeighbour,
   deleteNeighbour,

@@ -2,6 +2,7 @@
 
 import { type Mac, macBytes, macFromBytes } from "../netip/index.ts";
 import { Attributes, Encoder, nlmFlag } from "./codec.ts";
+import { decodeMacvlanMode, type MacvlanMode } from "./macvlan-attributes.ts";
 import type { Request } from "./request.ts";
 import { addressFamily, type LinkRef, refWords, rtm, say } from "./rtnetlink.ts";
 import { decodeVxlan, type VxlanState } from "./vxlan-attributes.ts";
@@ -40,6 +41,8 @@ export interface Link {
   readonly group: number;
   /** Index of the veth peer (or lower link), in the peer's namespace. */
   readonly peerIndex?: number;
+  /** Of a macvlan link. */
+  readonly macvlanMode?: MacvlanMode;
   /** Of a VXLAN link. */
   readonly vxlan?: VxlanState;
   readonly stats: LinkStats;
@@ -179,7 +182,9 @@ export function decodeLink(payload: Buffer): Link {
   const flags = payload.readUInt32LE(8);
   const info = attributes.nested(ifla.linkInfo);
   const kind = info?.string(iflaInfo.kind);
-  const vxlan = kind === "vxlan" ? info?.nested(iflaInfo.data) : undefined;
+  const data = info?.nested(iflaInfo.data);
+  const macvlanMode = kind === "macvlan" && data ? decodeMacvlanMode(data) : undefined;
+  const vxlan = kind === "vxlan" ? data : undefined;
   const mac = attributes.bytes(ifla.address);
   const master = attributes.u32(ifla.master);
   const alias = attributes.string(ifla.alias);
@@ -198,6 +203,7 @@ export function decodeLink(payload: Buffer): Link {
     ...(alias !== undefined && { alias }),
     group: attributes.u32(ifla.group) ?? 0,
     ...(peerIndex !== undefined && { peerIndex }),
+    ...(macvlanMode && { macvlanMode }),
     ...(vxlan && { vxlan: decodeVxlan(vxlan) }),
     stats: decodeStats(attributes.bytes(ifla.stats64)),
   };

@@ -2,11 +2,11 @@
 
 import { type Mac, macBytes } from "../netip/index.ts";
 import { type ChildSpec, childWords, createChild } from "./child-link.ts";
-import { ifla } from "./link.ts";
+import { Encoder, nlmFlag } from "./codec.ts";
+import { ifla, iflaInfo, linkHeader } from "./link.ts";
+import { iflaMacvlan, type MacvlanMode, macvlanModes } from "./macvlan-attributes.ts";
 import type { Request } from "./request.ts";
-
-/** Who may talk to whom on one parent (`ip link … type macvlan mode …`). */
-export type MacvlanMode = "bridge" | "private" | "vepa" | "passthru";
+import { rtm } from "./rtnetlink.ts";
 
 /** A macvlan to create. */
 export interface MacvlanSpec extends ChildSpec {
@@ -15,11 +15,17 @@ export interface MacvlanSpec extends ChildSpec {
   readonly mode: MacvlanMode;
 }
 
-/** IFLA_MACVLAN_* (linux/if_link.h). */
-const iflaMacvlan = { mode: 1 } as const;
-
-/** MACVLAN_MODE_* (linux/if_link.h). */
-const modes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+/** `ip link set … type macvlan mode`. Fails with EINVAL into and out of passthru. */
+export function setMacvlanMode(link: number, mode: MacvlanMode): Request {
+  const encoder = new Encoder().struct(linkHeader(link));
+  encoder.nest(ifla.linkInfo, (info) =>
+    info
+      .string(iflaInfo.kind, "macvlan")
+      .nest(iflaInfo.data, (data) => void data.u32(iflaMacvlan.mode, macvlanModes[mode])),
+  );
+  const words = `ip link set if${link} type macvlan mode ${mode}`;
+  return { type: rtm.newLink, flags: nlmFlag.ack, payload: encoder.finish(), words };
+}
 
 /**
  * `ip link add … link … type macvlan`. Fails with EEXIST (name), EBUSY (index; or the parent is a port or carries
@@ -30,7 +36,7 @@ export function createMacvlan(spec: MacvlanSpec): Request {
     encode: (encoder) => {
       if (spec.mac !== undefined) encoder.bytes(ifla.address, macBytes(spec.mac));
     },
-    encodeData: (data) => data.u32(iflaMacvlan.mode, modes[spec.mode]),
+    encodeData: (data) => data.u32(iflaMacvlan.mode, macvlanModes[spec.mode]),
     words: childWords(spec, {
       mac: spec.mac,
       type: `macvlan mode ${spec.mode}`,

@@ -49,7 +49,9 @@ class HeldParents implements Parents {
     const { owner, name } = request;
     return await this.#turns.run(name, async () => {
       const { netlink } = this.#options;
-      const link = (await netlink.link(name)) ?? (await this.#make(request));
+      const found = await netlink.link(name);
+      if (found?.alias === mark && !found.up) await this.#putUp(found);
+      const link = found ?? (await this.#make(request));
       this.#names.set(owner, name);
       return { name, index: link.index, mtu: link.mtu, ...(link.mac && { mac: link.mac }) };
     });
@@ -87,6 +89,11 @@ class HeldParents implements Parents {
     const { lower, id } = await this.#findLower(name);
     await this.#need("vlan", `VLAN sub-interfaces (-o parent=${name}) need CONFIG_VLAN_8021Q`);
     return await this.#makeLink(name, createVlan({ name, parent: lower.index, id }));
+  }
+
+  /** The link below may be down: the kernel puts this one up with it (vlan_device_event). */
+  async #putUp({ index }: Link): Promise<void> {
+    await unless(["ENETDOWN", "ENODEV"], this.#options.netlink.send(setLink(index, { up: true })));
   }
 
   async #need(kind: string, what: string): Promise<void> {
@@ -128,8 +135,7 @@ class HeldParents implements Parents {
       const link = await netlink.link(name);
       if (!link) throw conflict(`the link ${name} was removed by somebody else`);
       await this.#keepHostOff(name);
-      // the link below may be down: the kernel puts this one up with it (vlan_device_event)
-      await unless(["ENETDOWN"], netlink.send(setLink(link.index, { up: true })));
+      await this.#putUp(link);
       undo.forget();
       return link;
     } catch (error) {

@@ -2,7 +2,7 @@
 // finds them again.
 
 import { describe, expect, test } from "vitest";
-import { createVeth, deleteLink, setLink } from "../../../src/kernel/index.ts";
+import { createMacvlan, createVeth, deleteLink, setLink, setMacvlanMode } from "../../../src/kernel/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { networkSpec, pool } from "../cnm/specs.ts";
 import { createWorld } from "../cnm/world.ts";
@@ -105,6 +105,50 @@ describe("a daemon that starts again", () => {
       await again?.disconnect("m1");
       expect(await c1.host.netlink.link("eth0")).toBeUndefined();
       await again?.delete();
+    }
+    await machine.expectUnchanged();
+  });
+
+  test("changes a link's mode back that its container has changed", async () => {
+    await using lab = await Lab.create();
+    const { machine } = await machineAndPeer(lab);
+    {
+      const first = await createWorld(machine);
+      await first.controller.createNetwork(macvlan("m1", { macvlan_mode: "private" }));
+      await using c1 = await run(first, "c1");
+      await first.crash();
+      const link = await c1.host.netlink.link("eth0");
+      await c1.host.netlink.send(setMacvlanMode(link?.index ?? 0, "bridge"));
+      const live = new Set([c1.sandbox.containerId]);
+      await using second = await createWorld(machine, { folder: first.folder, live });
+      expect(await c1.host.netlink.link("eth0")).toMatchObject({
+        index: link?.index,
+        macvlanMode: "private",
+        up: true,
+      });
+      await second.controller.sandbox(c1.sandbox.containerId)?.delete();
+    }
+    await machine.expectUnchanged();
+  });
+
+  test("deletes the link that the one before, which was killed, had only put aside", async () => {
+    await using lab = await Lab.create();
+    const { machine, peer } = await machineAndPeer(lab);
+    {
+      const first = await createWorld(machine);
+      await first.controller.createNetwork(macvlan("m1"));
+      await using c1 = await run(first, "c1");
+      await first.crash();
+      const parent = (await machine.netlink.link("eth0"))?.index ?? 0;
+      const left = { index: 77, name: "gone77", netns: c1.sandbox.netnsPath };
+      await machine.netlink.send(createMacvlan({ ...left, parent, mode: "bridge" }));
+      const live = new Set([c1.sandbox.containerId]);
+      await using second = await createWorld(machine, { folder: first.folder, live });
+      await second.controller.settle();
+      expect(await c1.host.netlink.link(left.index)).toBeUndefined();
+      await using _web = await c1.host.listen("0.0.0.0", 80);
+      await expect(peer).toReach(`${c1.ipv4}:80`);
+      await second.controller.sandbox(c1.sandbox.containerId)?.delete();
     }
     await machine.expectUnchanged();
   });

@@ -1,7 +1,7 @@
 // Parent links: found, made, shared, removed with the last user, found again after a start.
 
 import { describe, expect, test } from "vitest";
-import { createDummy, deleteLink } from "../../../src/kernel/index.ts";
+import { createDummy, deleteLink, setLink } from "../../../src/kernel/index.ts";
 import { createParents } from "../../../src/parents/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
@@ -53,6 +53,14 @@ describe("a VLAN sub-interface", () => {
     const { parents, netlink } = await createChildHost();
     netlink.refuse(/^ip link set if3 up/, errno.ENETDOWN);
     expect(await parents.hold(hold("n1", "eth0.10"))).toMatchObject({ name: "eth0.10" });
+  });
+
+  test("is put up again when somebody has set it down", async () => {
+    const { parents, netlink } = await createChildHost();
+    const { index } = await parents.hold(hold("n1", "eth0.10"));
+    await netlink.send(setLink(index, { up: false }));
+    await parents.hold(hold("n1", "eth0.10"));
+    expect(await netlink.link(index)).toMatchObject({ up: true });
   });
 
   test("is made by one of two who want it at once", async () => {

@@ -10,7 +10,9 @@ import {
   FakeNetlink,
   hasLinkKind,
   type Request,
+  setMacvlanMode,
 } from "../../../src/kernel/index.ts";
+import { decodeLink } from "../../../src/kernel/link.ts";
 import { mac } from "./values.ts";
 
 /** The attributes of struct ifinfomsg's message, and those of its kind. */
@@ -55,6 +57,19 @@ describe("a macvlan", () => {
     );
   });
 });
+
+test.each(["private", "vepa", "bridge", "passthru"] as const)(
+  "a macvlan's mode %s is read as it was set",
+  (mode) => {
+    const request = setMacvlanMode(7, mode);
+    expect(decodeLink(Buffer.from(request.payload))).toMatchObject({
+      index: 7,
+      kind: "macvlan",
+      macvlanMode: mode,
+    });
+    expect(request.words).toBe(`ip link set if7 type macvlan mode ${mode}`);
+  },
+);
 
 describe("an ipvlan", () => {
   test.for([
