@@ -2,11 +2,11 @@
 
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { expect, test } from "vitest";
-import { bindSocket } from "../../../src/kernel/index.ts";
+import { expect, test, vi } from "vitest";
+import { bindSocket, type ConntrackEntry, listConntrack } from "../../../src/kernel/index.ts";
 import { parseAddress } from "../../../src/netip/index.ts";
 import { Lab } from "../lab.ts";
-import { endpointSpec, networkSpec, sandboxSpec } from "./specs.ts";
+import { address, endpointSpec, networkSpec, prefix, sandboxSpec } from "./specs.ts";
 import { createWorld } from "./world.ts";
 
 /** A datagram socket in a namespace. */
@@ -72,3 +72,39 @@ test.each(["nftables", "iptables"] as const)(
     await second.delete();
   },
 );
+
+test("a container that gets the address of one that was disconnected keeps its connections", async () => {
+  await using lab = await Lab.create();
+  const lan = lab.segment("192.0.2.0/24");
+  const machine = await lan.host("machine");
+  await lan.host("peer");
+  await using world = await createWorld(machine);
+  const { controller } = world;
+  const pools = {
+    ipam: { ...networkSpec("x1").ipam, pools: [{ subnet: prefix("172.30.0.0/24"), auxiliaryAddresses: {} }] },
+  };
+  await controller.createNetwork(networkSpec("x1", pools));
+  await controller.createNetwork(networkSpec("x2"));
+  const own = address("172.30.0.9");
+  const on = (...networks: string[]) => ({
+    endpoints: networks.map((name) => endpointSpec(name, name === "x1" ? { ipv4: own } : {})),
+  });
+  const flows = () => listConntrack({ family: 4, originalSource: own }, machine.netns);
+  const sends = async (netns: string, port: number) => {
+    await using socket = await datagrams(netns, port);
+    socket.send("hello", 7, "192.0.2.2");
+    const isThere = ({ original }: ConntrackEntry) => original.sourcePort === port;
+    await vi.waitFor(async () => expect((await flows()).some(isThere)).toBe(true));
+  };
+
+  const first = await controller.createSandbox(sandboxSpec("c1", on("x1", "x2")));
+  await sends(first.netnsPath, 4001);
+  await first.disconnect("x1");
+  await vi.waitFor(async () => expect(await flows()).toEqual([]));
+  const second = await controller.createSandbox(sandboxSpec("c2", on("x1")));
+  await sends(second.netnsPath, 4002);
+  // the port of the first goes
+  await controller.settle();
+  expect(await flows()).toHaveLength(1);
+  await Promise.all([first.delete(), second.delete()]);
+});
