@@ -17,7 +17,9 @@ export type Change<T> =
 
 /**
  * Records of one kind, the same on every host. Reads are synchronous and come from this host's copy, which follows the
- * store; it is what was last known while the store is away. A write resolves when this host's copy has it.
+ * store; it is what was last known while the store is away. A write resolves when this host's copy has it, and by the time
+ * it fails as conflict the copy has what stood in the way. One that fails as unavailable may have happened all the same:
+ * the copy will show.
  * Keys are made of letters, digits and `-_.:/`; a prefix ends where the caller says.
  */
 export interface SharedTable<T> {

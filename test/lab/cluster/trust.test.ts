@@ -30,10 +30,7 @@ const doing = "try it";
 const now = new Date();
 
 /** What a host of the cluster shows. */
-async function makeTls(
-  authority: { certificate: string; key: string },
-  role: "member" | "node",
-): Promise<Tls> {
+async function makeTls(authority: { certificate: string; key: string }, role: HostRole): Promise<Tls> {
   const { request, key } = await createRequest("one");
   const subject = { nodeId: "one", clusterId: "lab", role, addresses: [] };
   const cert = await signRequest(authority, request, subject, { now });
