@@ -54,6 +54,13 @@ export function withCertificate(
   return { ...admission, certificates: [...valid, { serial, expiresAt: notAfter.toISOString() }] };
 }
 
+/** A host that did not become the member it was to be is not asked again for so long. */
+const passOverMs = 10 * 60_000;
+
+export function passedOver(admission: Admission, now: Date): Admission {
+  return { ...admission, seat: "node", passedOverUntil: new Date(now.getTime() + passOverMs).toISOString() };
+}
+
 /** Where the members are, in the order of their ids. */
 export function memberAddresses(admissions: SharedTable<Admission>): MemberAddress[] {
   return [...admissions.entries()]

@@ -13,9 +13,17 @@ import {
   readHostCertificate,
   signRequest,
 } from "../trust/index.ts";
-import { type Admission, addressOf, type JoinTables, memberAddresses, withCertificate } from "./admission.ts";
+import {
+  type Admission,
+  addressOf,
+  type JoinTables,
+  memberAddresses,
+  passedOver,
+  withCertificate,
+} from "./admission.ts";
 import type { Tokens } from "./tokens.ts";
 import type {
+  DeclineRequest,
   JoinAnswer,
   JoinRequest,
   LookAnswer,
@@ -97,6 +105,19 @@ export class Admitting {
         { nodeId, peerUrl: url },
       ],
     };
+  }
+
+  /** A host that was offered a seat and cannot take it: it is not asked again for a while. */
+  async decline(nodeId: string, { reason }: DeclineRequest): Promise<object> {
+    const { members, tables, log } = this.#options;
+    const entry = this.#admission(nodeId);
+    const url = peerUrl(entry.value);
+    log.warn({ host: entry.value.name, node: nodeId, reason }, "a host cannot become a member");
+    for (const { id, peerUrls, isLearner } of await members.list())
+      if (isLearner && peerUrls.includes(url)) await members.remove(id);
+    if (entry.value.seat === "offered")
+      await tables.admissions.replace(entry, passedOver(entry.value, this.#now()));
+    return {};
   }
 
   /** For a host that lost touch with the store. */

@@ -22,6 +22,7 @@ import {
   type Ports,
 } from "./identity.ts";
 import { type JoinOptions, joinCluster } from "./joining.ts";
+import type { Wish } from "./seats.ts";
 import type { PromoteAnswer } from "./wire.ts";
 
 export interface HostMembershipOptions {
@@ -152,7 +153,8 @@ export class HostMembership {
     await this.#checkFree("join the cluster");
     const { listen, ...place } = placeOf(options);
     const newcomer = { ...place, nodeId: this.nodeId, name: this.name, now: this.now() };
-    const { cluster, credentials } = await joinCluster(options, newcomer);
+    const wish = await this.#checkWish(options.wish ?? "auto");
+    const { cluster, credentials } = await joinCluster({ ...options, wish }, newcomer);
     await using undo = new Undo(this.log);
     undo.defer("forget the cluster", () => this.forget());
     await this.keys.adopt(credentials);
@@ -274,6 +276,15 @@ export class HostMembership {
     this.#etcd = undefined;
   }
 
+  /** A host without etcd is a plain node, unless it was to be a member. */
+  async #checkWish(wish: Wish): Promise<Wish> {
+    if (wish === "node" || (await isInstalled(this.#options.etcd ?? "etcd"))) return wish;
+    if (wish === "member")
+      throw unavailable("join the cluster as a member: etcd is not installed: apt-get install etcd-server");
+    this.log.info("etcd is not installed: this host joins as a plain node");
+    return "node";
+  }
+
   async #checkFree(doing: string): Promise<void> {
     if (this.#cluster)
       throw conflict(`${doing}: this host belongs to cluster ${this.#cluster.id}: leave it first`);
@@ -309,6 +320,13 @@ function placeOf({ advertise, listen, ports }: InitOptions): Place {
   const all = { ...defaultPorts, ...(port !== undefined && { join: port }), ...ports };
   const heard = listen ? { listen: resolveListen(listen, all.join) } : {};
   return { address: formatAddress(address), ports: all, ...heard };
+}
+
+/** By name in the PATH, or by its path. */
+async function isInstalled(program: string): Promise<boolean> {
+  const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(":");
+  const found = await Promise.all(folders.map((folder) => exists(join(folder, program))));
+  return found.includes(true);
 }
 
 async function exists(path: string): Promise<boolean> {

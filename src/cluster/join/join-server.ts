@@ -19,7 +19,7 @@ import { explainListen } from "../member/etcd.ts";
 import { type Credentials, type HostCertificate, readHostCertificate } from "../trust/index.ts";
 import type { Admitting } from "./admitting.ts";
 import { Tries } from "./tries.ts";
-import { longestBody, paths, readJoinRequest, readSignedRequest, writeError } from "./wire.ts";
+import { longestBody, paths, readDecline, readJoinRequest, readSignedRequest, writeError } from "./wire.ts";
 
 export interface JoinServerOptions {
   readonly address: string;
@@ -113,10 +113,12 @@ export class JoinServer {
     const client = checkedClient(request.socket as TLSSocket);
     this.#admitting.checkClient(client);
     if (request.url === paths.look) return this.#admitting.look();
-    const body = readSignedRequest(await readBody(request));
+    const body = await readBody(request);
+    if (request.url === paths.decline) return await this.#admitting.decline(client.nodeId, readDecline(body));
+    const signed = readSignedRequest(body);
     return request.url === paths.renew
-      ? await this.#admitting.renew(client.nodeId, body)
-      : await this.#admitting.promote(client.nodeId, body);
+      ? await this.#admitting.renew(client.nodeId, signed)
+      : await this.#admitting.promote(client.nodeId, signed);
   }
 
   async #join(request: IncomingMessage, peer: string): Promise<object> {

@@ -7,7 +7,7 @@ import type { Log } from "../../util/log.ts";
 import { peerUrl } from "../member/etcd-arguments.ts";
 import type { MemberRecord, Members } from "../member/members.ts";
 import type { Entry } from "../types.ts";
-import type { Admission, JoinTables } from "./admission.ts";
+import { type Admission, type JoinTables, passedOver } from "./admission.ts";
 import { type Candidate, planSeats, type Seat } from "./seats.ts";
 
 export interface SeatKeeperOptions {
@@ -26,14 +26,12 @@ const usualPatienceMs = 60_000;
 const usualIntervalMs = 15_000;
 /** While a newcomer is on its way there is something to do at each look. */
 const busyIntervalMs = 500;
-/** A host that did not come up is not asked again for so long. */
-const passOverMs = 10 * 60_000;
 
 /** Owns its loop. */
 export class SeatKeeper {
   readonly #options: SeatKeeperOptions;
   readonly #stopping = new AbortController();
-  /** When each learner was first seen, by etcd's number of it. */
+  /** When a learner was first seen, by its URL: a host may try more than once. */
   readonly #learners = new Map<string, number>();
   readonly #loop: Promise<void>;
   #nudge = new AbortController();
@@ -74,9 +72,10 @@ export class SeatKeeper {
     let isBusy = false;
     for (const learner of list.filter(({ isLearner }) => isLearner))
       isBusy = (await this.#see(learner)) || isBusy;
-    for (const id of this.#learners.keys())
-      if (!list.some((one) => one.id === id && one.isLearner)) this.#learners.delete(id);
-    return isBusy || this.#admissions().some(({ value }) => value.seat === "offered");
+    const offered = this.#admissions().filter(({ value }) => value.seat === "offered");
+    for (const url of this.#learners.keys())
+      if (!offered.some(({ value }) => peerUrl(value) === url)) this.#learners.delete(url);
+    return isBusy || offered.length > 0;
   }
 
   async #offerSeats(): Promise<void> {
@@ -99,8 +98,9 @@ export class SeatKeeper {
   async #see(learner: MemberRecord): Promise<boolean> {
     const { members, log, patienceMs = usualPatienceMs } = this.#options;
     const now = this.#now().getTime();
-    const since = this.#learners.get(learner.id) ?? now;
-    this.#learners.set(learner.id, since);
+    const [url = ""] = learner.peerUrls;
+    const since = this.#learners.get(url) ?? now;
+    this.#learners.set(url, since);
     const host = this.#admissions().find(({ value }) => learner.peerUrls.includes(peerUrl(value)));
     if (host?.value.seat === "offered" && now - since < patienceMs) {
       await this.#promote(learner, host);
@@ -111,7 +111,7 @@ export class SeatKeeper {
       "a new member did not come up: removing it",
     );
     await members.remove(learner.id);
-    if (host) await this.#seat(host.value.nodeId, "node", new Date(now + passOverMs));
+    if (host?.value.seat === "offered") await this.#write(host, passedOver(host.value, new Date(now)));
     return false;
   }
 
@@ -132,14 +132,16 @@ export class SeatKeeper {
     await this.#seat(host.value.nodeId, "member");
   }
 
-  async #seat(nodeId: string, seat: Seat, passedOverUntil?: Date): Promise<void> {
-    const { admissions } = this.#options.tables;
-    const entry = admissions.get(nodeId);
+  async #seat(nodeId: string, seat: Seat): Promise<void> {
+    const entry = this.#options.tables.admissions.get(nodeId);
     if (!entry || entry.value.seat === seat) return;
     const { passedOverUntil: _, ...rest } = entry.value;
-    const pass = passedOverUntil && { passedOverUntil: passedOverUntil.toISOString() };
+    await this.#write(entry, { ...rest, seat });
+  }
+
+  async #write(entry: Entry<Admission>, admission: Admission): Promise<void> {
     try {
-      await admissions.replace(entry, { ...rest, seat, ...pass });
+      await this.#options.tables.admissions.replace(entry, admission);
     } catch (error) {
       // another member was quicker; the next look sees what it did
       if (errorKind(error) !== "conflict") throw error;

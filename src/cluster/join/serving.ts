@@ -189,14 +189,22 @@ export class Serving {
   async #takeSeat(): Promise<boolean> {
     const { request, key } = await createRequest(this.membership.nodeId);
     try {
-      await this.membership.becomeMember((await this.#ask(paths.promote, { request })) as PromoteAnswer, key);
+      const answer = (await this.#ask(paths.promote, { request })) as PromoteAnswer;
+      await this.membership.becomeMember(answer, key).catch((error) => this.#declineSeat(error));
     } catch (error) {
-      if (this.membership.cluster?.role === "member") await this.membership.stepDown();
-      const fields = { reason: errorMessage(error) };
-      if (errorKind(error) === "unavailable") this.#log.debug(fields, "this host cannot become a member yet");
-      else this.#log.error(fields, "this host cannot become a member");
+      // another host comes first, or the members have no quorum
+      this.#log.debug({ reason: errorMessage(error) }, "this host cannot become a member yet");
     }
     return true;
+  }
+
+  async #declineSeat(error: unknown): Promise<void> {
+    const reason = errorMessage(error)
+      .replace(/\p{Cc}/gu, " ")
+      .slice(0, 500);
+    this.#log.error({ reason }, "this host cannot become a member");
+    await this.membership.stepDown();
+    await this.#ask(paths.decline, { reason });
   }
 
   /** A member's duties begin with its vote. */

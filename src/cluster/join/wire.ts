@@ -43,6 +43,11 @@ export interface PromoteAnswer {
   readonly members: readonly InitialMember[];
 }
 
+/** `POST /v1/decline`, likewise: it cannot take the seat. */
+export interface DeclineRequest {
+  readonly reason: string;
+}
+
 /** `POST /v1/look`, likewise: whether the host still belongs, and where the members are now. */
 export interface LookAnswer {
   readonly members: readonly MemberAddress[];
@@ -53,6 +58,7 @@ export const paths = {
   renew: "/v1/renew",
   promote: "/v1/promote",
   look: "/v1/look",
+  decline: "/v1/decline",
 } as const;
 /** No request or answer is larger, in bytes. */
 export const longestBody = 32 * 1024;
@@ -81,6 +87,11 @@ export function readJoinRequest(body: unknown): JoinRequest {
 /** @throws invalid */
 export function readSignedRequest(body: unknown): SignedRequest {
   return { request: readRequestText(asRecord(body, "the request")) };
+}
+
+/** @throws invalid */
+export function readDecline(body: unknown): DeclineRequest {
+  return { reason: readText(asRecord(body, "the request"), "reason", /^\P{Cc}{0,500}$/u) };
 }
 
 const statusOf: Readonly<Partial<Record<ErrorKind, number>>> = {
