@@ -1,6 +1,7 @@
 // Every route of the API, in the order of Docker's reference.
 
 import type { Engine } from "../engine/types.ts";
+import { clusterRoutes } from "./cluster/routes.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import { containerStreamRoutes } from "./containers/streams.ts";
 import { execRoutes } from "./execs/routes.ts";
@@ -20,6 +21,7 @@ export function allRoutes(engine: Engine): readonly Route[] {
     ...imageRoutes(engine),
     ...networkRoutes(engine),
     ...volumeRoutes(engine),
+    ...clusterRoutes(engine),
     ...unservedRoutes,
   ];
 }

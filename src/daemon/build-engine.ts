@@ -3,7 +3,13 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { addon } from "../../native/index.ts";
-import { createEngine, type EngineSettings, Events, type LiveEngine } from "../engine/index.ts";
+import {
+  createEngine,
+  type EngineSettings,
+  Events,
+  type LiveEngine,
+  type Membership,
+} from "../engine/index.ts";
 import { type Images, openImages } from "../image/index.ts";
 import { parsePrefix } from "../netip/index.ts";
 import { type Containerd, createRuntime, type Runtime, type StreamHolder } from "../runtime/index.ts";
@@ -22,6 +28,7 @@ const detach = 2;
 export interface EngineSurroundings {
   readonly store: Store;
   readonly network: NetworkSide;
+  readonly membership: Membership;
   readonly containerd: Containerd;
   readonly runtime: Runtime;
   /** Ids of containers that run already, with their PIDs. */
@@ -33,7 +40,7 @@ export interface EngineSurroundings {
 /** Reads images and containers; nothing is started before `startRestored`. */
 export async function buildEngine(
   config: Config,
-  { store, network, containerd, runtime, live, daemonId, log }: EngineSurroundings,
+  { store, network, membership, containerd, runtime, live, daemonId, log }: EngineSurroundings,
 ): Promise<LiveEngine> {
   const events = new Events();
   // images tell of their users, whom only the engine knows: it is filled in below
@@ -47,6 +54,7 @@ export async function buildEngine(
     settings: engineSettings(config, { network, daemonId }),
     store,
     controller: network.controller,
+    membership,
     containerd,
     runtime,
     live,

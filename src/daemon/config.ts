@@ -2,6 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { invalid } from "../util/errors.ts";
+import { type ClusterConfig, parseCluster } from "./cluster-config.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { GivenFlags } from "./flags.ts";
 import { type ListenAddress, parseHosts, parseTls, type TlsConfig } from "./listen-config.ts";
@@ -25,6 +26,7 @@ export interface Config {
   /** Containers go on while there is no daemon. */
   readonly liveRestore: boolean;
   readonly network: NetworkConfig;
+  readonly cluster: ClusterConfig;
   readonly images: ImageConfig;
   readonly containers: ContainerConfig;
 }
@@ -64,6 +66,7 @@ export function loadConfig(flags: GivenFlags): Config {
     shutdownTimeoutS: settings.number("shutdown-timeout"),
     liveRestore: settings.flag("live-restore"),
     network: parseNetwork(settings),
+    cluster: parseCluster(settings),
     images: {
       insecureRegistries: settings.list("insecure-registry"),
       registryMirrors: settings.list("registry-mirror"),

@@ -11,12 +11,13 @@ import { openStore } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
 import { buildEngine, runtimeOn } from "./build-engine.ts";
+import { ClusterSide } from "./cluster/index.ts";
 import type { Config } from "./config.ts";
 import { holdContainerd } from "./containerd.ts";
 import { type Failpoints, openFailpoints } from "./failpoints.ts";
 import { guardContainerd, guardStore } from "./guarded.ts";
 import { createLeaving, endContainers, findLive, type Leaving } from "./leaving.ts";
-import { buildNetwork } from "./network.ts";
+import { buildNetwork, type NetworkSide, type NetworkSurroundings } from "./network.ts";
 import { claimPidFile } from "./pid-file.ts";
 import { onHangup } from "./signals.ts";
 import { version } from "./version.ts";
@@ -49,14 +50,15 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   const holding = holdRuntime(config, { failpoints, leaving, holder: proxy.promise, log, undo });
   const live = holding.then(({ live }) => live);
   live.catch(() => undefined); // whoever waits for both hears of it
-  const [{ containerd, runtime }, network] = await both(
+  const [{ containerd, runtime }, { network, cluster }] = await both(
     holding,
-    buildNetwork(config, { store, hostId, failpoints, live, leaving, log, undo }),
+    buildConnected(config, { store, hostId, failpoints, live, leaving, log, undo }),
   );
   proxy.resolve(network.proxy);
   const engine = await buildEngine(config, {
     store,
     network,
+    membership: cluster,
     containerd,
     runtime,
     live: await live,
@@ -75,6 +77,18 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   log.info({ version }, "daemon has completed initialization");
   const owned = undo.move();
   return { stop: () => owned.dispose() };
+}
+
+/** The network with the cluster that it is part of, if it is. */
+async function buildConnected(
+  config: Config,
+  surroundings: Omit<NetworkSurroundings, "cluster">,
+): Promise<{ network: NetworkSide; cluster: ClusterSide }> {
+  const { store, leaving, log, undo } = surroundings;
+  const cluster = await ClusterSide.open(config.cluster, { dataRoot: config.dataRoot, store, version, log });
+  undo.defer("let go of the cluster", () => cluster.close({ keeps: leaving.keeps }));
+  const network = await buildNetwork(config, { ...surroundings, cluster: () => cluster.access });
+  return { network, cluster };
 }
 
 /** containerd with what runs in it already; without `live-restore` nothing counts as running. */

@@ -43,6 +43,22 @@ export const optionRows: readonly OptionRow[] = [
     "Let packets with this firewall mark into bridge networks, mark[/mask]",
   ),
   row("bridge", "string", "", "Attach containers to this existing bridge, or 'none'", { short: "b" }),
+  row(
+    "cluster-advertise",
+    "string",
+    "",
+    "How other hosts of the cluster reach this one: an interface or an address, with or without a port",
+  ),
+  row("cluster-data-port", "integer", 0, "UDP port of the tunnels between hosts (default 4789)"),
+  row(
+    "cluster-store",
+    "string",
+    "",
+    "Share networks with other hosts through this store, etcd://HOST:PORT,.../NAME",
+  ),
+  row("cluster-store-opt", "map", {}, "Options of the cluster's store, such as kv.cacertfile=FILE", {
+    key: "cluster-store-opts",
+  }),
   row("config-file", "string", "/etc/docker/daemon.json", "Daemon configuration file", { key: null }),
   row("containerd", "string", "", "containerd gRPC address (default: the system's, or one of our own)"),
   row("containerd-namespace", "string", "", "Containerd namespace to use (default: one per data root)"),

@@ -48,7 +48,7 @@ function nodeChanges(before: ClusterView, after: ClusterView): ClusterHappening[
   const changed = after.nodes.flatMap((node) => {
     const last = known.get(node.id);
     const isNew = !last ? [aboutNode("node-join", after, node)] : [];
-    const wasUp = last?.isUp ?? true;
+    const wasUp = last?.isUp ?? false;
     if (wasUp === node.isUp) return isNew;
     return [...isNew, aboutNode(node.isUp ? "node-up" : "node-down", after, node)];
   });

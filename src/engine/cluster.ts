@@ -54,7 +54,7 @@ export function clusterOperations(context: ClusterParts): ClusterOperations {
 function viewOf(membership: Membership): ClusterView {
   const view = membership.view();
   if (view) return view;
-  throw unavailable(
+  throw conflict(
     'this host is in no cluster: form one with "tsdocker cluster init", join one with "tsdocker cluster join", ' +
       "or start the daemon with --cluster-store",
   );

@@ -3,22 +3,27 @@
 import type { ImageUser } from "../image/index.ts";
 import { readHostFacts } from "../runtime/index.ts";
 import { KeyedLock } from "../util/keyed-lock.ts";
+import { clusterOperations } from "./cluster.ts";
+import { tellOfCluster } from "./cluster-events.ts";
 import type { ContainerRecord } from "./container.ts";
 import { containerOperations } from "./containers.ts";
 import type { Events } from "./events.ts";
 import { execOperations } from "./execs.ts";
 import type { ExecRecord } from "./execution.ts";
+import { globalNetworkUsers } from "./global-users.ts";
 import { imageOperations } from "./images.ts";
 import { letGoOfAll } from "./let-go.ts";
 import { networkOperations } from "./networks.ts";
 import type { EngineContext, EngineParts } from "./parts.ts";
 import { Registry } from "./registry.ts";
 import { restoreContainers, startRestored, stopAll } from "./restore.ts";
+import { stopIfRunning } from "./stop.ts";
 import { systemOperations } from "./system.ts";
 import type { Engine } from "./types.ts";
 import { volumeOperations } from "./volumes.ts";
 
 export { Events } from "./events.ts";
+export type { Membership } from "./membership.ts";
 export type { EngineParts, EngineSettings, RootfsAccess } from "./parts.ts";
 export type { Engine } from "./types.ts";
 
@@ -61,6 +66,7 @@ export async function createEngine(
     hasLetGo: () => hasLetGo,
   };
   const toStart = await restoreContainers(context, parts.live);
+  tellOfCluster(events, parts.membership);
   return {
     system: systemOperations(context),
     containers: containerOperations(context),
@@ -68,6 +74,12 @@ export async function createEngine(
     networks: networkOperations(context),
     images: imageOperations(context),
     volumes: volumeOperations(context),
+    cluster: clusterOperations({
+      membership: context.membership,
+      locks: context.locks,
+      users: () => globalNetworkUsers(context),
+      stop: (container) => stopIfRunning(context, container),
+    }),
     events,
     imageUsers: (imageId) =>
       context.registry

@@ -18,6 +18,7 @@ import type { Log } from "../util/log.ts";
 import type { Volumes } from "../volume/index.ts";
 import type { Events } from "./events.ts";
 import type { ExecRecord } from "./execution.ts";
+import type { Membership } from "./membership.ts";
 import type { Registry } from "./registry.ts";
 
 export type LiveTask = Task;
@@ -73,6 +74,7 @@ export interface EngineParts {
   readonly images: Images;
   readonly volumes: Volumes;
   readonly rootfs: RootfsAccess;
+  readonly membership: Membership;
   readonly log: Log;
   /** The containerd that we run ourselves; absent when it is the system's. */
   readonly supervised?: Supervised;

@@ -34,6 +34,15 @@ export async function stopContainer(
   context.events.publish("container", "stop", container.id, container.attributes);
 }
 
+/** Stops a container with its own time-out; one that has ended is success. */
+export async function stopIfRunning(context: EngineContext, ref: string): Promise<void> {
+  try {
+    await stopContainer(context, context.registry.find(ref), {});
+  } catch (error) {
+    if (errorKind(error) !== "not-modified") throw error;
+  }
+}
+
 /** Waits for a start that is under way. */
 export async function startEnded(context: EngineContext, container: Container): Promise<void> {
   await context.locks.run(container.id, () => undefined);

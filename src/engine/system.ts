@@ -54,6 +54,7 @@ async function infoFacts(context: EngineContext): Promise<InfoFacts> {
   const containers = registry.all();
   const running = containers.filter((container) => container.isRunning && !container.paused).length;
   const paused = containers.filter((container) => container.paused).length;
+  const cluster = context.membership.view();
   const isSeccompOff = settings.seccompProfile === "unconfined";
   return {
     id: settings.daemonId,
@@ -94,6 +95,7 @@ async function infoFacts(context: EngineContext): Promise<InfoFacts> {
     defaultAddressPools: settings.addressPools,
     firewall: { driver: settings.firewallDriver, info: [] },
     liveRestore: settings.liveRestore,
+    ...(cluster && { cluster }),
     httpProxy: process.env.HTTP_PROXY ?? "",
     httpsProxy: process.env.HTTPS_PROXY ?? "",
     noProxy: process.env.NO_PROXY ?? "",

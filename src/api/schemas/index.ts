@@ -1,5 +1,6 @@
 // The wire: Docker's JSON in Docker's spelling. Requests are schemas (with the type they read), answers are types.
 
+export * from "./cluster.ts";
 export * from "./container.ts";
 export * from "./container-config.ts";
 export type { Schema, Static } from "./decode.ts";

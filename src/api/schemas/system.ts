@@ -96,6 +96,10 @@ export interface InfoResponse {
     readonly Error: string;
     readonly RemoteManagers: null;
   };
+  /** As Docker had them for clusters without swarm; absent while the host is in none. */
+  readonly ClusterStore?: string;
+  readonly ClusterAdvertise?: string;
+  readonly Cluster?: ClusterSummary;
   readonly LiveRestoreEnabled: boolean;
   readonly Isolation: string;
   readonly InitBinary: string;
@@ -114,6 +118,17 @@ export interface InfoResponse {
     readonly Namespaces: { readonly Containers: string; readonly Plugins: string };
   };
   readonly Warnings: readonly string[] | null;
+}
+
+/** The cluster in a few words; GET /cluster has more. */
+export interface ClusterSummary {
+  readonly ID: string;
+  readonly State: string;
+  readonly Trouble: string;
+  readonly NodeID: string;
+  readonly Role: string;
+  readonly Nodes: number;
+  readonly Members: number;
 }
 
 /** One line of GET /events. */

@@ -1,7 +1,7 @@
 // GET /info.
 
-import type { InfoFacts } from "../../engine/types.ts";
-import { formatPrefix } from "../../netip/index.ts";
+import type { ClusterView, InfoFacts } from "../../engine/types.ts";
+import { type Address, formatAddress, formatPrefix } from "../../netip/index.ts";
 import type { InfoResponse } from "../schemas/system.ts";
 
 export function infoWire(facts: InfoFacts, now: Date): InfoResponse {
@@ -38,6 +38,7 @@ export function infoWire(facts: InfoFacts, now: Date): InfoResponse {
     ...networking(facts),
     ...registries(facts),
     Swarm: noSwarm,
+    ...clusterInfo(facts.cluster),
   };
 }
 
@@ -115,6 +116,30 @@ function registries(facts: InfoFacts) {
     },
   };
 }
+
+function clusterInfo(
+  view: ClusterView | undefined,
+): Pick<InfoResponse, "ClusterStore" | "ClusterAdvertise" | "Cluster"> {
+  if (!view) return {};
+  const { id, state, trouble = "", nodeId, nodes, store } = view;
+  const self = nodes.find(({ isSelf }) => isSelf);
+  return {
+    ClusterStore: store.address,
+    ClusterAdvertise: self ? formatEndpoint(self.address, self.dataPort) : "",
+    Cluster: {
+      ID: id,
+      State: state,
+      Trouble: trouble,
+      NodeID: nodeId,
+      Role: self?.role ?? "node",
+      Nodes: nodes.length,
+      Members: nodes.filter(({ role }) => role === "member").length,
+    },
+  };
+}
+
+const formatEndpoint = (address: Address, port: number) =>
+  address.family === 6 ? `[${formatAddress(address)}]:${port}` : `${formatAddress(address)}:${port}`;
 
 const noSwarm = {
   NodeID: "",

@@ -1,5 +1,6 @@
 // The first level of commands, and those that are about the whole engine.
 
+import { cluster } from "./cluster.ts";
 import { container, containerCommands, listContainers } from "./containers.ts";
 import type { CommandEntry, GroupEntry, TreeEntry } from "./entry.ts";
 import { image, imageCommands, listImages, removeImages } from "./images.ts";
@@ -68,6 +69,7 @@ export const tree: readonly TreeEntry[] = [
     short: "Return low-level information on Docker objects",
     load: async () => (await import("../commands/system/inspect.ts")).inspect,
   },
+  cluster,
   container,
   image,
   network,

@@ -107,7 +107,7 @@ export interface ClusterOperations {
   join(joining: ClusterJoining): Promise<{ readonly nodeId: string; readonly role: ClusterRole }>;
   /** Errors: conflict, unless forced, while containers here use its networks or members would be too few. */
   leave(options: { readonly force: boolean }): Promise<void>;
-  /** Asks nobody: what this host knows. Errors: unavailable when it is in no cluster. */
+  /** Asks nobody: what this host knows. Errors: conflict, as all that follow, when this host is in no cluster. */
   inspect(): Promise<ClusterView>;
   /** `ref` is an id, the start of one, or a name. Errors: conflict for a host that is up, unless forced. */
   removeNode(ref: string, options: { readonly force: boolean }): Promise<void>;

@@ -7,6 +7,7 @@
 // - AbortSignals come last and mean "the client is gone": stop producing. They never undo what is already done.
 // - An operation that takes a document (`JsonObject`) or returns one passes Docker's own spelling through.
 
+import type { ClusterOperations } from "./cluster.ts";
 import type { ContainerOperations } from "./container-operations.ts";
 import type { ExecOperations } from "./exec.ts";
 import type { ImageOperations } from "./image.ts";
@@ -21,4 +22,5 @@ export interface Engine {
   readonly networks: NetworkOperations;
   readonly images: ImageOperations;
   readonly volumes: VolumeOperations;
+  readonly cluster: ClusterOperations;
 }

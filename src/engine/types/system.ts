@@ -1,6 +1,7 @@
 // The daemon and its machine.
 
 import type { Prefix } from "../../netip/index.ts";
+import type { ClusterView } from "./cluster.ts";
 import type { ContainerView } from "./container-view.ts";
 import type { Filters, JsonObject } from "./stream.ts";
 import type { VolumeView } from "./volume.ts";
@@ -94,6 +95,8 @@ export interface InfoFacts {
   readonly defaultAddressPools: readonly { readonly base: Prefix; readonly size: number }[];
   readonly firewall: { readonly driver: string; readonly info: readonly (readonly [string, string])[] };
   readonly liveRestore: boolean;
+  /** Absent: this host is in none. */
+  readonly cluster?: ClusterView;
   readonly httpProxy: string;
   readonly httpsProxy: string;
   readonly noProxy: string;

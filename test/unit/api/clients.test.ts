@@ -9,9 +9,18 @@ import { PassThrough } from "node:stream";
 import { promisify } from "node:util";
 import Docker from "dockerode";
 import { expect, test } from "vitest";
-import type { ContainerExit, ContainerSpec, Engine, InfoFacts } from "../../../src/engine/types.ts";
+import type { ContainerExit, ContainerSpec, Engine } from "../../../src/engine/types.ts";
 import { notFound } from "../../../src/util/errors.ts";
-import { c1Id, containerView, FakeProcess, fakeEngine, networkView, prefix, x1Id } from "./fake-engine.ts";
+import {
+  c1Id,
+  containerView,
+  FakeProcess,
+  fakeEngine,
+  infoFacts,
+  networkView,
+  prefix,
+  x1Id,
+} from "./fake-engine.ts";
 import { ServedApi } from "./serve.ts";
 
 const cli = ["/usr/local/bin/docker", "/usr/bin/docker"].find((path) => existsSync(path));
@@ -45,57 +54,11 @@ const networks = [
   }),
 ];
 
-const info: InfoFacts = {
-  id: "7TRN",
-  name: "vm",
-  labels: [],
-  containers: { running: 1, paused: 0, stopped: 2 },
-  images: 3,
-  storageDriver: "overlayfs",
-  storageStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
-  dataRoot: "/var/lib/tsdocker",
-  logDriver: "json-file",
-  cgroupDriver: "cgroupfs",
-  cgroupVersion: "2",
-  networkDrivers: ["bridge", "host", "none"],
-  volumeDrivers: ["local"],
-  logDrivers: ["json-file", "none"],
-  kernelVersion: "6.18.0",
-  operatingSystem: "Debian GNU/Linux 12",
-  osVersion: "12",
-  machine: "x86_64",
-  cpus: 2,
-  memoryBytes: 1024,
-  ipv4Forwarding: true,
-  bridgeNfIptables: false,
-  bridgeNfIp6tables: false,
-  debug: false,
-  fileDescriptors: 30,
-  eventListeners: 0,
-  defaultRuntime: "runc",
-  runtimes: { runc: "runc" },
-  initBinary: "",
-  containerdVersion: "1.6.20",
-  runcVersion: "1.1.5",
-  containerd: { address: "/run/containerd.sock", namespace: "moby" },
-  securityOptions: ["name=seccomp,profile=builtin"],
-  insecureRegistries: [prefix("127.0.0.0/8")],
-  registryMirrors: [],
-  defaultAddressPools: [{ base: prefix("172.17.0.0/16"), size: 16 }],
-  firewall: { driver: "nftables", info: [] },
-  liveRestore: false,
-  httpProxy: "",
-  httpsProxy: "",
-  noProxy: "",
-  serverVersion: "0.1.0",
-  warnings: [],
-};
-
 /** Enough of an engine for `run`: one container whose process is given. */
 function engineRunning(process: FakeProcess, specs: ContainerSpec[] = []): Engine {
   const exit = Promise.withResolvers<ContainerExit>();
   return fakeEngine({
-    system: { info: async () => info },
+    system: { info: async () => infoFacts },
     containers: {
       create: async (spec) => {
         specs.push(spec);
@@ -195,7 +158,7 @@ withCli("docker ps, logs, info, version and inspect read our answers", async () 
   await using api = await ServedApi.create(
     fakeEngine({
       system: {
-        info: async () => info,
+        info: async () => infoFacts,
         version: async () => ({
           version: "0.1.0",
           gitCommit: "abc",

@@ -3,8 +3,10 @@
 import { describe, expect, test } from "vitest";
 import { readFounding, readJoining, readTokenRequest } from "../../../src/api/cluster/read.ts";
 import { clusterWire, tokenWire } from "../../../src/api/cluster/view.ts";
+import { infoWire } from "../../../src/api/system/info.ts";
 import { clusterNode, clusterView, otherNode } from "../engine/fake-membership.ts";
-import { prefix } from "./fake-engine.ts";
+import { fakeEngine, infoFacts, prefix } from "./fake-engine.ts";
+import { ServedApi } from "./serve.ts";
 
 describe("what is asked", () => {
   test("an empty request leaves all to the daemon", () => {
@@ -122,4 +124,67 @@ test("a token is shown with what it is good for", () => {
     Used: 1,
     Uses: 3,
   });
+});
+
+describe("the routes", () => {
+  const invitation = { token: "TSDKR-1-a-b-c", remote: "192.0.2.11" };
+
+  test("are served in every version, beside Docker's swarm, which there is not", async () => {
+    await using api = await ServedApi.create(fakeEngine({ cluster: { inspect: async () => clusterView() } }));
+    for (const path of ["/cluster", "/v1.40/cluster"])
+      expect((await api.ask("GET", path)).json()).toMatchObject({ State: "connected", Revision: 42 });
+    expect((await api.ask("GET", "/cluster/nodes")).json()).toMatchObject([{ Name: "host1", Self: true }]);
+    expect((await api.ask("GET", "/swarm")).status).toBe(503);
+    expect((await api.ask("GET", "/nodes")).status).toBe(503);
+  });
+
+  test("answer with what a host needs to join, once", async () => {
+    const nodeId = clusterView().nodeId;
+    const cluster = {
+      init: async () => ({ nodeId, invitation }),
+      join: async () => ({ nodeId, role: "node" as const }),
+      createToken: async () => invitation,
+    };
+    await using api = await ServedApi.create(fakeEngine({ cluster }));
+    expect(await api.ask("POST", "/cluster/init")).toMatchObject({
+      status: 200,
+      text: `{"NodeID":"${nodeId}","Token":"TSDKR-1-a-b-c","Remote":"192.0.2.11"}\n`,
+    });
+    expect(await api.ask("POST", "/cluster/tokens", { body: { Role: "node" } })).toMatchObject({
+      status: 201,
+      text: '{"Token":"TSDKR-1-a-b-c","Remote":"192.0.2.11"}\n',
+    });
+    const body = { JoinToken: "t", RemoteAddrs: ["192.0.2.11"] };
+    expect((await api.ask("POST", "/cluster/join", { body })).json()).toEqual({
+      NodeID: nodeId,
+      Role: "node",
+    });
+    expect((await api.ask("POST", "/cluster/join", { body: {} })).status).toBe(400);
+  });
+
+  test("leave and remove by force only when told to", async () => {
+    const asked: unknown[] = [];
+    const cluster = {
+      leave: async (options: object) => void asked.push(options),
+      removeNode: async (ref: string, options: object) => void asked.push(ref, options),
+    };
+    await using api = await ServedApi.create(fakeEngine({ cluster }));
+    expect((await api.ask("POST", "/cluster/leave?force=1")).status).toBe(200);
+    expect((await api.ask("DELETE", "/cluster/nodes/host2")).status).toBe(204);
+    expect(asked).toEqual([{ force: true }, "host2", { force: false }]);
+  });
+});
+
+test("/info has the cluster in the fields that Docker had before swarm, and no swarm", () => {
+  const facts = {
+    ...infoFacts,
+    cluster: clusterView({ nodes: [clusterNode({ isSelf: true }), otherNode()] }),
+  };
+  expect(infoWire(facts, new Date())).toMatchObject({
+    Swarm: { LocalNodeState: "inactive" },
+    ClusterStore: "https://192.0.2.11:2379",
+    ClusterAdvertise: "192.0.2.11:4789",
+    Cluster: { State: "connected", Trouble: "", Role: "member", Nodes: 2, Members: 1 },
+  });
+  expect(infoWire(infoFacts, new Date())).not.toHaveProperty("Cluster");
 });

@@ -7,6 +7,7 @@ import type {
   ContainerView,
   EndpointView,
   Engine,
+  InfoFacts,
   NetworkInspection,
   OutputChunk,
 } from "../../../src/engine/types.ts";
@@ -31,6 +32,7 @@ export function fakeEngine(given: Given = {}): Engine {
     networks: group("networks"),
     images: group("images"),
     volumes: group("volumes"),
+    cluster: group("cluster"),
   };
 }
 
@@ -209,3 +211,50 @@ export class FakeProcess {
     return this;
   }
 }
+
+/** Of a machine with nothing on it. */
+export const infoFacts: InfoFacts = {
+  id: "7TRN",
+  name: "vm",
+  labels: [],
+  containers: { running: 1, paused: 0, stopped: 2 },
+  images: 3,
+  storageDriver: "overlayfs",
+  storageStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
+  dataRoot: "/var/lib/tsdocker",
+  logDriver: "json-file",
+  cgroupDriver: "cgroupfs",
+  cgroupVersion: "2",
+  networkDrivers: ["bridge", "host", "none"],
+  volumeDrivers: ["local"],
+  logDrivers: ["json-file", "none"],
+  kernelVersion: "6.18.0",
+  operatingSystem: "Debian GNU/Linux 12",
+  osVersion: "12",
+  machine: "x86_64",
+  cpus: 2,
+  memoryBytes: 1024,
+  ipv4Forwarding: true,
+  bridgeNfIptables: false,
+  bridgeNfIp6tables: false,
+  debug: false,
+  fileDescriptors: 30,
+  eventListeners: 0,
+  defaultRuntime: "runc",
+  runtimes: { runc: "runc" },
+  initBinary: "",
+  containerdVersion: "1.6.20",
+  runcVersion: "1.1.5",
+  containerd: { address: "/run/containerd.sock", namespace: "moby" },
+  securityOptions: ["name=seccomp,profile=builtin"],
+  insecureRegistries: [prefix("127.0.0.0/8")],
+  registryMirrors: [],
+  defaultAddressPools: [{ base: prefix("172.17.0.0/16"), size: 16 }],
+  firewall: { driver: "nftables", info: [] },
+  liveRestore: false,
+  httpProxy: "",
+  httpsProxy: "",
+  noProxy: "",
+  serverVersion: "0.1.0",
+  warnings: [],
+};

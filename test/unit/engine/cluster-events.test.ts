@@ -40,11 +40,12 @@ test("other hosts are told of by their ids, with their names", () => {
       id: otherNode().id,
       attributes: { name: "host2", address: "192.0.2.12", cluster: up.id },
     },
+    expect.objectContaining({ action: "node-up", id: otherNode().id }),
   ]);
   expect(actions(up, down)).toEqual(["node-down"]);
   expect(actions(down, up)).toEqual(["node-up"]);
   expect(actions(up, clusterView())).toEqual(["node-leave"]);
-  expect(actions(clusterView(), down)).toEqual(["node-join", "node-down"]);
+  expect(actions(clusterView(), down)).toEqual(["node-join"]);
 });
 
 test("events are of the type cluster, and end with the listener", async () => {

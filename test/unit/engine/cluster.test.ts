@@ -40,7 +40,7 @@ describe("a host in no cluster", () => {
 
   test("is told what to type when it is asked about a cluster", async () => {
     const cluster = operations(new FakeMembership());
-    const refused = { kind: "unavailable", message: expect.stringContaining('"tsdocker cluster init"') };
+    const refused = { kind: "conflict", message: expect.stringContaining('"tsdocker cluster init"') };
     await expect(cluster.inspect()).rejects.toMatchObject(refused);
     await expect(cluster.leave({ force: true })).rejects.toMatchObject(refused);
     await expect(cluster.tokens()).rejects.toMatchObject(refused);

@@ -29,6 +29,8 @@ whom it talks to: a cluster with another authority is refused.`,
       Role: roleFlag(flags) ?? "auto",
     };
     const { Role } = await session.client.post<{ Role: string }>("/cluster/join", { json });
-    session.out.line(`This host joined the cluster as a ${Role}.`);
+    const isWilling = Role === "node" && !flags.bool("node");
+    const later = isWilling ? ", and becomes a member when the cluster needs one" : "";
+    session.out.line(`This host joined the cluster as a ${Role}${later}.`);
   },
 };

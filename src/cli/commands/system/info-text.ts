@@ -14,6 +14,9 @@ export interface Info {
   readonly Plugins?: Readonly<Record<string, readonly string[] | null>>;
   readonly CDISpecDirs?: readonly string[] | null;
   readonly Swarm?: { readonly LocalNodeState?: string };
+  readonly ClusterStore?: string;
+  readonly ClusterAdvertise?: string;
+  readonly Cluster?: Cluster | null;
   readonly Runtimes?: Readonly<Record<string, unknown>> | null;
   readonly SecurityOptions?: readonly string[] | null;
   readonly MemTotal?: number;
@@ -26,6 +29,16 @@ export interface Info {
     readonly Info?: readonly (readonly [string, string])[];
   } | null;
   readonly Warnings?: readonly string[] | null;
+}
+
+interface Cluster {
+  readonly ID: string;
+  readonly State: string;
+  readonly Trouble: string;
+  readonly NodeID: string;
+  readonly Role: string;
+  readonly Nodes: number;
+  readonly Members: number;
 }
 
 interface RegistryConfig {
@@ -49,6 +62,7 @@ export function serverLines(info: Info, options: { user: string; debug: boolean 
     ...pluginLines(info),
     ...listLines(" CDI spec directories:", info.CDISpecDirs),
     ` Swarm: ${info.Swarm?.LocalNodeState ?? ""}`,
+    ...clusterLines(info),
     ...runtimeLines(info),
     ...hostLines(info, options),
     ...registryLines(info.RegistryConfig),
@@ -85,6 +99,25 @@ function pluginLines({ Plugins: plugins = {} }: Info): string[] {
     `  Network: ${joined(plugins.Network)}`,
     ...(authorization.length > 0 ? [`  Authorization: ${joined(authorization)}`] : []),
     `  Log: ${joined(plugins.Log)}`,
+  ];
+}
+
+/** Docker has none: without a cluster nothing is shown. */
+function clusterLines({
+  Cluster: cluster,
+  ClusterStore: store,
+  ClusterAdvertise: advertise,
+}: Info): string[] {
+  if (!cluster) return [];
+  return [
+    ` Cluster: ${cluster.State}${cluster.Trouble === "" ? "" : `: ${cluster.Trouble}`}`,
+    `  ID: ${cluster.ID}`,
+    `  Node ID: ${cluster.NodeID}`,
+    `  Role: ${cluster.Role}`,
+    `  Nodes: ${cluster.Nodes}`,
+    `  Members: ${cluster.Members}`,
+    ...some("  Store:", store),
+    ...some("  Advertise:", advertise),
   ];
 }
 

@@ -1,0 +1,294 @@
+// The daemon's hand on clusters: goes on with the one that this host was in, forms, joins and leaves them while it runs.
+// A store that is away never keeps a daemon from starting, nor its local networks from working.
+
+import { join } from "node:path";
+import { parseEndpoints } from "../../cluster/etcd/index.ts";
+import type { Cluster, ClusterAccess, ClusterNode } from "../../cluster/index.ts";
+import { formatWhere } from "../../cluster/join/admission.ts";
+import { resolveAdvertise } from "../../cluster/join/advertise.ts";
+import { HostMembership } from "../../cluster/join/host-membership.ts";
+import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.ts";
+import { removeHost } from "../../cluster/join/leaving.ts";
+import type { Serving } from "../../cluster/join/serving.ts";
+import type { Membership } from "../../engine/membership.ts";
+import type {
+  ClusterFounding,
+  ClusterInvitation,
+  ClusterJoining,
+  ClusterPlace,
+  ClusterRole,
+  ClusterToken,
+  ClusterTokenRequest,
+  ClusterView,
+} from "../../engine/types.ts";
+import { parseAddress } from "../../netip/index.ts";
+import type { Collection, Store } from "../../store/index.ts";
+import { conflict, internal, unavailable } from "../../util/errors.ts";
+import type { Log } from "../../util/log.ts";
+import { Undo } from "../../util/undo.ts";
+import type { ClusterConfig, StoreConfig } from "../cluster-config.ts";
+import { nodeName, onlyUplink, storeAccess } from "./host.ts";
+import { ClusterPart, type PartOptions } from "./part.ts";
+import { putSubnetPools } from "./settings.ts";
+import type { ClusterUser } from "./users.ts";
+
+export interface ClusterSurroundings {
+  readonly dataRoot: string;
+  readonly store: Store;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** How long a start waits for a store of which something is known from before. */
+const patienceMs = 3_500;
+const firstConnectMs = 5_000;
+const defaultDataPort = 4789;
+
+/** What a part is in. */
+type Anchor = Pick<PartOptions, "connect" | "access" | "kind" | "address" | "host">;
+
+/** Of the cluster with this id. */
+interface KeptPlace {
+  readonly dataPort: number;
+}
+
+/** Owns this host's membership. */
+export class ClusterSide implements Membership {
+  readonly #config: ClusterConfig;
+  readonly #around: ClusterSurroundings;
+  readonly #host: HostMembership;
+  readonly #places: Collection<KeptPlace>;
+  readonly #listeners = new Set<() => void>();
+  #part: ClusterPart | undefined;
+  #user: ClusterUser | undefined;
+
+  private constructor(config: ClusterConfig, around: ClusterSurroundings, host: HostMembership) {
+    this.#config = config;
+    this.#around = around;
+    this.#host = host;
+    this.#places = around.store.collection("cluster-place");
+    host.follow(({ kind }) => {
+      const access = kind === "connection" ? storeAccess(host) : undefined;
+      if (access) this.#part?.reconnect(access);
+      this.#changed();
+    });
+  }
+
+  /**
+   * Reads who this host is and goes on with its cluster; waits for the store only a moment.
+   * @throws invalid for an advertised address that is not this host's; conflict between a cluster joined and
+   * `--cluster-store`
+   */
+  static async open(config: ClusterConfig, around: ClusterSurroundings): Promise<ClusterSide> {
+    const { dataRoot, log } = around;
+    const host = await HostMembership.open({ folder: join(dataRoot, "cluster"), name: nodeName(), log });
+    const side = new ClusterSide(config, around, host);
+    try {
+      await side.#resume();
+      return side;
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+  }
+
+  /** What hosts share, while this one is in a cluster that has answered. */
+  get access(): ClusterAccess | undefined {
+    return this.#part?.cluster;
+  }
+
+  /** What stands on clusters from now on, this one and others. */
+  async use(user: ClusterUser): Promise<void> {
+    this.#user = user;
+    await this.#part?.use();
+  }
+
+  view(): ClusterView | undefined {
+    return this.#part?.view();
+  }
+
+  follow(listener: () => void): () => void {
+    const own = () => listener();
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  async found(founding: ClusterFounding): Promise<void> {
+    await using undo = new Undo(this.#around.log);
+    const identity = await this.#host.init(await this.#place(founding));
+    undo.defer("forget the cluster", () => this.#host.forget());
+    const part = await this.#enter(identity, founding, undo);
+    if (part.cluster) await putSubnetPools(part.cluster, founding.subnetPools);
+    undo.forget();
+  }
+
+  async join(joining: ClusterJoining): Promise<ClusterRole> {
+    const { token, remotes, wish } = joining;
+    await using undo = new Undo(this.#around.log);
+    const identity = await this.#host.join({ ...(await this.#place(joining)), token, remotes, wish });
+    undo.defer("forget the cluster", () => this.#host.forget());
+    await this.#enter(identity, joining, undo);
+    undo.forget();
+    return identity.role;
+  }
+
+  async leave(options: { readonly force: boolean }): Promise<void> {
+    const part = this.#part;
+    if (!part) return;
+    const { id = "" } = this.#host.cluster ?? {};
+    await part.leave(options);
+    this.#part = undefined;
+    await this.#places.delete(id);
+    this.#changed();
+  }
+
+  async removeNode(id: string): Promise<void> {
+    const { part, cluster } = this.#inCluster();
+    if (part.serving) await removeHost(part.serving, id, { force: true });
+    else await cluster.nodes.delete(id);
+  }
+
+  tokens(): readonly ClusterToken[] {
+    return this.#serving()
+      .tokens.list()
+      .map(({ id, admits, createdAt, expiresAt, used, uses }) => ({
+        ...{ id, admits, used },
+        ...{ createdAt: new Date(createdAt), expiresAt: new Date(expiresAt) },
+        ...(uses !== undefined && { uses }),
+      }));
+  }
+
+  async createToken(request: Omit<ClusterTokenRequest, "rotate">): Promise<ClusterInvitation> {
+    return { token: await this.#serving().tokens.create(request), remote: this.#remote() };
+  }
+
+  async removeToken(id: string): Promise<void> {
+    await this.#serving().tokens.remove(id);
+  }
+
+  /** The daemon ends. `keeps`: containers go on, and with them the store and this host's sign of life. */
+  async close({ keeps }: { readonly keeps: boolean }): Promise<void> {
+    await this.#part?.close({ keepLease: keeps });
+    await this.#host.close({ keepEtcd: keeps });
+  }
+
+  async #resume(): Promise<void> {
+    const { store } = this.#config;
+    const { cluster } = this.#host;
+    if (store && cluster)
+      throw conflict(
+        `--cluster-store: this host belongs to the cluster ${cluster.id}; start the daemon without the flag, and ` +
+          'leave that one first ("tsdocker cluster leave")',
+      );
+    const options = store ? await this.#externalPart(store) : cluster && this.#ownPart(cluster);
+    if (!options) return;
+    const part = this.#newPart(options);
+    this.#part = part;
+    await part.keepConnecting(patienceMs);
+  }
+
+  async #enter(identity: ClusterIdentity, { dataPort }: ClusterPlace, undo: Undo): Promise<ClusterPart> {
+    await this.#places.put(identity.id, { dataPort: dataPort ?? this.#config.dataPort ?? defaultDataPort });
+    undo.defer("forget the data port", () => this.#places.delete(identity.id));
+    const part = this.#newPart(this.#ownPart(identity));
+    await part.connect();
+    undo.defer("leave the store", () => part.close());
+    undo.defer("forget the part", () => {
+      this.#part = undefined;
+      this.#changed();
+    });
+    this.#part = part;
+    this.#changed();
+    return part;
+  }
+
+  #newPart(options: Anchor): ClusterPart {
+    const { log } = this.#around;
+    return new ClusterPart({
+      ...options,
+      user: () => this.#user,
+      log,
+      changed: () => this.#changed(),
+    });
+  }
+
+  #ownPart(identity: ClusterIdentity): Anchor {
+    const address = parseAddress(identity.address);
+    if (!address) throw internal(`this host is on record with ${identity.address}, which is no address`);
+    const dataPort = this.#places.get(identity.id)?.dataPort ?? this.#config.dataPort ?? defaultDataPort;
+    const self = this.#self({ address, dataPort });
+    return {
+      connect: this.#connectOptions(identity.id, self),
+      access: storeAccess(this.#host),
+      kind: "own",
+      address: () => this.#host.connection?.endpoints.join(",") ?? "",
+      host: this.#host,
+    };
+  }
+
+  async #externalPart({ url, clusterId, ...store }: StoreConfig): Promise<Anchor> {
+    const { dataPort = defaultDataPort } = this.#config;
+    const { address } = resolveAdvertise(await this.#advertise());
+    const self = this.#self({ address, dataPort });
+    return {
+      connect: this.#connectOptions(clusterId, self),
+      access: {
+        endpoints: parseEndpoints(store.endpoints),
+        ...(store.tls && { tls: store.tls }),
+        ...(store.auth && { auth: store.auth }),
+      },
+      kind: "external",
+      address: () => url,
+      host: undefined,
+    };
+  }
+
+  async #place({ advertise, listen }: ClusterPlace) {
+    const own = await this.#advertise(advertise);
+    return { ...(own !== undefined && { advertise: own }), ...(listen !== undefined && { listen }) };
+  }
+
+  /** As given, else as the flag says, else the host's only address that is no network's of ours. */
+  async #advertise(given = this.#config.advertise): Promise<string | undefined> {
+    return given ?? (await onlyUplink());
+  }
+
+  #connectOptions(id: string, self: ClusterNode): PartOptions["connect"] {
+    const { store, log } = this.#around;
+    return { id, self, store, log: log.child({ part: "cluster" }), firstConnectMs };
+  }
+
+  #self(place: Pick<ClusterNode, "address" | "dataPort">): ClusterNode {
+    return { id: this.#host.nodeId, name: this.#host.name, version: this.#around.version, ...place };
+  }
+
+  #inCluster(): { readonly part: ClusterPart; readonly cluster: Cluster } {
+    const part = this.#part;
+    const cluster = part?.cluster;
+    if (!part || !cluster) throw unavailable("the cluster's store has not answered yet");
+    return { part, cluster };
+  }
+
+  #serving(): Serving {
+    const { part } = this.#inCluster();
+    if (part.serving) return part.serving;
+    throw conflict(
+      "a cluster of --cluster-store has no tokens: hosts join it by starting their daemon with the same flag",
+    );
+  }
+
+  /** Whom a host that joins can ask: this one if it is a member. */
+  #remote(): string {
+    const { cluster } = this.#host;
+    const members = cluster?.members ?? [];
+    const member = members.find(({ nodeId }) => nodeId === this.#host.nodeId) ?? members[0];
+    const address = member && parseAddress(member.address);
+    if (!address) throw unavailable("no member of the cluster is known");
+    const { join: port } = member.ports;
+    return port === defaultPorts.join ? member.address : formatWhere(address, port);
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
