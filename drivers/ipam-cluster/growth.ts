@@ -5,7 +5,7 @@ import type { Entry } from "../../src/driverapi/index.ts";
 import { notFound } from "../../src/util/errors.ts";
 import { ask } from "./ask.ts";
 import { blockKey, blockStart, offsetsWithin, startOfKey } from "./geometry.ts";
-import { aside, isAgreed, mostTries, type Parts } from "./parts.ts";
+import { aside, catchUp, isAgreed, mostTries, type Parts } from "./parts.ts";
 import type { Pool } from "./pool.ts";
 import { type BlockRecord, blockRecord } from "./records.ts";
 
@@ -43,7 +43,7 @@ async function claimBlock(parts: Parts, pool: Pool): Promise<boolean> {
     const record = parts.pools.recordOf(pool);
     if (!record) throw notFound(`address pool ${pool.id} is not on record in the cluster any more`);
     const choices = freeBlocks(pool);
-    const key = choices[tries === 0 ? 0 : Math.floor(Math.random() * choices.length)];
+    const key = choices[tries === 0 ? 0 : Math.floor(parts.random() * choices.length)];
     if (key === undefined) return false;
     const entry = tables.blocks.get(key);
     const write = cluster.commit((it) => {
@@ -60,6 +60,10 @@ async function claimBlock(parts: Parts, pool: Pool): Promise<boolean> {
 
 /** A block of a host that has been gone for so long that it counts on it no more. */
 async function reclaim(parts: Parts, pool: Pool): Promise<boolean> {
+  const isWorthIt = (entry: Entry<BlockRecord>) => withoutGone(parts, entry.value) !== undefined;
+  if (![...pool.records()].some(isWorthIt)) return false;
+  // what is known here of the living may be old
+  await catchUp(parts);
   for (const entry of pool.records()) {
     const left = withoutGone(parts, entry.value);
     if (!left || !hasRoom(pool, { key: entry.key, record: left })) continue;

@@ -43,6 +43,8 @@ export interface ClusterIpamOptions {
    */
   readonly graceMs?: number;
   readonly clock?: Clock;
+  /** From 0 to 1. */
+  readonly random?: () => number;
   readonly log: Log;
 }
 
@@ -82,6 +84,7 @@ export async function createClusterIpam(options: ClusterIpamOptions): Promise<Cl
     answers: new Map(),
     answerMs,
     idleMs,
+    random: options.random ?? Math.random,
     lost: (loss) => {
       for (const listener of [...listeners]) listener(loss);
     },

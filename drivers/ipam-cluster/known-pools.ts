@@ -2,8 +2,7 @@
 
 import { notFound } from "../../src/util/errors.ts";
 import { Pool, type PoolFacts, parsePoolId } from "./pool.ts";
-import { poolKey } from "./pool-records.ts";
-import type { PoolEntry, Tables } from "./records.ts";
+import { type PoolEntry, poolKey, type Tables } from "./records.ts";
 
 /** Follows the table of pools. One that is gone stays as long as something here holds an address of it. */
 export class KnownPools {

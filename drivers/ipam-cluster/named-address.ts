@@ -5,7 +5,7 @@ import { forbidden, unavailable } from "../../src/util/errors.ts";
 import { takerWords } from "./answer.ts";
 import { ask } from "./ask.ts";
 import type { Holder } from "./block.ts";
-import { hostName, isAgreed, mostTries, type Parts } from "./parts.ts";
+import { catchUp, hostName, isAgreed, mostTries, type Parts } from "./parts.ts";
 import type { Pool, Spot } from "./pool.ts";
 import { blockRecord, everyHost, withTaken } from "./records.ts";
 
@@ -77,11 +77,16 @@ async function tryToTake(parts: Parts, wanted: Wanted): Promise<boolean> {
   const { cluster, standing } = parts;
   const record = wanted.block.entry?.value;
   const taker = record?.taken[wanted.offset];
-  if (taker !== undefined && !standing.isGone(taker)) throw inUse(wanted, takerWords(parts, taker));
   const owner = record?.owner ?? "";
-  // who took it is gone, or nobody has it: the record decides between those who see that
-  if (taker !== undefined || owner === "" || standing.isGone(owner))
-    return await takeFromRecord(parts, wanted);
+  const holder = taker ?? owner;
+  if (holder !== "" && holder !== everyHost && standing.isGone(holder)) {
+    // what is known here of the living may be old
+    await catchUp(parts);
+    const isSame = wanted.block.entry?.value === record;
+    return isSame && standing.isGone(holder) && (await takeFromRecord(parts, wanted));
+  }
+  if (taker !== undefined) throw inUse(wanted, takerWords(parts, taker));
+  if (owner === "") return await takeFromRecord(parts, wanted);
   if (!cluster.isAlive(owner))
     throw outOfReach(wanted, `${hostName(parts, owner)}, which is away: what it has is kept for a while`);
   return await askOwner(parts, wanted, owner);

@@ -22,6 +22,8 @@ export interface Parts {
   readonly answerMs: number;
   /** How long a block is kept of a pool that nobody here uses. */
   readonly idleMs: number;
+  /** From 0 to 1. */
+  readonly random: () => number;
   readonly lost: (loss: AddressLoss) => void;
   readonly log: Log;
 }
@@ -53,4 +55,12 @@ export function aside({ log }: Pick<Parts, "log">, what: string, work: () => Pro
 export function hostName({ cluster }: Pick<Parts, "cluster">, nodeId: string): string {
   const name = cluster.nodes.get(nodeId)?.value.name;
   return name === undefined ? `host ${nodeId}` : `host ${name}`;
+}
+
+/**
+ * Waits until this host's copies have all that was written until now: what comes after a write of its own is later than
+ * everything before it. @throws unavailable
+ */
+export async function catchUp({ tables, self }: Pick<Parts, "tables" | "self">): Promise<void> {
+  await tables.usage.put(`life/${self}`, { inUse: 0, inRange: 0, idle: 0 });
 }

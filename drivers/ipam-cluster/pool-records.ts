@@ -19,7 +19,7 @@ import {
 import { forbidden, invalid, unavailable } from "../../src/util/errors.ts";
 import { isAgreed, mostTries, type Parts } from "./parts.ts";
 import type { Pool } from "./pool.ts";
-import type { PoolEntry, Tables } from "./records.ts";
+import { type PoolEntry, poolKey, type Tables } from "./records.ts";
 
 /** A block to cut pools of length `size` from. */
 export interface PoolSource {
@@ -31,10 +31,6 @@ type PoolParts = Pick<Parts, "cluster" | "self" | "tables">;
 
 /** Deletions of blocks per transaction; the store takes 128 writes. */
 const mostAtOnce = 100;
-
-export function poolKey(subnet: Prefix): string {
-  return `${prefixFamily(subnet)}/${formatPrefix(subnet)}`;
-}
 
 /**
  * Puts a pool on record for all hosts: the one that is asked for, or one that is free.

@@ -2,7 +2,7 @@
 // how much of a pool each uses.
 
 import type { ClusterAccess, SharedTable } from "../../src/driverapi/index.ts";
-import type { Prefix } from "../../src/netip/index.ts";
+import { formatPrefix, type Prefix, prefixFamily } from "../../src/netip/index.ts";
 
 /**
  * A pool, by family and subnet. Beside them one index per family, which whoever adds a pool writes too: of two hosts that
@@ -78,6 +78,11 @@ export async function openTables(cluster: ClusterAccess): Promise<Tables> {
     cluster.table<UsageRecord>("ipam-usage"),
   ]);
   return { pools, blocks, asks, usage };
+}
+
+/** Of a pool's record. */
+export function poolKey(subnet: Prefix): string {
+  return `${prefixFamily(subnet)}/${formatPrefix(subnet)}`;
 }
 
 /** A block's record with other owners; the host that writes signs. */

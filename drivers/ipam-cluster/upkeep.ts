@@ -5,12 +5,15 @@ import { type Address, formatAddress } from "../../src/netip/index.ts";
 import { errorKind, errorMessage } from "../../src/util/errors.ts";
 import type { Block } from "./block.ts";
 import { retakeNamed } from "./named-address.ts";
-import { isAgreed, mostTries, type Parts } from "./parts.ts";
+import { catchUp, isAgreed, mostTries, type Parts } from "./parts.ts";
 import type { Pool, Spot } from "./pool.ts";
 import { type BlockRecord, blockRecord, type UsageRecord } from "./records.ts";
 
 /** Writes per transaction; the store takes 128. */
 const mostAtOnce = 100;
+
+/** How many addresses are asked for at a time. */
+const mostQuestions = 8;
 
 /**
  * Writes everything anew that this host has: whoever was about to take it must look again, and what was taken is known
@@ -27,14 +30,8 @@ export async function renew(parts: Parts): Promise<void> {
 /** Compares what is in use here with the records. An address that became another's is lost; one that nobody has is taken again. */
 export async function audit(parts: Parts, pool: Pool): Promise<void> {
   const doubtful = [...pool.held()].filter(({ block, offset }) => !block.isMine(offset));
-  for (const { value, block, offset } of doubtful) {
-    const address = { family: pool.geometry.family, value };
-    const reason = await reasonOfLoss(parts, pool, address);
-    if (reason === undefined || !block.held.has(offset)) continue;
-    block.release(offset);
-    parts.log.warn({ address: formatAddress(address), reason }, "an address in use here is another's now");
-    parts.lost({ poolId: pool.id, address, reason });
-  }
+  for (let at = 0; at < doubtful.length; at += mostQuestions)
+    await Promise.all(doubtful.slice(at, at + mostQuestions).map((held) => auditOne(parts, pool, held)));
   if (!parts.pools.recordOf(pool)) parts.pools.removed(pool.uid);
 }
 
@@ -78,6 +75,20 @@ export function usageOf(pool: Pool): UsageRecord {
   };
 }
 
+async function auditOne(
+  parts: Parts,
+  pool: Pool,
+  { value, block, offset }: Spot & { readonly value: bigint },
+): Promise<void> {
+  const address = { family: pool.geometry.family, value };
+  const reason = await reasonOfLoss(parts, pool, address);
+  // it may have come back while others were asked
+  if (reason === undefined || !block.held.has(offset) || block.isMine(offset)) return;
+  block.release(offset);
+  parts.log.warn({ address: formatAddress(address), reason }, "an address in use here is another's now");
+  parts.lost({ poolId: pool.id, address, reason });
+}
+
 async function isRenewed({ cluster, tables, self }: Parts): Promise<boolean> {
   const own = [...tables.blocks.entries()].filter(
     ({ value }) => value.owner === self || Object.values(value.taken).includes(self),
@@ -89,8 +100,7 @@ async function isRenewed({ cluster, tables, self }: Parts): Promise<boolean> {
     });
     if (!(await isAgreed(write))) return false;
   }
-  // one more write, which comes back here after all that happened before
-  await tables.usage.put(`life/${self}`, { inUse: 0, inRange: 0, idle: 0 });
+  await catchUp({ tables, self });
   return own.every(({ key }) => tables.blocks.get(key)?.value.writtenBy === self);
 }
 

@@ -51,7 +51,7 @@ export interface Host {
   readonly losses: AddressLoss[];
 }
 
-export type Wish = Partial<Pick<ClusterIpamOptions, "defaultPools">>;
+export type Wish = Partial<Pick<ClusterIpamOptions, "defaultPools" | "random">>;
 
 /** A cluster whose time is the test's. */
 export class Hosts {
@@ -64,7 +64,11 @@ export class Hosts {
   }
 
   /** A driver on a host; one that was there before is to be closed first. */
-  async start(node: FakeHost, wish: Wish = {}): Promise<Host> {
+  async start(
+    node: FakeHost,
+    wish: Wish = {},
+    replay: (ipam: ClusterIpam) => Promise<void> = async () => undefined,
+  ): Promise<Host> {
     const { cluster, clock } = this;
     const ipam = await createClusterIpam({
       cluster: node,
@@ -76,6 +80,7 @@ export class Hosts {
     });
     const losses: AddressLoss[] = [];
     ipam.followLosses?.((loss) => losses.push(loss));
+    await replay(ipam);
     ipam.open();
     const host = { id: node.self.id, node, ipam, losses };
     this.#hosts.push(host);
