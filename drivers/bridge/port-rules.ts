@@ -58,11 +58,15 @@ export function allowRules(link: string, rows: readonly DirectRow[]): AllowRule[
 }
 
 /**
- * Published ports that neighbours on trusted links reach at the container's own address too. What is published on a
- * loopback address is meant for the host alone. Of the modes only nat is closed to them.
+ * Published ports that neighbours on trusted links, or with `everywhere` all neighbours, reach at the container's own
+ * address too. What is published on a loopback address is meant for the host alone. Of the modes only nat is closed.
  */
-export function trustedRules(config: BridgeConfig, rows: readonly Row[]): AllowRule[] {
-  if (config.trustedLinks.length === 0) return [];
+export function directRules(
+  config: BridgeConfig,
+  rows: readonly Row[],
+  { everywhere = false }: { readonly everywhere?: boolean | undefined } = {},
+): AllowRule[] {
+  if (config.trustedLinks.length === 0 && !everywhere) return [];
   const modes = { 4: config.modeIpv4, 6: config.modeIpv6 };
   const direct = rows.flatMap((row) =>
     row.listeners
@@ -70,7 +74,8 @@ export function trustedRules(config: BridgeConfig, rows: readonly Row[]): AllowR
       .filter(({ target }) => modes[target.family] === "nat")
       .map(({ target }) => ({ protocol: row.protocol, target, ports: targetPorts(row) })),
   );
-  return allowRules(config.link, direct).map((rule) => ({ ...rule, from: "trusted" }));
+  const rules = allowRules(config.link, direct);
+  return everywhere ? rules : rules.map((rule) => ({ ...rule, from: "trusted" }));
 }
 
 /** What is forwarded in user space: all that is not translated, [::] for the sake of ::1, or everything if asked. */

@@ -22,7 +22,7 @@ import {
   shapeOf,
   type Target,
 } from "./port-plan.ts";
-import { allowRules, forwardsOf, openRules, publishRules, trustedRules } from "./port-rules.ts";
+import { allowRules, directRules, forwardsOf, openRules, publishRules } from "./port-rules.ts";
 
 /** An endpoint's ports as they are open now. */
 export interface Publication {
@@ -64,8 +64,8 @@ export async function publishPorts(
     direct: plan.direct,
     leases,
   };
-  undo.defer("put rules of ports back", () => host.firewall.set(owner, rulesOf(config, before)));
-  const rules = rulesOf(config, now);
+  undo.defer("put rules of ports back", () => host.firewall.set(owner, rulesOf({ host, config }, before)));
+  const rules = rulesOf({ host, config }, now);
   if (rules.length > 0 || before) await host.firewall.set(owner, rules);
   undo.defer("put forwards back", () => tellForwarder(host, owner, before));
   if (leases.length > 0 || before) await tellForwarder(host, owner, now);
@@ -135,12 +135,15 @@ function tellForwarder(host: Host, owner: string, publication: Publication | und
   return host.forwarder.setForwards(owner, forwards, held);
 }
 
-function rulesOf(config: BridgeConfig, publication: Publication | undefined) {
+function rulesOf(
+  { host, config }: Pick<PublishContext, "host" | "config">,
+  publication: Publication | undefined,
+) {
   if (!publication) return [];
   const { rows, direct } = publication;
   return [
     ...publishRules(config.link, rows),
-    ...trustedRules(config, rows),
+    ...directRules(config, rows, { everywhere: host.settings.allowDirectRouting }),
     ...allowRules(config.link, direct),
     ...openRules(rows),
   ];

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { invalid } from "../util/errors.ts";
 import type { GivenFlags } from "./flags.ts";
-import { type OptionMap, type OptionRow, type OptionValue, optionRows } from "./options.ts";
+import { type OptionMap, type OptionRow, type OptionValue, optionRows, refusedOptions } from "./options.ts";
 
 /** Keys that dockerd accepts beside its settings and that change nothing here. */
 const toleratedKeys = new Set(["features", "builder"]);
@@ -67,6 +67,10 @@ function keysGivenTwice(text: string): string[] {
 function checkSettings(file: Record<string, unknown>, flags: GivenFlags): Map<string, OptionValue> {
   const byKey = new Map(optionRows.flatMap((row) => (row.key ? [[row.key, row] as const] : [])));
   const keys = Object.keys(file).filter((key) => !toleratedKeys.has(key));
+  for (const key of keys) {
+    const why = refusedOptions.get(key);
+    if (why) throw invalid(`${key} is not supported: ${why}`);
+  }
   const unknown = keys.filter((key) => !byKey.has(key));
   if (unknown.length > 0) {
     throw invalid(`the following directives don't match any configuration option: ${unknown.join(", ")}`);

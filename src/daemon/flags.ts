@@ -1,7 +1,8 @@
 // The command line of tsdockerd: flags by commander, in dockerd's words.
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type OptionMap, type OptionRow, type OptionValue, optionRows } from "./options.ts";
+import { invalid } from "../util/errors.ts";
+import { type OptionMap, type OptionRow, type OptionValue, optionRows, refusedOptions } from "./options.ts";
 
 /** Flags that were given, by flag name. */
 export type GivenFlags = ReadonlyMap<string, OptionValue>;
@@ -14,7 +15,7 @@ export interface ParsedFlags {
 
 /**
  * Parses the words after `tsdockerd`. Prints help and version itself.
- * @throws CommanderError with an exit code, after its message was printed
+ * @throws CommanderError with an exit code, after its message was printed; invalid for what cannot be followed
  */
 export function parseFlags(words: readonly string[], version: string): ParsedFlags {
   const program = new Command("tsdockerd")
@@ -27,9 +28,13 @@ export function parseFlags(words: readonly string[], version: string): ParsedFla
     .configureOutput({ outputError: (text, write) => write(inDockerdsWords(text)) })
     .exitOverride();
   for (const row of optionRows) program.addOption(toOption(row));
+  for (const flag of refusedOptions.keys()) program.addOption(new Option(`--${flag} <value>`).hideHelp());
   program.addOption(new Option("--hint", "Print what to type next").hideHelp());
   program.parse(words, { from: "user" });
   const values = program.opts<Record<string, unknown>>();
+  for (const [flag, why] of refusedOptions)
+    if (values[new Option(`--${flag}`).attributeName()] !== undefined)
+      throw invalid(`--${flag} is not supported: ${why}`);
   const given = new Map<string, OptionValue>();
   for (const row of optionRows) {
     const attribute = toOption(row).attributeName();

@@ -50,6 +50,10 @@ export interface NetworkConfig {
     readonly acceptMark: { readonly value: number; readonly mask: number } | undefined;
   };
   readonly userlandProxy: boolean;
+  /** Published ports are reached at containers' own addresses too. */
+  readonly allowDirectRouting: boolean;
+  /** Read instead of the host's resolv.conf. */
+  readonly resolvConf: string | undefined;
   readonly dns: readonly Address[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
@@ -93,6 +97,8 @@ export function parseNetwork(settings: Settings): NetworkConfig {
       acceptMark: parseMark(settings.text("bridge-accept-fwmark")),
     },
     userlandProxy: settings.flag("userland-proxy"),
+    allowDirectRouting: settings.flag("allow-direct-routing"),
+    resolvConf: settings.text("resolv-conf") === "" ? undefined : settings.path("resolv-conf"),
     dns: settings.list("dns").map((text) => checkAddress("dns", text)),
     dnsOptions: settings.list("dns-opt"),
     dnsSearch: settings.list("dns-search"),

@@ -1,7 +1,7 @@
 // Builds the network side of the daemon: the host's netlink, firewall, ports and forwarder, and the controller on the
 // drivers.
 
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import createDefaultIpam, { hostIdFrom } from "../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../drivers/ipam-null/index.ts";
@@ -20,7 +20,7 @@ import { setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
-import { errorMessage } from "../util/errors.ts";
+import { errorMessage, invalid } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import type { Config } from "./config.ts";
@@ -107,7 +107,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     hostNetlink: netlink,
     hostNetns: ownNetns,
     hostHasIpv6: settings.ipv6,
-    hostFiles: readHostFiles,
+    hostFiles: await hostFilesReader(network.resolvConf),
     hostRoutes,
     defaultNetworkOptions: network.defaultNetworkOptions,
     ...defaultBridge(network),
@@ -226,6 +226,7 @@ async function readSettings(
     },
     ipForward: network.ipForward,
     ipForwardNoDrop: network.ipForwardNoDrop,
+    allowDirectRouting: network.allowDirectRouting,
   };
 }
 
@@ -237,13 +238,21 @@ async function readMachineId(fallback: string): Promise<string> {
   return /^[0-9a-f]{32}$/.test(id) ? hostIdFrom(id) : fallback;
 }
 
-async function readHostFiles() {
-  const [hosts, resolvConf, resolvedConf] = await Promise.all(
-    ["/etc/hosts", "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"].map((path) =>
-      readFile(path, "utf8").catch(() => ""),
-    ),
-  );
-  return { hosts: hosts ?? "", resolvConf: resolvConf ?? "", resolvedConf: resolvedConf ?? "" };
+/** How the host's files are read; `ownResolvConf` names one that stands for all that is said there of the DNS. */
+async function hostFilesReader(ownResolvConf: string | undefined) {
+  if (ownResolvConf !== undefined)
+    await access(ownResolvConf, constants.R_OK).catch((error) => {
+      throw invalid(`resolv-conf: ${errorMessage(error)}`);
+    });
+  const read = async (path: string) => await readFile(path, "utf8").catch(() => "");
+  return async () => {
+    const [hosts, resolvConf, resolvedConf] = await Promise.all([
+      read("/etc/hosts"),
+      read(ownResolvConf ?? "/etc/resolv.conf"),
+      ownResolvConf === undefined ? read("/run/systemd/resolve/resolv.conf") : "",
+    ]);
+    return { hosts, resolvConf, resolvedConf };
+  };
 }
 
 function defaultBridge(network: NetworkConfig): { defaultBridge?: DefaultBridgeConfig } {

@@ -34,6 +34,12 @@ const row = (
 };
 
 export const optionRows: readonly OptionRow[] = [
+  row(
+    "allow-direct-routing",
+    "boolean",
+    false,
+    "Let others reach published ports at containers' own addresses too",
+  ),
   row("bip", "string", "", "IPv4 address and subnet of the default bridge, e.g. 192.168.1.5/24"),
   row("bip6", "string", "", "IPv6 address and subnet of the default bridge"),
   row(
@@ -118,6 +124,12 @@ export const optionRows: readonly OptionRow[] = [
   }),
   row("registry-mirror", "list", [], "Mirrors of Docker Hub", { key: "registry-mirrors" }),
   row(
+    "resolv-conf",
+    "string",
+    "",
+    "Take what containers know of the DNS from this file instead of the host's /etc/resolv.conf",
+  ),
+  row(
     "seccomp-profile",
     "string",
     "",
@@ -132,3 +144,16 @@ export const optionRows: readonly OptionRow[] = [
   row("userland-proxy", "boolean", false, "Forward every published port in user space"),
   row("validate", "boolean", false, "Validate the configuration and end", { key: null }),
 ];
+
+const noSwarm = "there is no swarm here";
+
+/** Settings of dockerd that nothing here can follow, by flag and key, with the reason. Whoever gives one is told. */
+export const refusedOptions: ReadonlyMap<string, string> = new Map([
+  ["network-control-plane-mtu", noSwarm],
+  [
+    "network-diagnostic-port",
+    `${noSwarm}; see 'network inspect --verbose' for what a network has in the kernel`,
+  ],
+  ["swarm-default-advertise-addr", noSwarm],
+  ["userland-proxy-path", "tsdocker-proxy, which also answers names, is the only proxy that there is"],
+]);

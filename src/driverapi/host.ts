@@ -96,4 +96,6 @@ export interface HostSettings {
   readonly ipForward: boolean;
   /** Where forwarding was turned on, leave what nobody lets through to the host (`ip-forward-no-drop`). */
   readonly ipForwardNoDrop?: boolean;
+  /** Published ports are open at containers' own addresses too, to whoever has a route there (`allow-direct-routing`). */
+  readonly allowDirectRouting?: boolean;
 }

@@ -150,3 +150,24 @@ test("help lists every option with its default, and an unknown flag is refused i
   expect(text).toMatch(/^ {6}--icc +.* \(default true\)$/m);
   expect(text).toContain("unknown flag: --bogus\nSee 'tsdockerd --help'.\n");
 });
+
+test("what cannot be followed is refused by name and with the reason, as a flag and as a key", () => {
+  expect(() => load(["--userland-proxy-path", "/usr/bin/docker-proxy"])).toThrow(
+    "--userland-proxy-path is not supported: tsdocker-proxy, which also answers names, is the only proxy that there is",
+  );
+  expect(() => load([], '{"network-control-plane-mtu": 1450}')).toThrow(
+    "network-control-plane-mtu is not supported: there is no swarm here",
+  );
+  expect(() => load([], '{"network-diagnostic-port": 1, "nonsense": 1}')).toThrow(
+    "network-diagnostic-port is not",
+  );
+});
+
+test("direct routing and a resolv.conf of one's own are off unless they are given", () => {
+  expect(load([], "{}").network).toMatchObject({ allowDirectRouting: false, resolvConf: undefined });
+  const given = load(["--allow-direct-routing"], '{"resolv-conf": "/etc/containers-dns"}').network;
+  expect(given).toMatchObject({ allowDirectRouting: true, resolvConf: "/etc/containers-dns" });
+  expect(() => load(["--resolv-conf", "relative"])).toThrow(
+    "--resolv-conf: relative is not an absolute path",
+  );
+});
