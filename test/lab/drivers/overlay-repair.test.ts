@@ -168,12 +168,18 @@ describe("rows and links that somebody changes", () => {
 
   test("are found by looking, where nothing tells", async () => {
     await using lab = await Lab.create();
-    await using world = await pair(lab);
-    const { one, c1, c2, tunnel } = world;
-    await one.restart();
-    await using netlink = await openNetlink(one.netns());
-    const link = await netlink.link(tunnel);
-    expect(link?.vxlan).toMatchObject({ learning: false, proxy: true, port: 4789 });
+    const cluster = new FakeCluster();
+    const segment = lab.segment("192.0.2.0/24");
+    await using one = await overlayHost(segment, cluster, "one", { looksEveryMs: 50 });
+    await using two = await overlayHost(segment, cluster, "two");
+    for (const host of [one, two]) await host.createNetwork();
+    const c1 = await one.run("c1", ["10.9.0.2/24"]);
+    const c2 = await two.run("c2", ["10.9.0.3/24"]);
+    await expectPing(c1, c2);
+    const before = (await rows(one)).length;
+    const tunnel = /vx\d+/.exec(await one.inside("ip", "-br", "link"))?.[0] ?? "";
+    await one.inside("bridge", "fdb", "del", "02:42:0a:09:00:03", "dev", tunnel, "self");
+    await expect.poll(() => rows(one), aWhile).toHaveLength(before);
     await expectPing(c1, c2);
   });
 });

@@ -64,6 +64,7 @@ export class OverlayHost implements AsyncDisposable {
   driver: NetworkDriver;
   #session: Session;
   readonly #namespaces: OwnedNamespaces;
+  readonly #sweepMs: number;
   readonly #close: () => Promise<void>;
   readonly #containers = new Set<OverlayContainer>();
   readonly #networks = new Map<string, NetworkWish>();
@@ -73,12 +74,14 @@ export class OverlayHost implements AsyncDisposable {
     readonly cluster: FakeHost;
     readonly host: Host;
     readonly namespaces: OwnedNamespaces;
+    readonly sweepMs: number;
     readonly close: () => Promise<void>;
   }) {
     this.lab = parts.lab;
     this.cluster = parts.cluster;
     this.host = parts.host;
     this.#session = new Session(parts.cluster);
+    this.#sweepMs = parts.sweepMs;
     this.driver = this.#createDriver();
     this.#namespaces = parts.namespaces;
     this.#close = parts.close;
@@ -131,7 +134,8 @@ export class OverlayHost implements AsyncDisposable {
   }
 
   #createDriver(): NetworkDriver {
-    return createOverlayDriverWith({ ...this.host, cluster: this.#session.access }, { sweepMs: 60_000 });
+    const cluster = this.#session.access;
+    return createOverlayDriverWith({ ...this.host, cluster }, { sweepMs: this.#sweepMs });
   }
 
   forget(container: OverlayContainer): void {
@@ -181,6 +185,13 @@ class Session {
     this.#followed.push(unfollow);
     return unfollow;
   }
+}
+
+/** Namespaces in which nothing is ever heard. */
+function deaf(namespaces: OwnedNamespaces): OwnedNamespaces {
+  const open = async (name: string) =>
+    replaced(await namespaces.open(name), { watch: async () => undefined });
+  return replaced<OwnedNamespaces>(namespaces, { open });
 }
 
 /** The same object but for these members. */
@@ -316,6 +327,8 @@ export interface HostOptions {
   /** Of the underlay. */
   readonly family?: 4 | 6;
   readonly log?: Log;
+  /** Hears of no change in the kernel, and looks by itself as often as this. */
+  readonly looksEveryMs?: number;
 }
 
 /** A machine on the underlay that is a host of the cluster. */
@@ -323,7 +336,7 @@ export async function overlayHost(
   segment: Segment,
   cluster: FakeCluster,
   name: string,
-  { family = 4, log = silentLog }: HostOptions = {},
+  { family = 4, log = silentLog, looksEveryMs }: HostOptions = {},
 ): Promise<OverlayHost> {
   const lab = await segment.host(name);
   const address = lab.addresses.find((own) => own.family === family);
@@ -340,8 +353,14 @@ export async function overlayHost(
   return new OverlayHost({
     lab,
     cluster: node,
-    host: { ...notebook, netns: namespaces, tunnels, cluster: node },
+    host: {
+      ...notebook,
+      netns: looksEveryMs === undefined ? namespaces : deaf(namespaces),
+      tunnels,
+      cluster: node,
+    },
     namespaces,
+    sweepMs: looksEveryMs ?? 60_000,
     close: async () => {
       await tunnels.stop();
       await firewall.close();
