@@ -96,6 +96,8 @@ export class LastKnown {
   /** Writes what is not on disk yet. A disk that fails is told of in the log: the store has it all. */
   flush(): Promise<void> {
     this.#stopTimer();
+    // nothing was told since the load, or the store has not said yet which it is
+    if (this.#head.storeId === "") return this.#writing;
     const changed = [...this.#changed];
     this.#changed.clear();
     const origin = { clusterId: this.#clusterId, ...this.#head };

@@ -141,3 +141,24 @@ test("a store that was wiped is not believed", async () => {
   await until(() => /another one|lost what it had/.test(before.trouble ?? ""), "one says why");
   expect((await before.table("socks")).get("left")?.value).toBe("red");
 });
+
+test("a host that was never told anything is no worse for it: neither at first, nor when it starts frozen twice", async () => {
+  await killStore();
+  await expect(cluster.add("one", { store, firstConnectMs: 500 })).rejects.toMatchObject({
+    kind: "unavailable",
+  });
+  await lab.etcd.members[0]?.start();
+  await lab.etcd.leader();
+  const first = await cluster.add("one", { store });
+  await (await first.table("networks")).put("blue", {});
+  await first.close();
+  await killStore();
+  for (let start = 0; start < 2; start++) {
+    const frozen = await cluster.add("one", { store });
+    expect((await frozen.table("networks")).get("blue")).toBeDefined();
+    await frozen.close();
+  }
+  await lab.etcd.members[0]?.start();
+  await lab.etcd.leader();
+  expect((await cluster.add("one", { store })).state).toBe("connected");
+});
