@@ -115,12 +115,19 @@ export async function leaseAddress(
   const kept = preferred ? undefined : await leaseWish(ipam, candidates, request);
   const free = kept ?? (preferred ? undefined : await leaseUnpromised(ipam, candidates, request));
   if (free) return free;
+  const reasons: string[] = [];
   for (const { poolId } of candidates) {
-    const prefix = await unlessExhausted(ask(ipam, { poolId, address: preferred }, request));
+    const asked = ask(ipam, { poolId, address: preferred }, request);
+    const prefix = await unlessExhausted(asked, (reason) => reasons.push(reason));
     if (prefix) return { prefix, poolId };
   }
+  // a driver that asks other hosts may have more to say than that there are none
+  const why = reasons.filter((reason) => !reason.startsWith("no available addresses"));
   throw unavailable(
-    `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
+    [
+      `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
+      ...why,
+    ].join(": "),
   );
 }
 
@@ -139,11 +146,15 @@ function ask(
   });
 }
 
-async function unlessExhausted(asked: Promise<Prefix>): Promise<Prefix | undefined> {
+async function unlessExhausted(
+  asked: Promise<Prefix>,
+  note: (reason: string) => void = () => undefined,
+): Promise<Prefix | undefined> {
   try {
     return await asked;
   } catch (error) {
     if (errorKind(error) !== "unavailable") throw error;
+    note(errorMessage(error));
     return undefined;
   }
 }
@@ -237,7 +248,7 @@ async function requestPool(
       exclude,
     });
   const isChosen = !spec.subnet || isUnspecified(spec.subnet.address);
-  if (!isChosen || request.scope !== "local") return await ask([]);
+  if (!isChosen) return await ask([]);
   const { near, far } = await request.exclude();
   try {
     return await ask([...near, ...far]);
