@@ -5,18 +5,9 @@ import { formatAddress } from "../netip/index.ts";
 import type { Store } from "../store/types.ts";
 import { type EngineError, errorMessage, unavailable } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
+import { agree } from "./agreement.ts";
 import type { Changeset, Outcome } from "./changeset.ts";
-import {
-  deleteKey,
-  type Endpoint,
-  EtcdClient,
-  type EtcdOptions,
-  headOf,
-  isAtRevision,
-  putKey,
-  rangeKey,
-  transact,
-} from "./etcd/index.ts";
+import { deleteKey, type Endpoint, EtcdClient, type EtcdOptions, transact } from "./etcd/index.ts";
 import { KeySpace } from "./key-space.ts";
 import { LastKnown } from "./last-known.ts";
 import { NodeLease } from "./node-lease.ts";
@@ -204,27 +195,9 @@ class EtcdCluster implements StoreCluster {
     return transact(this.client, { success }, options);
   }
 
-  async #agree({ conditions, writes }: Changeset): Promise<Outcome> {
+  async #agree(changes: Changeset): Promise<Outcome> {
     if (this.#trouble !== undefined) throw unavailable(`write to the store: ${this.#trouble}`);
-    const names = conditions.map((condition) => this.#keys.keyOf(condition));
-    const request = {
-      compare: conditions.map((condition) => isAtRevision(this.#keys.keyOf(condition), condition.revision)),
-      success: writes.map((write) =>
-        write.text === undefined
-          ? deleteKey(this.#keys.keyOf(write))
-          : putKey(this.#keys.keyOf(write), write.text),
-      ),
-      failure: names.map(rangeKey),
-    };
-    const answer = await transact(this.client, request, { doing: "write to the store" });
-    const { revision } = headOf(answer.header);
-    if (answer.succeeded) return { kind: "done", revision };
-    const found = conditions.map(({ table, key }, index) => {
-      const response = answer.responses[index]?.response;
-      const [kv] = response?.case === "responseRange" ? response.value.kvs : [];
-      return { table, key, revision: Number(kv?.modRevision ?? 0n) };
-    });
-    return { kind: "refused", revision, found };
+    return await agree(this.client, this.#keys, changes);
   }
 
   #loadLastKnown(): boolean {

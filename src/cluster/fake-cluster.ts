@@ -2,25 +2,14 @@
 // what they are refused is what the real one does; only how changes travel is another.
 
 import { parseAddress } from "../netip/index.ts";
-import { decodeRecord, encodeRecord } from "../store/codec.ts";
+import { encodeRecord } from "../store/codec.ts";
 import { unavailable } from "../util/errors.ts";
-import { type Changeset, findBroken, type Outcome, recordPath } from "./changeset.ts";
-import { type RecordEvent, Replica } from "./replica.ts";
+import type { Changeset, Outcome } from "./changeset.ts";
+import { FakeStore, toEvent } from "./fake-store.ts";
+import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { SharedTables } from "./tables.ts";
 import type { Cluster, ClusterNode, ClusterState, SharedTable, SharedTransaction } from "./types.ts";
-
-interface Stored {
-  readonly table: string;
-  readonly key: string;
-  readonly text: string;
-  readonly revision: number;
-}
-
-interface Moment {
-  readonly revision: number;
-  readonly events: readonly { readonly table: string; readonly key: string; readonly text?: string }[];
-}
 
 /** The store and its hosts. Changes reach a host in a later turn of the event loop, in order. */
 export class FakeCluster {
@@ -239,69 +228,6 @@ export class FakeHost implements Cluster {
   #tellLife(): void {
     for (const listener of [...this.#lifeListeners]) listener();
   }
-}
-
-/** Records, and what happened to them since the last compaction. */
-class FakeStore {
-  readonly #records = new Map<string, Stored>();
-  readonly #subscribers = new Set<() => void>();
-  #history: Moment[] = [];
-  #compacted = 1;
-  #revision = 1;
-
-  get revision(): number {
-    return this.#revision;
-  }
-
-  has(table: string, key: string): boolean {
-    return this.#records.has(recordPath({ table, key }));
-  }
-
-  records() {
-    return [...this.#records.values()].map(({ text, ...rest }) => ({ ...rest, value: decodeRecord(text) }));
-  }
-
-  /** Undefined when some of it is forgotten. */
-  since(revision: number): readonly Moment[] | undefined {
-    if (revision < this.#compacted) return undefined;
-    return this.#history.filter((moment) => moment.revision > revision);
-  }
-
-  compact(): void {
-    this.#history = [];
-    this.#compacted = this.#revision;
-  }
-
-  subscribe(listener: () => void): () => void {
-    this.#subscribers.add(listener);
-    return () => void this.#subscribers.delete(listener);
-  }
-
-  commit({ conditions, writes }: Changeset): Outcome {
-    const found = conditions.map(({ table, key }) => {
-      return { table, key, revision: this.#records.get(recordPath({ table, key }))?.revision ?? 0 };
-    });
-    if (findBroken(conditions, found)) return { kind: "refused", revision: this.#revision, found };
-    this.write(writes);
-    return { kind: "done", revision: this.#revision };
-  }
-
-  write(writes: Changeset["writes"]): void {
-    const effective = writes.filter(({ table, key, text }) => text !== undefined || this.has(table, key));
-    if (effective.length === 0) return;
-    const revision = ++this.#revision;
-    const events = effective.map(({ table, key, text }) => {
-      if (text === undefined) this.#records.delete(recordPath({ table, key }));
-      else this.#records.set(recordPath({ table, key }), { table, key, text, revision });
-      return { table, key, ...(text !== undefined && { text }) };
-    });
-    this.#history.push({ revision, events });
-    for (const listener of this.#subscribers) listener();
-  }
-}
-
-function toEvent({ table, key, text }: Moment["events"][number]): RecordEvent {
-  return { table, key, value: text === undefined ? undefined : decodeRecord(text) };
 }
 
 function nextTurn(): Promise<void> {
