@@ -1,29 +1,21 @@
 // This host's own part in a cluster, kept on disk: which cluster, its keys, the etcd it runs as a member. What a host
 // does while it is in touch with the others is in `serving.ts`.
 
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { formatAddress } from "../../netip/index.ts";
 import { conflict, errorMessage, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { Undo } from "../../util/undo.ts";
 import { checkPort, EtcdMember } from "../member/etcd.ts";
 import { clientUrl, type EtcdStart } from "../member/etcd-arguments.ts";
 import type { StoreConnection } from "../member/etcd-members.ts";
-import { resolveAdvertise, resolveListen } from "./advertise.ts";
 import { HostKeys } from "./host-keys.ts";
-import {
-  type ClusterIdentity,
-  defaultPorts,
-  type Identity,
-  IdentityFile,
-  type Listen,
-  newShortId,
-  type Ports,
-} from "./identity.ts";
+import { exists, type PlaceOptions, placeOf, possibleWish } from "./host-place.ts";
+import { type ClusterIdentity, type Identity, IdentityFile, newShortId } from "./identity.ts";
+import { anyOf, ask } from "./join-client.ts";
 import { type JoinOptions, joinCluster } from "./joining.ts";
-import type { Wish } from "./seats.ts";
-import type { PromoteAnswer } from "./wire.ts";
+import { Lookout } from "./lookout.ts";
+import { type LookAnswer, type PromoteAnswer, paths } from "./wire.ts";
 
 export interface HostMembershipOptions {
   /** `<data root>/cluster`: identity, keys and etcd's data. */
@@ -36,13 +28,7 @@ export interface HostMembershipOptions {
   readonly now?: () => Date;
 }
 
-export interface InitOptions {
-  /** An interface, an address, or either with the join port; not needed where the host has one address. */
-  readonly advertise?: string;
-  /** Where the join port is listened on, likewise, when that is another than the advertised one. */
-  readonly listen?: string;
-  readonly ports?: Partial<Ports>;
-}
+export type InitOptions = PlaceOptions;
 
 /** What changed on this host: its keys or the members' addresses (`connection`), or that it was removed. */
 export type MembershipEvent =
@@ -65,6 +51,8 @@ export class HostMembership {
   #etcd: EtcdMember | undefined;
   #trouble: string | undefined;
   #isLeaving = false;
+  #isInTouch: () => boolean = () => false;
+  #lookout: Lookout | undefined;
 
   private constructor(options: HostMembershipOptions, file: IdentityFile, identity: Identity) {
     this.#options = options;
@@ -153,7 +141,7 @@ export class HostMembership {
     await this.#checkFree("join the cluster");
     const { listen, ...place } = placeOf(options);
     const newcomer = { ...place, nodeId: this.nodeId, name: this.name, now: this.now() };
-    const wish = await this.#checkWish(options.wish ?? "auto");
+    const wish = await possibleWish(options.wish ?? "auto", this.#options.etcd ?? "etcd");
     const { cluster, credentials } = await joinCluster({ ...options, wish }, newcomer);
     await using undo = new Undo(this.log);
     undo.defer("forget the cluster", () => this.forget());
@@ -166,6 +154,7 @@ export class HostMembership {
 
   /** Ends this host's part and forgets the cluster; its node id stays. May be called twice. */
   async forget(): Promise<void> {
+    await this.#endLookout();
     await this.#stopEtcd();
     this.#cluster = undefined;
     this.#trouble = undefined;
@@ -223,6 +212,27 @@ export class HostMembership {
     await this.#etcd.untilHealthy(this.keys.get(), timeoutMs);
   }
 
+  /** Asks another member at its join port, whichever answers. @throws what it says; unavailable */
+  async ask(path: string, body: object): Promise<unknown> {
+    const places = this.#joined()
+      .members.filter((member) => member.nodeId !== this.nodeId)
+      .map(({ address, ports }) => ({ host: address, port: ports.join }));
+    return await anyOf(places, (where) => ask(where, path, body, this.keys.get()));
+  }
+
+  /** Who knows whether the store answers this host. While it does not, the members are asked whether it still belongs. */
+  lookOut(isInTouch: () => boolean): void {
+    this.#isInTouch = isInTouch;
+    if (!this.#cluster) return;
+    this.#lookout ??= new Lookout({
+      ask: async () => (await this.ask(paths.look, {})) as LookAnswer,
+      isInTouch: () => this.#isInTouch(),
+      onMembers: async (members) => await this.remember({ ...this.#joined(), members }),
+      onRemoved: (message) => this.removed(message),
+      log: this.log,
+    });
+  }
+
   /** While the host leaves, it is no news that it was removed. */
   leaving(isLeaving: boolean): void {
     this.#isLeaving = isLeaving;
@@ -238,6 +248,7 @@ export class HostMembership {
 
   /** Ends etcd, unless it is to run on for the next daemon. The cluster is remembered. */
   async close({ keepEtcd = false }: { readonly keepEtcd?: boolean } = {}): Promise<void> {
+    await this.#endLookout();
     if (keepEtcd) this.#etcd?.release();
     else await this.#etcd?.stop();
     this.#etcd = undefined;
@@ -250,6 +261,7 @@ export class HostMembership {
     try {
       await this.keys.load({ nodeId: this.nodeId, clusterId: id, role, address });
       const start = starting ? { kind: "existing" as const, members: starting } : { kind: "again" as const };
+      this.lookOut(() => false);
       if (role === "member") await this.#startEtcd(cluster, start);
     } catch (error) {
       this.#trouble = errorMessage(error);
@@ -276,13 +288,9 @@ export class HostMembership {
     this.#etcd = undefined;
   }
 
-  /** A host without etcd is a plain node, unless it was to be a member. */
-  async #checkWish(wish: Wish): Promise<Wish> {
-    if (wish === "node" || (await isInstalled(this.#options.etcd ?? "etcd"))) return wish;
-    if (wish === "member")
-      throw unavailable("join the cluster as a member: etcd is not installed: apt-get install etcd-server");
-    this.log.info("etcd is not installed: this host joins as a plain node");
-    return "node";
+  async #endLookout(): Promise<void> {
+    await this.#lookout?.close();
+    this.#lookout = undefined;
   }
 
   async #checkFree(doing: string): Promise<void> {
@@ -307,31 +315,4 @@ export class HostMembership {
   #tell(event: MembershipEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
-}
-
-interface Place {
-  readonly address: string;
-  readonly ports: Ports;
-  readonly listen?: Listen;
-}
-
-function placeOf({ advertise, listen, ports }: InitOptions): Place {
-  const { address, port } = resolveAdvertise(advertise);
-  const all = { ...defaultPorts, ...(port !== undefined && { join: port }), ...ports };
-  const heard = listen ? { listen: resolveListen(listen, all.join) } : {};
-  return { address: formatAddress(address), ports: all, ...heard };
-}
-
-/** By name in the PATH, or by its path. */
-async function isInstalled(program: string): Promise<boolean> {
-  const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(":");
-  const found = await Promise.all(folders.map((folder) => exists(join(folder, program))));
-  return found.includes(true);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -26,6 +26,7 @@ export async function leaveCluster(
   { force = false }: LeaveOptions = {},
 ): Promise<void> {
   if (!membership.cluster) throw conflict("leave the cluster: this host belongs to none");
+  membership.leaving(true);
   try {
     if (!serving)
       throw unavailable(

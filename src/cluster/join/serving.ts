@@ -2,7 +2,7 @@
 // it has one, follows where the members are, and renews its certificate.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorKind, errorMessage } from "../../util/errors.ts";
+import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { EtcdMembers } from "../member/etcd-members.ts";
 import type { Members } from "../member/members.ts";
@@ -18,10 +18,9 @@ import {
   tokensTable,
 } from "./admission.ts";
 import type { HostMembership } from "./host-membership.ts";
-import { anyOf, ask } from "./join-client.ts";
 import { type DutiesOptions, MemberDuties } from "./member-duties.ts";
 import { type TokenRecord, Tokens } from "./tokens.ts";
-import { type LookAnswer, type PromoteAnswer, paths, type RenewAnswer } from "./wire.ts";
+import { type PromoteAnswer, paths, type RenewAnswer } from "./wire.ts";
 
 export interface ServingOptions {
   readonly membership: HostMembership;
@@ -35,8 +34,6 @@ export interface ServingOptions {
 
 const usualIntervalMs = 10_000;
 const busyIntervalMs = 1_000;
-/** How often a host asks a member whether it still belongs while the store is away. */
-const lookIntervalMs = 30_000;
 
 /** Owns the host's duties and the loop that keeps them right. */
 export class Serving {
@@ -52,7 +49,6 @@ export class Serving {
   #loop: Promise<void> = Promise.resolve();
   #nudge = new AbortController();
   #duties: MemberDuties | undefined;
-  #lookedAt = 0;
 
   private constructor(options: ServingOptions, tables: JoinTables, tokens: Tokens) {
     this.#options = options;
@@ -93,6 +89,7 @@ export class Serving {
     this.nudge();
     await this.#loop;
     for (const end of this.#ends) end();
+    this.membership.lookOut(() => false);
     await this.#endDuties();
     this.members.close();
   }
@@ -105,6 +102,7 @@ export class Serving {
         if (kind === "connection" && this.members instanceof EtcdMembers) this.members.reconnect();
       }),
     );
+    this.membership.lookOut(() => this.access.state === "connected");
     // the first look is waited for: a cluster that was just made admits hosts when this returns
     const isBusy = await this.#look();
     this.#loop = this.#run(isBusy);
@@ -123,8 +121,7 @@ export class Serving {
   /** One look at all of it; true when something is on its way. */
   async #look(): Promise<boolean> {
     try {
-      if (this.access.state === "frozen") await this.#lookElsewhere();
-      else if (!(await this.#keepRecord())) return false;
+      if (this.access.state === "connected" && !(await this.#keepRecord())) return false;
       const isBusy = await this.#keepSeat();
       await this.#keepDuties();
       await this.#keepCertificate();
@@ -189,7 +186,7 @@ export class Serving {
   async #takeSeat(): Promise<boolean> {
     const { request, key } = await createRequest(this.membership.nodeId);
     try {
-      const answer = (await this.#ask(paths.promote, { request })) as PromoteAnswer;
+      const answer = (await this.membership.ask(paths.promote, { request })) as PromoteAnswer;
       await this.membership.becomeMember(answer, key).catch((error) => this.#declineSeat(error));
     } catch (error) {
       // another host comes first, or the members have no quorum
@@ -204,7 +201,7 @@ export class Serving {
       .slice(0, 500);
     this.#log.error({ reason }, "this host cannot become a member");
     await this.membership.stepDown();
-    await this.#ask(paths.decline, { reason });
+    await this.membership.ask(paths.decline, { reason });
   }
 
   /** A member's duties begin with its vote. */
@@ -229,32 +226,9 @@ export class Serving {
     const { request, key } = await createRequest(nodeId);
     const answer = this.#duties
       ? await this.#duties.admitting.renew(nodeId, { request })
-      : ((await this.#ask(paths.renew, { request })) as RenewAnswer);
+      : ((await this.membership.ask(paths.renew, { request })) as RenewAnswer);
     await this.membership.renewed(answer.certificate, key);
     this.#duties?.renew(this.membership);
     this.#log.info("this host has a new certificate");
-  }
-
-  // A host that was removed is refused by the store too, and could not tell that from a store that is away.
-  async #lookElsewhere(): Promise<void> {
-    if (Date.now() - this.#lookedAt < lookIntervalMs) return;
-    this.#lookedAt = Date.now();
-    try {
-      const { members } = (await this.#ask(paths.look, {})) as LookAnswer;
-      const { cluster } = this.membership;
-      if (cluster && members.length > 0) await this.membership.remember({ ...cluster, members });
-    } catch (error) {
-      if (errorKind(error) === "forbidden") this.membership.removed(errorMessage(error));
-      else this.#log.debug({ reason: errorMessage(error) }, "no member answers at its join port");
-    }
-  }
-
-  async #ask(path: string, body: object): Promise<unknown> {
-    const { cluster, keys, nodeId } = this.membership;
-    if (!cluster) throw new TypeError("a host without a cluster asks nobody");
-    const places = cluster.members
-      .filter((member) => member.nodeId !== nodeId)
-      .map(({ address, ports }) => ({ host: address, port: ports.join }));
-    return await anyOf(places, (where) => ask(where, path, body, keys.get()));
   }
 }

@@ -1,6 +1,5 @@
 // What a daemon does with its membership, alone in a lab host: told over IPC, as lab-agent.mjs is.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { connectCluster, type StoreCluster } from "../../../src/cluster/connect.ts";
 import { parseEndpoints } from "../../../src/cluster/etcd/index.ts";
 import { HostMembership, type InitOptions } from "../../../src/cluster/join/host-membership.ts";
@@ -18,7 +17,7 @@ const [, , folder = "", name = "", etcd] = process.argv;
 const line =
   (level: string) =>
   (...words: unknown[]) =>
-    void process.stderr.write(`${JSON.stringify([level, name, ...words])}\n`);
+    void process.stderr.write(`${JSON.stringify([Date.now() % 1e6, level, name, ...words])}\n`);
 const log: Log = {
   debug: line("debug"),
   info: line("info"),
@@ -50,19 +49,11 @@ async function connect(): Promise<void> {
   const address = parseAddress(identity?.address ?? "");
   if (!identity || !address) return;
   const self = { id: nodeId, name, address, dataPort: 4789, version: "test" };
-  // members of a cluster that starts anew wait for each other
-  for (let round = 0; !cluster; round++) {
-    try {
-      cluster = await connectCluster({ ...place(), id: identity.id, self, log, ttlSeconds: 2 });
-    } catch (error) {
-      if (round > 20) throw error;
-      await sleep(200);
-    }
-  }
+  cluster ??= await connectCluster({ ...place(), id: identity.id, self, log, ttlSeconds: 2 });
   serving = await Serving.start({
     membership,
     access: cluster,
-    seats: { intervalMs: 1000 },
+    seats: { intervalMs: 1000, patienceMs: 5000 },
     intervalMs: 1000,
   });
 }
@@ -128,5 +119,6 @@ process.on("message", ({ call, operation, request }: { call: number; operation: 
   );
 });
 process.on("disconnect", () => process.exit());
-await connect().catch((error) => line("error")({ reason: String(error) }, "not connected"));
 process.send?.({ ready: true });
+while (membership.cluster && !membership.trouble && !serving)
+  await connect().catch((error) => line("error")({ reason: String(error) }, "not connected"));

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { appendFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { ClusterIdentity } from "../../../src/cluster/join/identity.ts";
 import type { MemberRecord } from "../../../src/cluster/member/members.ts";
@@ -148,20 +149,16 @@ export class MemberHost {
 
   /** Waits until the host is as wanted. */
   async until(isSo: (state: MemberState) => boolean, timeout = 40_000): Promise<MemberState> {
-    let last: MemberState | undefined;
-    await expect
-      .poll(
-        async () => {
-          last = await this.state();
-          return isSo(last);
-        },
-        { timeout, interval: 100, message: `${this.lab.name} is not as wanted` },
-      )
-      .toBe(true)
-      .catch(async (error) => {
-        throw new Error(`${error}\n${JSON.stringify(last)}\n${(await this.log()).slice(-4000)}`);
-      });
-    return last ?? (await this.state());
+    const deadline = Date.now() + timeout;
+    for (;;) {
+      const state = await this.state();
+      if (isSo(state)) return state;
+      if (Date.now() > deadline)
+        throw new Error(
+          `${this.lab.name} is not as wanted: ${JSON.stringify(state)}\n${(await this.log()).slice(-4000)}`,
+        );
+      await sleep(100);
+    }
   }
 
   async log(): Promise<string> {
@@ -183,7 +180,7 @@ export class MemberHost {
   async close(): Promise<void> {
     await this.#end("SIGKILL");
     for (const pid of await this.etcdProcesses()) process.kill(pid, "SIGKILL");
-    await expect.poll(() => this.etcdProcesses(), { timeout: 10_000 }).toEqual([]);
+    for (let round = 0; (await this.etcdProcesses()).length > 0 && round < 200; round++) await sleep(50);
   }
 
   /** Of this host's folder. */
