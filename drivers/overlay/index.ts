@@ -35,7 +35,7 @@ import {
 } from "./options.ts";
 import { inTurn, type OverlayEndpoint, type OverlayNetwork, OverlayNetworks } from "./overlay-networks.ts";
 import { Peers } from "./peers.ts";
-import { deletePort, makePort } from "./port.ts";
+import { deletePort, makePort, repairPort } from "./port.ts";
 import { Share } from "./share.ts";
 import { endpointKey } from "./shared.ts";
 import { claimVnis, releaseVnis } from "./vnis.ts";
@@ -128,7 +128,7 @@ class OverlayDriver implements NetworkDriver {
     network?.endpoints.delete(endpointId);
     this.#shared?.publisher.delete(endpointKey(networkId, endpointId));
     if (!network || !endpoint?.hasPort) return;
-    const gone = this.#removePort(network, endpointId);
+    const gone = this.#removePort(network, endpointId, { isLinkGone: link.sandboxIsGone === true });
     if (link.sandboxIsGone || link.linkIsAside) this.#behind("delete port", gone);
     else await gone;
   }
@@ -174,7 +174,7 @@ class OverlayDriver implements NetworkDriver {
       if (!link) throw invalid(`the link of endpoint ${shortId(endpointId)} is gone`);
       const port = { index: link.index, indexInSandbox: link.peerIndex ?? 0 };
       await carried.addPort(endpointId, { port, mac: endpoint.interface.macAddress });
-      await carried.check();
+      await repairPort(this.#host, carried.netns, { endpointId, bridge: carried.bridge });
     });
     this.#publish(network, endpoint, request);
   }
@@ -204,8 +204,9 @@ class OverlayDriver implements NetworkDriver {
     const changed: { networkId: string; mtu: number }[] = [];
     for (const network of this.#networks.all()) {
       const before = network.carried?.mtu;
+      if (before === undefined) continue;
       const mtu = await this.#mtu(network.config);
-      if (before === undefined || mtu === before) continue;
+      if (mtu === before) continue;
       await inTurn(network, async () => network.carried?.setMtu(mtu));
       changed.push({ networkId: network.config.networkId, mtu });
     }
@@ -253,14 +254,18 @@ class OverlayDriver implements NetworkDriver {
     });
   }
 
-  /** With the last one goes the netns. */
-  #removePort(network: OverlayNetwork, endpointId: string): Promise<void> {
+  /** With the last one goes the netns. `isLinkGone`: its other end went with the sandbox, and takes it along. */
+  #removePort(
+    network: OverlayNetwork,
+    endpointId: string,
+    { isLinkGone }: { readonly isLinkGone: boolean },
+  ): Promise<void> {
     return inTurn(network, async () => {
       const { carried } = network;
       if (!carried) return;
       await carried.removePort(endpointId);
+      if (carried.size > 0 || !isLinkGone) await deletePort(this.#host, carried.netns, endpointId);
       if (carried.size === 0) return await this.#release(network);
-      await deletePort(this.#host, carried.netns, endpointId);
       // who is still there to send must not be able to before the port is gone
       await carried.netns.guards.set(guardOwner(endpointId), []);
     });

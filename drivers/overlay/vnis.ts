@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { ClusterAccess, SharedTable } from "../../src/driverapi/index.ts";
 import { conflict, errorKind, unavailable } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
-import type { SharedTables, VniOwner } from "./shared.ts";
+import { prefixOf, type SharedTables, type VniOwner } from "./shared.ts";
 
 /** Docker's: lower ones are left to those who choose for themselves. */
 const chosenRange = { first: 4096, last: 0xff_ffff } as const;
@@ -20,6 +20,9 @@ export interface VniWish {
 const mostAttempts = 20;
 /** After a lost race the record that won is on its way to this host's copy. */
 const pauseMs = 25;
+const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMs));
+/** Far below what one transaction of etcd takes. */
+const mostAtOnce = 50;
 
 /**
  * The network's VNIs: those it has, or new ones. `isNew`: nobody had asked before.
@@ -43,7 +46,7 @@ export async function claimVnis(
       return { vnis, isNew: true };
     } catch (error) {
       if (errorKind(error) !== "conflict") throw error;
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await pause();
     }
   }
   throw unavailable(`choose VNIs for network ${shortId(wish.networkId)}: others are always quicker`);
@@ -55,14 +58,28 @@ export async function releaseVnis(
   tables: SharedTables,
   networkId: string,
 ): Promise<void> {
-  const network = tables.networks.get(networkId);
-  if (!network) return;
-  const owned = network.value.vnis.flatMap((vni) => tables.vnis.get(String(vni)) ?? []);
-  await cluster.commit((transaction) => {
-    transaction.delete(tables.networks, networkId);
-    for (const entry of owned)
-      if (entry.value.networkId === networkId) transaction.delete(tables.vnis, entry.key);
-  });
+  const left = [...tables.endpoints.entries(prefixOf(networkId))].map(({ key }) => key);
+  for (let at = 0; at < left.length; at += mostAtOnce)
+    await cluster.commit((transaction) => {
+      for (const key of left.slice(at, at + mostAtOnce)) transaction.delete(tables.endpoints, key);
+    });
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
+    const network = tables.networks.get(networkId);
+    if (!network) return;
+    const entries = network.value.vnis.flatMap((vni) => tables.vnis.get(String(vni)) ?? []);
+    const owned = entries.filter(({ value }) => value.networkId === networkId);
+    try {
+      // as they were read: another network may have a VNI by the time that an old copy is acted on
+      return await cluster.commit((transaction) => {
+        transaction.remove(tables.networks, network);
+        for (const entry of owned) transaction.remove(tables.vnis, entry);
+      });
+    } catch (error) {
+      if (errorKind(error) !== "conflict") throw error;
+      await pause();
+    }
+  }
+  throw unavailable(`release VNIs of network ${shortId(networkId)}: others are always quicker`);
 }
 
 /** Derived from the network's id, so that hosts that create networks at the same time seldom meet; then the next free one. */

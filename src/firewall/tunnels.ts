@@ -17,7 +17,6 @@ import { type Address, addressBytes } from "../netip/index.ts";
 import { errorMessage, hasCode } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
 import { differenceFrom, type WantedTable } from "./nftables/drift.ts";
-import { canOwnTables } from "./nftables/probe.ts";
 import { tunnelLayout, tunnelSets, tunnelTable } from "./nftables/tunnel-chains.ts";
 
 /** Who may tunnel with this host. */
@@ -60,7 +59,6 @@ class Guard implements OwnedTunnelGuard {
   /** Opened when it is needed first. */
   #nftables: Nftables | undefined;
   #wish: TunnelWish | undefined;
-  #owned: boolean | undefined;
   #isOwner = false;
   #watch: Disposable | undefined;
   #isClosed = false;
@@ -107,22 +105,14 @@ class Guard implements OwnedTunnelGuard {
       if (state) await nftables.commit([deleteTable(tunnelTable)]);
       return;
     }
-    const owned = await this.#canOwn(nftables, state?.flags);
     const wanted = wantedTable(wish);
-    const isOfOurKind = state && ((state.flags & tableFlag.persist) !== 0) === owned;
-    const difference = isOfOurKind
-      ? await differenceFrom(
-          nftables,
-          wanted,
-          tunnelSets.map(({ name }) => name),
-        )
-      : "everything";
-    await nftables.commit([
-      ...(isOfOurKind && owned && !this.#isOwner ? [addTable(tunnelTable, { owned })] : []),
-      ...(difference === "everything"
-        ? [...(state ? [deleteTable(tunnelTable)] : []), ...contents(wanted, owned)]
-        : difference),
-    ]);
+    const owned = state ? (state.flags & tableFlag.persist) !== 0 : await this.#make(nftables, wanted);
+    const sets = tunnelSets.map(({ name }) => name);
+    const difference = state ? await differenceFrom(nftables, wanted, sets) : [];
+    const changes =
+      difference === "everything" ? [deleteTable(tunnelTable), ...contents(wanted, owned)] : difference;
+    const claim = owned && !this.#isOwner && state ? [addTable(tunnelTable, { owned })] : [];
+    await nftables.commit([...claim, ...changes]);
     this.#isOwner = owned;
     if (!owned) await this.#watchOthers();
   }
@@ -154,10 +144,16 @@ class Guard implements OwnedTunnelGuard {
     });
   }
 
-  /** Asked for once, and not where the table that is there answers it: asking takes the kernel some 15 ms. */
-  async #canOwn(nftables: Nftables, flags: number | undefined): Promise<boolean> {
-    this.#owned ??= ((flags ?? 0) & tableFlag.persist) !== 0 || (await canOwnTables(nftables));
-    return this.#owned;
+  /** Ours alone where the kernel can make it so; answers whether it can. */
+  async #make(nftables: Nftables, wanted: WantedTable): Promise<boolean> {
+    try {
+      await nftables.commit(contents(wanted, true));
+      return true;
+    } catch (error) {
+      if (!hasCode(error, "EOPNOTSUPP", "EINVAL")) throw error;
+    }
+    await nftables.commit(contents(wanted, false));
+    return false;
   }
 
   #queue<T>(work: () => Promise<T>): Promise<T> {

@@ -236,7 +236,7 @@ describe("a host", () => {
     const { cluster, one } = world;
     await cluster.removeNode("two");
     const table = await one.cluster.table("overlay-endpoints");
-    await expect.poll(() => [...table.entries()].length).toBe(1);
+    await expect.poll(() => [...table.entries()].length, aWhile).toBe(1);
     await expect.poll(() => rows(one), aWhile).toHaveLength(1);
   });
 
@@ -276,15 +276,15 @@ describe("a daemon that ends and starts again", () => {
     const { one, two, c1 } = world;
     const c3 = await one.run("c3", ["10.9.0.4/24"]);
     const table = await two.cluster.table("overlay-endpoints");
-    await expect.poll(() => [...table.entries()].length).toBe(3);
+    await expect.poll(() => [...table.entries()].length, aWhile).toBe(3);
     await one.restart([c1]);
-    await expect.poll(() => [...table.entries()].length).toBe(2);
+    await expect.poll(() => [...table.entries()].length, aWhile).toBe(2);
     await expect.poll(() => rows(two), aWhile).toHaveLength(4);
     one.forget(c1);
     await c1.end();
     await one.restart([c3]);
     expect(await one.host.netns.list()).toEqual([]);
-    await expect.poll(() => [...table.entries()].length).toBe(1);
+    await expect.poll(() => [...table.entries()].length, aWhile).toBe(1);
     one.forget(c3);
     await c3.end();
   });

@@ -14,6 +14,7 @@ import {
   pool,
 } from "./overlay-world.ts";
 
+const aWhile = { timeout: 5_000 };
 const underlay = ["192.0.2.0/24", "2001:db8:2::/64"] as const;
 
 async function fdb(host: OverlayHost): Promise<string[]> {
@@ -129,10 +130,10 @@ describe("an overlay network", () => {
     const c1 = await one.run("c1", ["10.9.0.2/24", "fd09::2/64"]);
     const c2 = await two.run("c2", ["10.9.0.3/24", "fd09::3/64"]);
     expect(await three.host.netns.list()).toEqual([]);
-    await expect.poll(() => fdb(one)).toHaveLength(3);
+    await expect.poll(() => fdb(one), aWhile).toHaveLength(3);
     const c3 = await three.run("c3", ["10.9.0.4/24", "fd09::4/64"]);
     // for each of the others the tunnel's row and the bridge's, and one for the own port
-    for (const host of hosts) await expect.poll(() => fdb(host)).toHaveLength(5);
+    for (const host of hosts) await expect.poll(() => fdb(host), aWhile).toHaveLength(5);
     for (const [from, to] of [
       [c1, c2],
       [c2, c3],
@@ -142,7 +143,7 @@ describe("an overlay network", () => {
       await from.ping(to, 6);
     }
     await c2.stop();
-    for (const host of [one, three]) await expect.poll(() => fdb(host)).toHaveLength(3);
+    for (const host of [one, three]) await expect.poll(() => fdb(host), aWhile).toHaveLength(3);
     expect(await one.inside("ip", "neigh", "show", "nud", "permanent")).not.toContain("10.9.0.3");
     await two.driver.settle?.();
     expect(await two.host.netns.list()).toEqual([]);
@@ -213,7 +214,7 @@ describe("an overlay network", () => {
     const c1 = await one.run("c1", ["10.9.0.2/24"]);
     const c2 = await two.run("c2", ["10.9.0.3/24"]);
     const received = async (host: LabHost) => (await host.netlink.link("eth0"))?.stats.rxPackets ?? 0;
-    await expect.poll(() => one.inside("bridge", "fdb", "show")).toContain("00:00:00:00:00:00 dev");
+    await expect.poll(() => one.inside("bridge", "fdb", "show"), aWhile).toContain("00:00:00:00:00:00 dev");
     const count = await countTunnels(one);
     const before = await received(c2.host);
     await broadcast(c1, 3);
