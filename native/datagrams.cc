@@ -6,6 +6,7 @@
 #include <cstring>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,13 +15,25 @@ namespace tsdocker {
 namespace {
 
 constexpr size_t peerSize = 32; // a slot for a sockaddr_in or sockaddr_in6; its last byte is the length
+constexpr size_t largestGroup = 60000; // bytes: until it is taken apart it is one datagram
+
+/** To or from the slot's peer. */
+mmsghdr headerOf(const Slots &slots, size_t slot, iovec *parts, size_t count) {
+  mmsghdr header{};
+  header.msg_hdr.msg_iov = parts;
+  header.msg_hdr.msg_iovlen = count;
+  if (!slots.peers) return header;
+  header.msg_hdr.msg_name = slots.peers + slot * peerSize;
+  header.msg_hdr.msg_namelen = slots.peers[slot * peerSize + peerSize - 1];
+  return header;
+}
 
 // datagramsReceive(fd, slab, sizes, peers | undefined): count; 0 when nothing waits. A datagram that does not fit its
 // slot gets size -1
 Napi::Value datagramsReceive(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   const Slots slots = slotsOf(info, 1);
-  const size_t count = now(info.Env(), [&] { return Messages().receive(fd, slots); });
+  const size_t count = now(info.Env(), [&] { return Receiving().receive(fd, slots); });
   return Napi::Number::New(info.Env(), static_cast<double>(count));
 }
 
@@ -30,12 +43,12 @@ Napi::Value datagramsSend(const Napi::CallbackInfo &info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   const Slots slots = slotsOf(info, 1);
   const size_t count = std::min<size_t>(info[4].As<Napi::Number>().Uint32Value(), slots.count);
-  Messages messages;
+  Sending sending(slots);
   for (size_t slot = 0; slot < count; slot++) {
     const int32_t size = slots.sizes[slot];
-    if (size > 0 && static_cast<size_t>(size) <= slots.slotSize) messages.add(slots, slot, size);
+    if (size > 0 && static_cast<size_t>(size) <= slots.slotSize) sending.add(slot);
   }
-  return Napi::Number::New(info.Env(), static_cast<double>(messages.send(fd)));
+  return Napi::Number::New(info.Env(), static_cast<double>(sending.send(fd)));
 }
 
 // socketConnect(fd, address, port, scope): void; of a stream socket it only begins (EINPROGRESS)
@@ -107,19 +120,12 @@ Slots slotsOf(const Napi::CallbackInfo &info, size_t at) {
   return {reinterpret_cast<char *>(slab.Data()), slab.ByteLength() / count, sizes.Data(), peers, count};
 }
 
-void Messages::set(size_t at, const Slots &slots, size_t slot, size_t size) {
-  parts_[at] = {slots.bytes + slot * slots.slotSize, size};
-  auto &header = headers_[at].msg_hdr;
-  header = {};
-  header.msg_iov = &parts_[at];
-  header.msg_iovlen = 1;
-  if (!slots.peers) return;
-  header.msg_name = slots.peers + slot * peerSize;
-  header.msg_namelen = peerSize - 1;
-}
-
-size_t Messages::receive(int fd, const Slots &slots) {
-  for (size_t i = 0; i < slots.count; i++) set(i, slots, i, slots.slotSize);
+size_t Receiving::receive(int fd, const Slots &slots) {
+  for (size_t i = 0; i < slots.count; i++) {
+    parts_[i] = {slots.bytes + i * slots.slotSize, slots.slotSize};
+    headers_[i] = headerOf(slots, i, &parts_[i], 1);
+    headers_[i].msg_hdr.msg_namelen = slots.peers ? peerSize - 1 : 0;
+  }
   int count;
   do count = recvmmsg(fd, headers_.data(), slots.count, MSG_DONTWAIT, nullptr);
   while (count < 0 && errno == EINTR);
@@ -133,19 +139,70 @@ size_t Messages::receive(int fd, const Slots &slots) {
   return count;
 }
 
-void Messages::add(const Slots &slots, size_t slot, size_t size) {
-  set(count_, slots, slot, size);
-  if (slots.peers) headers_[count_].msg_hdr.msg_namelen = slots.peers[slot * peerSize + peerSize - 1];
-  count_++;
+size_t Sending::send(int fd) {
+  group();
+  size_t sent = 0;
+  for (size_t at = 0; at < groupCount_;) {
+    const int done = sendmmsg(fd, headers_.data() + at, groupCount_ - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
+    for (int i = 0; i < done; i++) sent += groups_[at + i].count;
+    if (done <= 0) sent += sendOneByOne(fd, at); // the first one failed
+    at += done > 0 ? done : 1;
+  }
+  return sent;
 }
 
-size_t Messages::send(int fd) {
+/** A group is a message with a part for each datagram. */
+void Sending::group() {
+  std::array<bool, mostSlots> isTaken{};
+  size_t part = 0;
+  for (size_t i = 0; i < waitingCount_; i++) {
+    if (isTaken[i]) continue;
+    Group &group = groups_[groupCount_];
+    group = {part, 0, {}};
+    const size_t size = slots_.sizes[waiting_[i]];
+    for (size_t j = i; j < waitingCount_ && (j == i || (group.count + 1) * size <= largestGroup); j++) {
+      if (isTaken[j] || !isAlike(waiting_[i], waiting_[j])) continue;
+      isTaken[j] = true;
+      parts_[part++] = {slots_.bytes + waiting_[j] * slots_.slotSize, size};
+      group.count++;
+    }
+    setHeader(groupCount_++, waiting_[i]);
+  }
+}
+
+bool Sending::isAlike(size_t slot, size_t other) const {
+  if (slots_.sizes[slot] != slots_.sizes[other]) return false;
+  return !slots_.peers || memcmp(slots_.peers + slot * peerSize, slots_.peers + other * peerSize, peerSize) == 0;
+}
+
+void Sending::setHeader(size_t at, size_t slot) {
+  Group &group = groups_[at];
+  headers_[at] = headerOf(slots_, slot, &parts_[group.first], group.count);
+  if (group.count == 1) return;
+  auto &header = headers_[at].msg_hdr;
+  header.msg_control = group.control;
+  header.msg_controllen = sizeof group.control;
+  cmsghdr *part = CMSG_FIRSTHDR(&header);
+  part->cmsg_level = SOL_UDP;
+  part->cmsg_type = UDP_SEGMENT;
+  part->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+  const auto size = static_cast<uint16_t>(parts_[group.first].iov_len);
+  memcpy(CMSG_DATA(part), &size, sizeof size);
+}
+
+/** A group is refused by links that could not take it apart, and when a part is larger than a packet. */
+size_t Sending::sendOneByOne(int fd, size_t at) {
+  const Group &group = groups_[at];
+  if (group.count == 1) return 0;
+  msghdr header = headers_[at].msg_hdr;
+  header.msg_control = nullptr;
+  header.msg_controllen = 0;
+  header.msg_iovlen = 1;
   size_t sent = 0;
-  for (size_t at = 0; at < count_;) {
-    const int done = sendmmsg(fd, headers_.data() + at, count_ - at, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (done < 0 && errno == EINTR) continue;
-    if (done > 0) sent += done;
-    at += done > 0 ? done : 1; // the first one failed
+  for (size_t i = 0; i < group.count; i++) {
+    header.msg_iov = &parts_[group.first + i];
+    if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) sent++;
   }
   return sent;
 }

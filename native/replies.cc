@@ -88,16 +88,19 @@ Napi::Value datagramsAnswer(const Napi::CallbackInfo &info) {
   auto &replies = repliesOf(info[1]);
   const uint32_t version = info[2].As<Napi::Number>().Uint32Value();
   const Slots slots = slotsOf(info, 3);
-  const size_t count = now(info.Env(), [&] { return Messages().receive(fd, slots); });
-  Messages answers;
+  const size_t count = now(info.Env(), [&] { return Receiving().receive(fd, slots); });
+  Sending answers(slots);
+  std::array<bool, mostSlots> isAnswered{};
   size_t left = count;
   for (size_t slot = 0; slot < count; slot++) {
     if (!reply(replies, version, slots, slot)) continue;
-    answers.add(slots, slot, slots.sizes[slot]);
-    slots.sizes[slot] = 0;
+    isAnswered[slot] = true;
+    answers.add(slot);
     left--;
   }
   answers.send(fd);
+  for (size_t slot = 0; slot < count; slot++)
+    if (isAnswered[slot]) slots.sizes[slot] = 0;
   return Napi::Number::New(info.Env(), static_cast<double>(left > 0 ? count : 0));
 }
 
