@@ -5,7 +5,13 @@ import { X509Certificate } from "node:crypto";
 import { request as httpsRequest } from "node:https";
 import { connect, type DetailedPeerCertificate } from "node:tls";
 import { EngineError, errorMessage, forbidden, hasCode, invalid, unavailable } from "../../util/errors.ts";
-import { type Credentials, certificateDigest, checkHostCertificate, memberName } from "../trust/index.ts";
+import {
+  type Credentials,
+  certificateDigest,
+  checkHostCertificate,
+  memberName,
+  readAuthority,
+} from "../trust/index.ts";
 import { longestBody, readError } from "./wire.ts";
 
 export interface Where {
@@ -22,9 +28,12 @@ const timeoutMs = 10_000;
  */
 export async function fetchAuthority(where: Where, digest: Buffer, now: Date = new Date()): Promise<string> {
   const chain = await fetchChain(where);
-  const authority = chain.at(-1);
-  const certificate = chain[0];
-  if (!authority || !certificate || !certificateDigest(authority).equals(digest))
+  const [certificate] = chain;
+  const authority = chain.find(isAuthority);
+  // etcd, for one, shows its own certificate alone
+  if (!certificate || !authority)
+    throw unavailable(`reach ${describe(where)}: what listens there is no join port of a cluster`);
+  if (!certificateDigest(authority).equals(digest))
     throw forbidden(
       `reach ${describe(where)}: the token is of another cluster than the one there: nothing was told to it`,
     );
@@ -85,6 +94,15 @@ function readChain(first: DetailedPeerCertificate): string[] {
     chain.push(pem);
   }
   return chain;
+}
+
+function isAuthority(pem: string): boolean {
+  try {
+    readAuthority(pem);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function post(
