@@ -48,8 +48,9 @@ export async function startLocked(context: EngineContext, container: Container):
   try {
     await bringUp(context, container);
   } catch (error) {
+    const wasRestarting = container.isRestarting;
     container.isRestarting = false;
-    await noteFailure(context, container, error);
+    await noteFailure(context, container, { error, wasRestarting });
     throw error;
   }
   publishMembership(context, container, { action: "connect", networkIds: networkIdsOf(container) });
@@ -177,8 +178,15 @@ async function deleteTask(task: LiveTask, life: TaskLife): Promise<void> {
   await task.stdio.close();
 }
 
-/** A start that failed shows in inspect and, unless a restart follows, ends those who wait. */
-async function noteFailure(context: EngineContext, container: Container, error: unknown): Promise<void> {
+/**
+ * A start that failed shows in inspect. Whoever asked for it is told in the answer, and who waits for the next exit goes
+ * on waiting, as with dockerd: docker run would say it twice. A restart that failed was the last that they waited for.
+ */
+async function noteFailure(
+  context: EngineContext,
+  container: Container,
+  { error, wasRestarting }: { readonly error: unknown; readonly wasRestarting: boolean },
+): Promise<void> {
   const exitCode = startFailureExitCode(errorMessage(error));
   const { state } = container.record;
   await context.registry.change(container, {
@@ -192,7 +200,7 @@ async function noteFailure(context: EngineContext, container: Container, error: 
     },
   });
   container.streams.end();
-  container.tellExit({ statusCode: exitCode, error: errorMessage(error) });
+  if (wasRestarting) container.tellExit({ statusCode: exitCode, error: errorMessage(error) });
   if (!container.record.spec.autoRemove) return;
   await removeLocked(context, container, { force: false, volumes: true }).catch((failure) => {
     context.log.warn({ container: container.id, reason: errorMessage(failure) }, "cannot remove a container");
