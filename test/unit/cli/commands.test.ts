@@ -164,6 +164,9 @@ describe("the verbs on containers", () => {
     });
     expect((await engine.run("port", "add")).stdout).toBe("80/tcp -> [::]:1\n");
     expect((await engine.run("port", "add", "80")).stdout).toBe("[::]:1\n");
+    expect((await engine.run("port", "add", "web")).stderr).toContain(
+      "'tsdocker port add' requires a container and at least one port",
+    );
     expect((await engine.run("port", "web", "80", "81")).stderr).toContain(
       "'tsdocker port' requires at least 1 and at most 2 arguments",
     );

@@ -6,9 +6,16 @@ import { type Ports, portLines } from "../../format/ports.ts";
 import { parsePorts } from "../../options/ports.ts";
 import type { Session } from "../../session.ts";
 
-/** `add` or `rm`, a container and at least one port; fewer ask for the ports of a container of that name, as in Docker. */
+/**
+ * `add` or `rm`, a container and at least one port; fewer ask for the ports of a container of that name, as in Docker.
+ * @throws for what can be neither: a container where a port would have to be
+ */
 export function isPortChange(args: readonly string[]): boolean {
-  return args.length > 2 && (args[0] === "add" || args[0] === "rm");
+  const [action, name = "", ...ports] = args;
+  if (action !== "add" && action !== "rm") return false;
+  if (ports.length === 0 && /^[^\d]/.test(name))
+    throw new Error(`'tsdocker port ${action}' requires a container and at least one port`);
+  return ports.length > 0;
 }
 
 /** `add CONTAINER PORT…` shows where those ports are published now; `rm CONTAINER PORT…` says nothing. */
