@@ -48,12 +48,8 @@ export interface ClusterIpamOptions {
   readonly log: Log;
 }
 
-/** The driver `cluster`. */
-export interface ClusterIpam extends IpamDriver {
-  /** Everything on record has been leased again: from now on other hosts are given what they ask for and is free. */
-  open(): void;
-  /** Pools that a crash left behind: of this host's earlier lives, and of hosts that are gone. `known`: pools in use. */
-  sweep(known: ReadonlySet<string>): Promise<void>;
+/** The driver `cluster`. It answers other hosts from `open` on. */
+export interface ClusterIpam extends Required<IpamDriver> {
   /** What is leased stays on record. */
   close(): void;
 }

@@ -15,6 +15,14 @@ import { Departures } from "./departures.ts";
 import { describeNetwork } from "./describe.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
+import {
+  type ClusterEntry,
+  type EndpointLoss,
+  GlobalNetworks,
+  GlobalShare,
+  type GlobalSurroundings,
+  isGlobal,
+} from "./global/index.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
 import { type HostRoutes, plainHostRoutes } from "./host-routes.ts";
 import { Memory } from "./memory.ts";
@@ -53,6 +61,10 @@ export interface ControllerOptions {
   readonly defaultBridge?: DefaultBridgeConfig;
   /** Containers that run already: their sandboxes are served again, all others are removed. */
   readonly live: LiveContainers;
+  /** The cluster that this host is in, as far as it is known at the start. */
+  readonly cluster?: ClusterEntry;
+  /** An endpoint cannot stay; whoever holds its container's lock is to disconnect it. */
+  readonly endpointLost?: (loss: EndpointLoss) => void;
   readonly log: Log;
 }
 
@@ -83,6 +95,12 @@ export interface Controller {
   /** The sandbox of a container that runs. */
   sandbox(containerId: string): Sandbox | undefined;
 
+  /**
+   * This host is in a cluster: its networks appear. One that was there at the start is entered already. What is answered
+   * ends it, before the cluster does; when the host leaves for good the networks go.
+   */
+  enterCluster(entry: ClusterEntry): Promise<(options: { readonly leaves: boolean }) => Promise<void>>;
+
   /** The container is no more: nothing of it is remembered for a next start. */
   forgetContainer(containerId: string): Promise<void>;
 
@@ -105,10 +123,15 @@ export interface Controller {
 export async function createController(options: ControllerOptions): Promise<Controller> {
   const parts = partsOf(options);
   const sandboxes = new Sandboxes(parts);
+  // before endpoints are restored that are on its networks
+  const { cluster } = options;
+  const globals = cluster && (await GlobalNetworks.enter(cluster, globalSurroundings(parts, options)));
+  parts.globals.current = globals;
   await restore(parts, sandboxes, options.live);
   await ensureDefaultNetworks(parts, options.hostNetlink, options.defaultBridge);
   parts.netnsPool.fill();
-  return new NetworkController(parts, sandboxes);
+  globals?.ready();
+  return new NetworkController(parts, sandboxes, globalSurroundings(parts, options));
 }
 
 /**
@@ -120,10 +143,12 @@ const patienceMs = 60_000;
 class NetworkController implements Controller {
   readonly #parts: ControllerParts;
   readonly #sandboxes: Sandboxes;
+  readonly #globalSurroundings: GlobalSurroundings;
 
-  constructor(parts: ControllerParts, sandboxes: Sandboxes) {
+  constructor(parts: ControllerParts, sandboxes: Sandboxes, globalSurroundings: GlobalSurroundings) {
     this.#parts = parts;
     this.#sandboxes = sandboxes;
+    this.#globalSurroundings = globalSurroundings;
   }
 
   get driverNames(): readonly string[] {
@@ -166,6 +191,19 @@ class NetworkController implements Controller {
     return this.#sandboxes.get(containerId);
   }
 
+  async enterCluster(entry: ClusterEntry): Promise<(options: { readonly leaves: boolean }) => Promise<void>> {
+    const { globals } = this.#parts;
+    if (!globals.current) {
+      globals.current = await GlobalNetworks.enter(entry, this.#globalSurroundings);
+      globals.current.ready();
+    }
+    const entered = globals.current;
+    return async (options) => {
+      if (globals.current === entered) globals.current = undefined;
+      await entered.end(options);
+    };
+  }
+
   async forgetContainer(containerId: string): Promise<void> {
     const { memory, records } = this.#parts;
     if (!memory.hasAny({ containerId })) return;
@@ -202,7 +240,8 @@ class NetworkController implements Controller {
     await Promise.all(sandboxes.map((sandbox) => sandbox.release()));
     if (options?.keeps ?? sandboxes.length > 0) return;
     // records stay: the next start makes the same again
-    const real = this.networks().filter(({ record }) => !record.configOnly);
+    // and a cluster's networks are not this host's to delete
+    const real = this.networks().filter((network) => !network.record.configOnly && !isGlobal(network));
     await Promise.all(
       real.map(({ driver, id }) => driver.capabilities.replay && driver.deleteNetwork({ networkId: id })),
     );
@@ -212,6 +251,21 @@ class NetworkController implements Controller {
   async #settleDrivers(options?: { readonly withinMs: number }): Promise<void> {
     await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.(options)));
   }
+}
+
+function globalSurroundings(parts: ControllerParts, options: ControllerOptions): GlobalSurroundings {
+  const { records, memory, networks, drivers, ipamDrivers, background, log } = parts;
+  const logLoss = (loss: EndpointLoss) => log.error(loss, "an endpoint cannot stay on its network");
+  return {
+    networks,
+    drivers,
+    ipamDrivers,
+    background,
+    forgetPlaces: (networkId) =>
+      records.store.commit((transaction) => memory.forgetAll(transaction, { networkId })),
+    lost: options.endpointLost ?? logLoss,
+    log,
+  };
 }
 
 function partsOf(options: ControllerOptions): ControllerParts {
@@ -225,6 +279,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
     records,
     memory: new Memory(records),
     networks: new Networks(),
+    globals: new GlobalShare(),
     drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
     ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),
     resolvers: options.resolvers,

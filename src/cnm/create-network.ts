@@ -15,6 +15,7 @@ import { forbidden, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import type { ControllerParts } from "./controller-parts.ts";
+import { isGlobal } from "./global/index.ts";
 import { checkIpam } from "./ipam-check.ts";
 import { leasePools, releasePools } from "./leases.ts";
 import { createRequest, driverOptions, Network } from "./network.ts";
@@ -51,7 +52,7 @@ export async function makeNetwork(
   options: { readonly predefined: boolean },
 ): Promise<Network> {
   const driver = findDriver(parts, spec, options);
-  const ipam = findIpam(parts, spec);
+  const ipam = findIpam(parts, spec, driver);
   const draft = draftRecord(spec, driver, options);
   checkIpam(spec.ipam.pools, draft);
   checkKnownOptions(draft, driver);
@@ -62,6 +63,14 @@ export async function makeNetwork(
   // a crash in between leaves links that carry the network's mark, or a record: a start clears either
   undo.defer("forget network", () => parts.records.networks.delete(record.id));
   undo.defer("delete network", () => driver.deleteNetwork({ networkId: record.id }));
+  if (isGlobal(network)) {
+    // all hosts hear of it at once, and so not before it can be made
+    await driver.createNetwork(createRequest(record));
+    await parts.globals.publish(network, undo);
+    undo.forget();
+    parts.networks.add(network);
+    return network;
+  }
   const stored = parts.records.networks.put(record.id, pack(record));
   if (!record.configOnly) await allDone([driver.createNetwork(createRequest(record)), stored]);
   await stored;
@@ -98,7 +107,13 @@ function findDriver(
   return driver;
 }
 
-function findIpam(parts: ControllerParts, spec: NetworkSpec): IpamDriver {
+function findIpam(parts: ControllerParts, spec: NetworkSpec, driver: NetworkDriver): IpamDriver {
+  const isGlobalDriver = driver.capabilities.scope === "global" && !spec.configOnly;
+  const isDefault = spec.ipam.driver === "" || spec.ipam.driver === "default";
+  if (isGlobalDriver) {
+    const { ipam } = parts.globals.require(driver.name);
+    if (isDefault) return ipam;
+  }
   const name = spec.ipam.driver || (spec.driver === "host" || spec.driver === "null" ? "null" : "default");
   const ipam = parts.ipamDrivers.get(name);
   if (!ipam) throw notFound(`plugin "${name}" not found`);

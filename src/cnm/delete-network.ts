@@ -3,6 +3,7 @@
 import { forbidden } from "../util/errors.ts";
 import { shortId } from "../util/ids.ts";
 import type { ControllerParts } from "./controller-parts.ts";
+import { isGlobal } from "./global/index.ts";
 import { releasePools } from "./leases.ts";
 import type { Network } from "./network.ts";
 
@@ -11,7 +12,8 @@ export async function deleteNetwork(parts: ControllerParts, network: Network): P
   if (network.record.predefined)
     throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
   checkUnused(parts, network);
-  await removeNetwork(parts, network);
+  if (isGlobal(network)) await parts.globals.require(network.record.driver).remove(network);
+  else await removeNetwork(parts, network);
 }
 
 /**

@@ -3,6 +3,7 @@
 export { type Controller, type ControllerOptions, createController } from "./controller.ts";
 export type { DefaultBridgeConfig } from "./default-networks.ts";
 export type { HostFiles } from "./etc-files.ts";
+export type { ClusterEntry, EndpointLoss } from "./global/index.ts";
 export { type WatchedHostRoutes, watchHostRoutes } from "./host-routes.ts";
 export { createNetnsMaker, type SetDnsRedirect } from "./kernel-netns.ts";
 export type { Netns, NetnsMaker } from "./netns.ts";

@@ -44,7 +44,8 @@ export async function joinNetwork(
   await using undo = new Undo(parts.log);
   // listed from its first moment: a network with endpoints cannot be removed
   network.endpoints.set(endpoint.id, endpoint);
-  undo.defer("forget endpoint", () => network.endpoints.delete(endpoint.id));
+  undo.defer("forget endpoint", () => unlist(parts, endpoint));
+  await parts.globals.use(network);
   await network.makeAgain();
   await leaseAddresses(parts, endpoint, { place, undo });
   keepMac(endpoint, place.remembered);
@@ -105,8 +106,13 @@ export async function deleteInDriver(
 /** Gives an endpoint's addresses back and takes it off its network's list. */
 export async function forgetEndpoint(parts: ControllerParts, endpoint: Endpoint): Promise<void> {
   await using undo = new Undo(parts.log);
-  undo.defer("forget endpoint", () => endpoint.network.endpoints.delete(endpoint.id));
+  undo.defer("forget endpoint", () => unlist(parts, endpoint));
   undo.defer("release addresses", () => releaseAddresses(endpoint));
+}
+
+function unlist({ globals }: ControllerParts, { id, network }: Endpoint): void {
+  network.endpoints.delete(id);
+  globals.left(network);
 }
 
 /** Leases again what is on record, after a start. */

@@ -1,4 +1,5 @@
-// The networks of a controller, found by id, by name or by the start of an id.
+// The networks of a controller, found by id, by name or by the start of an id. A network of the cluster may have the name
+// of a local one that was there first: then the name is the local one's.
 
 import { conflict, invalid, notFound } from "../util/errors.ts";
 import type { Network } from "./network.ts";
@@ -32,13 +33,16 @@ export class Networks {
   add(network: Network): void {
     this.#reserved.delete(network.name);
     this.#byId.set(network.id, network);
-    this.#byName.set(network.name, network);
+    if (!this.#byName.has(network.name)) this.#byName.set(network.name, network);
   }
 
   remove(network: Network): void {
     if (this.#byId.get(network.id) !== network) return;
     this.#byId.delete(network.id);
+    if (this.#byName.get(network.name) !== network) return;
     this.#byName.delete(network.name);
+    const namesake = this.all().find(({ name }) => name === network.name);
+    if (namesake) this.#byName.set(network.name, namesake);
   }
 
   /** Full id, then name, then the start of an id. @throws not-found, or invalid when several ids start so */

@@ -5,6 +5,7 @@ import { Undo } from "../util/undo.ts";
 import { type Adoption, adopt, openAgain } from "./adopt.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
+import { isGlobal } from "./global/index.ts";
 import { forgetEndpoint, reasonOf } from "./join.ts";
 import { leaseAgain, releasePools } from "./leases.ts";
 import { Network } from "./network.ts";
@@ -50,7 +51,7 @@ export async function restore(
   );
   // by record: what could not be restored may serve somebody all the same
   await sweep(parts, sandboxes, {
-    networkIds: new Set(networks.map(({ id }) => id)),
+    networkIds: new Set([...networks, ...parts.networks.all()].map(({ id }) => id)),
     endpointIds: new Set(endpoints.filter(isAlive).map(({ id }) => id)),
   });
 }
@@ -123,8 +124,8 @@ async function forgetRecords(
   await parts.records.store.commit((transaction) => {
     for (const { id } of endpoints) transaction.delete(parts.records.endpoints, id);
     for (const { id } of sandboxes) transaction.delete(parts.records.sandboxes, id);
-    for (const { record } of parts.networks.all())
-      transaction.put(parts.records.networks, record.id, pack(record));
+    const local = parts.networks.all().filter((network) => !isGlobal(network));
+    for (const { record } of local) transaction.put(parts.records.networks, record.id, pack(record));
   });
 }
 

@@ -77,6 +77,10 @@ export interface IpamDriver {
    * endpoints must go; they are not leased here any more.
    */
   followLosses?(listener: (loss: AddressLoss) => void): () => void;
+  /** Everything on record has been leased again: what is left may be given to other hosts. */
+  open?(): void;
+  /** Gives pools back that a crash left behind: of this host's earlier lives and of hosts that are gone. `known`: those in use. */
+  sweep?(known: ReadonlySet<string>): Promise<void>;
 }
 
 export type IpamDriverFactory = (options: {

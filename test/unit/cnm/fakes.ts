@@ -292,7 +292,12 @@ export interface FakeWorld {
 }
 
 export interface FakeWorldOptions
-  extends Partial<Pick<ControllerOptions, "live" | "defaultBridge" | "hostFiles" | "readyNetns">> {
+  extends Partial<
+    Pick<
+      ControllerOptions,
+      "live" | "defaultBridge" | "hostFiles" | "readyNetns" | "cluster" | "endpointLost"
+    >
+  > {
   /** Go on with the records and namespaces of another one. */
   readonly after?: FakeWorld;
   readonly drivers?: (steps: Steps) => readonly NetworkDriver[];
@@ -326,6 +331,8 @@ export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<F
     hostHasIpv6: true,
     hostFiles: options.hostFiles ?? noFiles,
     ...(options.defaultBridge && { defaultBridge: options.defaultBridge }),
+    ...(options.cluster && { cluster: options.cluster }),
+    ...(options.endpointLost && { endpointLost: options.endpointLost }),
     live: options.live ?? new Set(),
     log: silentLog,
   });

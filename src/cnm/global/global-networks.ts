@@ -1,0 +1,344 @@
+// Networks of the whole cluster: made and removed by agreement, seen on every host. A host that is cut off serves those
+// that it knows.
+
+import type { Change, ClusterAccess, Entry } from "../../cluster/index.ts";
+import type { AddressLoss, IpamDriver, NetworkDriver } from "../../driverapi/index.ts";
+import { formatAddress, sameAddress } from "../../netip/index.ts";
+import { conflict, errorKind, errorMessage, forbidden, unavailable } from "../../util/errors.ts";
+import type { Log } from "../../util/log.ts";
+import type { Undo } from "../../util/undo.ts";
+import type { Background } from "../background.ts";
+import { leaseAgain, releasePools } from "../leases.ts";
+import { Network } from "../network.ts";
+import type { Networks } from "../networks.ts";
+import type { NetworkRecord } from "../records.ts";
+import { pack, unpack } from "../stored.ts";
+import { NetworkUsers } from "./network-users.ts";
+import { type GlobalNetworkRecord, type GlobalTables, mostTries, openGlobalTables } from "./records.ts";
+
+/** A cluster that this host is in, and what hands out addresses there. */
+export interface ClusterEntry {
+  readonly cluster: ClusterAccess;
+  readonly ipam: IpamDriver;
+}
+
+/** An endpoint that cannot stay: its address is another host's, or its network is no more. */
+export interface EndpointLoss {
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly endpointId: string;
+  readonly containerId: string;
+  /** For people. */
+  readonly reason: string;
+}
+
+export interface GlobalSurroundings {
+  /** The controller's list, where they appear. */
+  readonly networks: Networks;
+  readonly drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
+  readonly background: Background;
+  /** Forgets what containers had on a network. */
+  readonly forgetPlaces: (networkId: string) => Promise<void>;
+  readonly lost: (loss: EndpointLoss) => void;
+  readonly log: Log;
+}
+
+/** How long a removal waits for other hosts whose last endpoint has just gone. */
+const usersMs = 500;
+
+/** This host's view of them, for as long as it is in the cluster. */
+export class GlobalNetworks {
+  readonly #entry: ClusterEntry;
+  readonly #tables: GlobalTables;
+  readonly #around: GlobalSurroundings;
+  readonly #users: NetworkUsers;
+  readonly #stops: (() => void)[] = [];
+  /** Being made here: whoever hears of it finds this one. */
+  readonly #own = new Map<string, Network>();
+  readonly #removing = new Set<string>();
+  /** By network: what its driver does, one thing after the other. */
+  readonly #turns = new Map<string, Promise<void>>();
+  #isReady = false;
+
+  private constructor(entry: ClusterEntry, tables: GlobalTables, around: GlobalSurroundings) {
+    this.#entry = entry;
+    this.#tables = tables;
+    this.#around = around;
+    this.#users = new NetworkUsers({ cluster: entry.cluster, tables, background: around.background });
+  }
+
+  /** All that are known appear on the list. Then endpoints of old may be restored, and `ready` said. */
+  static async enter(entry: ClusterEntry, around: GlobalSurroundings): Promise<GlobalNetworks> {
+    const it = new GlobalNetworks(entry, await openGlobalTables(entry.cluster), around);
+    it.#begin();
+    await Promise.all(it.#turns.values());
+    return it;
+  }
+
+  get ipam(): IpamDriver {
+    return this.#entry.ipam;
+  }
+
+  /** What was here before is on the networks' lists again. */
+  ready(): void {
+    this.#isReady = true;
+    this.#entry.ipam.open?.();
+    this.#look();
+    this.#around.background.run("sweep address pools", async () => this.#sweep());
+  }
+
+  /** Ends here; the networks stay what they are. When the host `leaves` for good they go from its list. */
+  async end({ leaves }: { readonly leaves: boolean }): Promise<void> {
+    for (const stop of this.#stops) stop();
+    // others go on with them: nothing but this host's list changes
+    if (leaves) for (const network of this.#all()) this.#unlist(network, "the host has left the cluster");
+    await Promise.all(this.#turns.values());
+  }
+
+  /**
+   * Puts a network on record, with its name: all hosts see it, or none. When nobody can tell whether they do, `undo` is
+   * forgotten: it would take away what they may see.
+   *
+   * @throws conflict when the name is taken; unavailable
+   */
+  async publish(network: Network, undo: Undo): Promise<void> {
+    const { id, name, record } = network;
+    const { networks, names } = this.#tables;
+    this.#own.set(id, network);
+    try {
+      await this.#entry.cluster.commit((transaction) => {
+        transaction.create(names, name, { networkId: id });
+        transaction.create(networks, id, { network: pack(record) });
+      });
+    } catch (error) {
+      if (errorKind(error) === "conflict") throw conflict(`network with name ${name} already exists`, error);
+      if (errorKind(error) !== "unavailable" || !(await this.#isPublished(id, undo))) throw error;
+    } finally {
+      this.#own.delete(id);
+    }
+  }
+
+  /** Removes a network from all hosts. @throws forbidden while some host uses it; unavailable */
+  async remove(network: Network): Promise<void> {
+    const { id, name } = network;
+    this.#removing.add(id);
+    try {
+      await this.#users.settled(id);
+      const marked = await this.#mark(network);
+      if (marked) await this.#removeMarked(network, marked);
+    } catch (error) {
+      if (errorKind(error) !== "unavailable") throw error;
+      throw unavailable(`remove network ${name}: the cluster's store is away`, error);
+    } finally {
+      this.#removing.delete(id);
+    }
+    await this.#turns.get(id);
+    await releasePools(network.ipam, network.record.pools);
+  }
+
+  /** See `NetworkUsers`. */
+  use(network: Network): Promise<void> {
+    return this.#users.use(network);
+  }
+
+  left(network: Network): void {
+    this.#users.left(network);
+  }
+
+  #begin(): void {
+    const { cluster, ipam } = this.#entry;
+    const known = [...this.#tables.networks.entries()].map(({ value }) => unpack(value.network));
+    for (const record of known.toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1))) this.#appear(record);
+    const stopLosses = ipam.followLosses?.((loss) => this.#addressLost(loss));
+    this.#stops.push(
+      this.#tables.networks.follow((changes) => this.#changed(changes)),
+      cluster.followLife(() => this.#look()),
+      ...(stopLosses ? [stopLosses] : []),
+    );
+  }
+
+  #all(): Network[] {
+    return this.#around.networks.all().filter(({ record }) => record.scope === "global");
+  }
+
+  #changed(changes: readonly Change<GlobalNetworkRecord>[]): void {
+    for (const change of changes) {
+      if (change.kind === "put") this.#appear(unpack(change.entry.value.network));
+      else this.#vanish(change.before.key);
+    }
+  }
+
+  #appear(record: NetworkRecord): void {
+    const { networks, drivers, ipamDrivers, log } = this.#around;
+    if (networks.get(record.id)) return;
+    const own = this.#own.get(record.id);
+    if (own) {
+      networks.add(own);
+      return;
+    }
+    const driver = drivers.get(record.driver);
+    const ipam = record.ipam.driver === "default" ? this.ipam : ipamDrivers.get(record.ipam.driver);
+    if (!driver || !ipam) {
+      log.warn(
+        { network: record.name, driver: record.driver },
+        "a network of the cluster needs a driver that this host lacks",
+      );
+      return;
+    }
+    const network = new Network(record, driver, ipam);
+    // whoever connects to it first waits for the driver
+    network.isMissing = true;
+    networks.add(network);
+    this.#inTurn(record.id, "make a network of the cluster", async () => {
+      if (networks.get(record.id) !== network) return;
+      for (const pool of record.pools) await leaseAgain(ipam, pool, record.name);
+      await network.makeAgain();
+    });
+  }
+
+  #vanish(networkId: string): void {
+    const network = this.#around.networks.get(networkId);
+    if (!network) return;
+    this.#unlist(network, "the network was removed");
+    this.#inTurn(networkId, "delete a network of the cluster", async () => {
+      await network.driver.deleteNetwork({ networkId });
+      await this.#around.forgetPlaces(networkId);
+    });
+  }
+
+  #unlist(network: Network, reason: string): void {
+    this.#around.networks.remove(network);
+    for (const { id: endpointId, record } of network.endpoints.values())
+      this.#around.lost({ ...lossOf(network), endpointId, containerId: record.containerId, reason });
+  }
+
+  #addressLost({ poolId, address, reason }: AddressLoss): void {
+    for (const network of this.#all()) {
+      if (!network.record.pools.some((pool) => pool.poolId === poolId)) continue;
+      for (const { id: endpointId, record, addresses } of network.endpoints.values())
+        if (addresses.some((own) => sameAddress(own, address)))
+          this.#around.lost({
+            ...lossOf(network),
+            endpointId,
+            containerId: record.containerId,
+            reason: `${formatAddress(address)} is another's now: ${reason}`,
+          });
+    }
+  }
+
+  /** The store, or a host, has come or gone. */
+  #look(): void {
+    if (!this.#isReady || this.#entry.cluster.state !== "connected") return;
+    this.#around.background.run("say which networks are in use", async () => {
+      await this.#users.reconcile(this.#all());
+      await this.#unmarkOwn();
+    });
+  }
+
+  /** Undefined: it is gone already. Nobody begins to use a network that is marked. */
+  async #mark({ id }: Network): Promise<Entry<GlobalNetworkRecord> | undefined> {
+    const { networks } = this.#tables;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const entry = networks.get(id);
+      if (!entry) return undefined;
+      try {
+        return await networks.replace(entry, { ...entry.value, removing: this.#entry.cluster.self.id });
+      } catch (error) {
+        if (errorKind(error) !== "conflict") throw error;
+      }
+    }
+    throw conflict("remove network: other hosts change it all the time");
+  }
+
+  async #removeMarked(network: Network, marked: Entry<GlobalNetworkRecord>): Promise<void> {
+    const { cluster } = this.#entry;
+    const { networks, names, users } = this.#tables;
+    const { id, name } = network;
+    const others = await this.#usersAfterAll(id);
+    if (others.length > 0 || network.endpoints.size > 0) {
+      await this.#unmark(marked);
+      const hosts = others.map((host) => cluster.nodes.get(host)?.value.name ?? host).join(", ");
+      throw forbidden(
+        `error while removing network: network ${name} has active endpoints on ${hosts || "this host"}`,
+      );
+    }
+    const left = [...users.entries(`${id}/`)].map(({ key }) => key);
+    await cluster.commit((transaction) => {
+      transaction.remove(networks, marked);
+      if (names.get(name)?.value.networkId === id) transaction.delete(names, name);
+      for (const key of left.slice(0, 100)) transaction.delete(users, key);
+    });
+  }
+
+  /** Whose last endpoint has just gone says so in a moment. */
+  async #usersAfterAll(networkId: string): Promise<readonly string[]> {
+    const others = () => this.#users.others(networkId);
+    if (others().length === 0) return [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = this.#tables.users.follow(() => others().length === 0 && resolve(), `${networkId}/`);
+    const timer = setTimeout(resolve, usersMs);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      stop();
+    }
+    return others();
+  }
+
+  async #unmark(marked: Entry<GlobalNetworkRecord>): Promise<void> {
+    const { removing: _, ...record } = marked.value;
+    try {
+      await this.#tables.networks.replace(marked, record);
+    } catch (error) {
+      // whoever changed it has unmarked it, or removed it
+      if (errorKind(error) !== "conflict") throw error;
+    }
+  }
+
+  /** A removal that lost the store half-way, or a crash, leaves a mark. */
+  async #unmarkOwn(): Promise<void> {
+    for (const entry of this.#tables.networks.entries())
+      if (entry.value.removing === this.#entry.cluster.self.id && !this.#removing.has(entry.key))
+        await this.#unmark(entry);
+  }
+
+  /** Whether a network is on record although no answer came. */
+  async #isPublished(networkId: string, undo: Undo): Promise<boolean> {
+    const { users, networks } = this.#tables;
+    try {
+      // one more write: when it is here, so is all that happened before
+      await users.put(`life/${this.#entry.cluster.self.id}`, { since: new Date().toISOString() });
+      return networks.get(networkId) !== undefined;
+    } catch (error) {
+      this.#around.log.warn(
+        { network: networkId, reason: errorMessage(error) },
+        "whether the network was made is unknown until the store is back",
+      );
+      undo.forget();
+      return false;
+    }
+  }
+
+  /** Pools of networks that never came to be. */
+  async #sweep(): Promise<void> {
+    const pools = this.#all().flatMap(({ record }) => record.pools.map(({ poolId }) => poolId));
+    await this.#entry.ipam.sweep?.(new Set(pools));
+  }
+
+  #inTurn(networkId: string, what: string, work: () => Promise<void>): void {
+    const before = this.#turns.get(networkId) ?? Promise.resolve();
+    const turn = before.then(work).catch((error: unknown) => {
+      this.#around.log.error({ network: networkId, reason: errorMessage(error) }, `cannot ${what}`);
+    });
+    this.#turns.set(networkId, turn);
+    void turn.finally(() => {
+      if (this.#turns.get(networkId) === turn) this.#turns.delete(networkId);
+    });
+  }
+}
+
+function lossOf({ id, name }: Network) {
+  return { networkId: id, networkName: name };
+}

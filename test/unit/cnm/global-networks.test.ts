@@ -1,0 +1,331 @@
+// Networks of a cluster, as the controllers of several hosts with fake drivers see them.
+
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ClusterIpam, createClusterIpam } from "../../../drivers/ipam-cluster/index.ts";
+import { FakeCluster, type FakeHost } from "../../../src/cluster/fake-cluster.ts";
+import type { EndpointLoss } from "../../../src/cnm/index.ts";
+import { formatPrefix } from "../../../src/netip/index.ts";
+import { errorKind } from "../../../src/util/errors.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
+import { createFakeWorld, FakeDriver, type FakeWorld, type FakeWorldOptions } from "./fakes.ts";
+
+interface HostWorld extends FakeWorld {
+  readonly node: FakeHost;
+  readonly overlay: FakeDriver;
+  readonly losses: EndpointLoss[];
+}
+
+let cluster: FakeCluster;
+const ipams: ClusterIpam[] = [];
+beforeEach(() => {
+  cluster = new FakeCluster();
+});
+afterEach(() => {
+  for (const ipam of ipams.splice(0)) ipam.close();
+});
+
+async function start(node: FakeHost, options: FakeWorldOptions = {}): Promise<HostWorld> {
+  const ipam = await createClusterIpam({ cluster: node, clusterId: cluster.id, log: silentLog });
+  ipams.push(ipam);
+  const losses: EndpointLoss[] = [];
+  let overlay: FakeDriver | undefined;
+  const world = await createFakeWorld({
+    cluster: { cluster: node, ipam },
+    endpointLost: (loss) => losses.push(loss),
+    drivers: (steps) => {
+      overlay = new FakeDriver(steps, "overlay", { scope: "global", connectivityScope: "global" });
+      return [overlay];
+    },
+    ...options,
+  });
+  if (!overlay) throw new Error("no driver was made");
+  await cluster.settled();
+  return { ...world, node, overlay, losses };
+}
+
+const host = async (id: string) => await start(await cluster.addNode(id));
+const two = async () => [await host("h1"), await host("h2")] as const;
+
+const blue = (more: Partial<Parameters<typeof networkSpec>[1]> = {}) =>
+  networkSpec("blue", { driver: "overlay", ...more });
+const names = ({ controller }: FakeWorld) => controller.networks().map(({ name }) => name);
+
+async function run({ controller }: FakeWorld, name: string, network = "blue") {
+  return await controller.createSandbox(
+    sandboxSpec(name, { containerId: name.padEnd(64, "0"), endpoints: [endpointSpec(network)] }),
+  );
+}
+
+async function settled(...worlds: readonly FakeWorld[]): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    await cluster.settled();
+    for (const { controller } of worlds) await controller.settle();
+  }
+}
+
+async function failure(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return error instanceof Error ? `${errorKind(error)}: ${error.message}` : "no failure";
+}
+
+describe("a network of the cluster", () => {
+  test("is there on every host, with one id, one subnet and one gateway", async () => {
+    const [h1, h2] = await two();
+    const made = await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const seen = await h2.controller.network("blue").view();
+    expect(seen).toMatchObject({ id: made.id, name: "blue", driver: "overlay", scope: "global" });
+    expect(seen.ipam).toEqual((await made.view()).ipam);
+    expect(seen.ipam.pools.map(({ subnet }) => subnet && formatPrefix(subnet))).toEqual(["10.0.0.0/24"]);
+    expect(h2.overlay.networks).toEqual(new Set([made.id]));
+    // host and none, and nothing that would have to agree with the cluster's record
+    expect(h1.store.sizes().networks).toBe(2);
+  });
+
+  test("is known to a host that joins later, and to one that starts again", async () => {
+    const [h1] = await two();
+    const { id } = await h1.controller.createNetwork(blue());
+    const h3 = await host("h3");
+    expect(h3.controller.network("blue").id).toBe(id);
+    const again = await start(h3.node, { after: h3 });
+    expect(again.controller.network("blue").id).toBe(id);
+    expect(again.overlay.networks).toEqual(new Set([id]));
+  });
+
+  test("is there as soon as a host that runs enters the cluster, and gone when it leaves", async () => {
+    const [h1] = await two();
+    await h1.controller.createNetwork(blue());
+    const node = await cluster.addNode("h3");
+    const world = await createFakeWorld({
+      drivers: (steps) => [new FakeDriver(steps, "overlay", { scope: "global" })],
+    });
+    expect(await failure(world.controller.createNetwork(blue()))).toBe(
+      'forbidden: driver "overlay" needs a cluster: this host is in none',
+    );
+    const ipam = await createClusterIpam({ cluster: node, clusterId: cluster.id, log: silentLog });
+    ipams.push(ipam);
+    const end = await world.controller.enterCluster({ cluster: node, ipam });
+    expect(names(world)).toContain("blue");
+    await run(world, "c1");
+    await end({ leaves: true });
+    expect(names(world)).not.toContain("blue");
+    await settled(h1);
+    expect(names(h1)).toContain("blue");
+  });
+
+  test("has addresses that are unique over all hosts", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const sandboxes = [await run(h1, "c1"), await run(h2, "c2"), await run(h1, "c3")];
+    const addresses = sandboxes
+      .map((sandbox) => sandbox.endpoints()[0]?.ipv4)
+      .map((it) => it && formatPrefix(it));
+    expect(addresses).toEqual(["10.0.0.2/24", "10.0.0.16/24", "10.0.0.3/24"]);
+  });
+
+  test("has a name that the store gives to one of two hosts that want it at once", async () => {
+    const [h1, h2] = await two();
+    const both = await Promise.all([
+      failure(h1.controller.createNetwork(blue())),
+      failure(h2.controller.createNetwork(blue())),
+    ]);
+    expect(both.toSorted()).toEqual(["conflict: network with name blue already exists", "no failure"]);
+    await settled(h1, h2);
+    expect(h1.controller.network("blue").id).toBe(h2.controller.network("blue").id);
+    expect(h1.overlay.networks).toEqual(h2.overlay.networks);
+    // the loser's subnet is free again
+    const red = await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
+    const subnets = (network: typeof red) => network.record.pools.map(({ subnet }) => formatPrefix(subnet));
+    expect([...subnets(h1.controller.network("blue")), ...subnets(red)].toSorted()).toEqual([
+      "10.0.0.0/24",
+      "10.0.1.0/24",
+    ]);
+  });
+
+  test("has a subnet that no other has, wherever it was made", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue({ ipam: { driver: "", pools: [pool("10.5.0.0/16")] } }));
+    await settled(h1, h2);
+    const red = networkSpec("red", { driver: "overlay", ipam: { driver: "", pools: [pool("10.5.7.0/24")] } });
+    expect(await failure(h2.controller.createNetwork(red))).toBe(
+      "forbidden: Pool overlaps with other one on this address space: 10.5.7.0/24 with 10.5.0.0/16 of network blue",
+    );
+    expect(names(h2)).not.toContain("red");
+  });
+
+  test("leaves nothing on any host when it cannot be made", async () => {
+    const [h1, h2] = await two();
+    h1.steps.failAt(1);
+    expect(await failure(h1.controller.createNetwork(blue()))).toMatch(/injected: overlay: create network/);
+    h1.steps.failAt(undefined);
+    await settled(h1, h2);
+    expect([names(h1), names(h2)].flat()).not.toContain("blue");
+    await h2.controller.createNetwork(blue());
+    expect(h2.controller.network("blue").record.pools.map(({ subnet }) => formatPrefix(subnet))).toEqual([
+      "10.0.0.0/24",
+    ]);
+  });
+
+  test("is made although the answer of the store is lost", async () => {
+    const [h1, h2] = await two();
+    const node = cluster;
+    const create = h1.overlay.createNetwork.bind(h1.overlay);
+    h1.overlay.createNetwork = async (request) => {
+      await create(request);
+      node.loseNextAnswer("h1");
+    };
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    expect(names(h1)).toContain("blue");
+    expect(names(h2)).toContain("blue");
+    await run(h2, "c1");
+  });
+});
+
+describe("removing a network of the cluster", () => {
+  test("takes it from every host, and its subnet and name are free", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    await h2.controller.deleteNetwork("blue");
+    await settled(h1, h2);
+    expect([names(h1), names(h2)].flat()).not.toContain("blue");
+    expect([...h1.overlay.networks, ...h2.overlay.networks]).toEqual([]);
+    const again = await h1.controller.createNetwork(blue());
+    expect(again.record.pools.map(({ subnet }) => formatPrefix(subnet))).toEqual(["10.0.0.0/24"]);
+  });
+
+  test("is refused while another host has containers on it, and says which", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const sandbox = await run(h2, "c1");
+    expect(await failure(h1.controller.deleteNetwork("blue"))).toBe(
+      "forbidden: error while removing network: network blue has active endpoints on h2",
+    );
+    // the refusal has changed nothing
+    await run(h1, "c2").then((own) => own.delete());
+    await run(h2, "c3").then((other) => other.delete());
+    await sandbox.delete();
+    await settled(h1, h2);
+    await h1.controller.deleteNetwork("blue");
+    await settled(h1, h2);
+    expect(names(h2)).not.toContain("blue");
+  });
+
+  test("waits for a host whose last container has just gone", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const sandbox = await run(h2, "c1");
+    await sandbox.delete();
+    await h1.controller.deleteNetwork("blue");
+  });
+
+  test("and a first container elsewhere exclude each other", async () => {
+    const [h1, h2] = await two();
+    for (let round = 0; round < 10; round++) {
+      await h1.controller.createNetwork(blue());
+      await settled(h1, h2);
+      const started = run(h2, `c${round}`);
+      for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const [removal, start] = await Promise.all([
+        failure(h1.controller.deleteNetwork("blue")),
+        failure(started),
+      ]);
+      expect(
+        [removal, start].filter((text) => text === "no failure"),
+        `${removal} | ${start}`,
+      ).toHaveLength(1);
+      await settled(h1, h2);
+      if (start === "no failure") await (await started).delete();
+      await settled(h1, h2);
+      if (start === "no failure") await h1.controller.deleteNetwork("blue");
+      await settled(h1, h2);
+    }
+  });
+
+  test("is refused as long as a host that is away may have containers on it, until it is off the record", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    await run(h2, "c1");
+    cluster.partition("h2");
+    cluster.endLease("h2");
+    await cluster.settled();
+    expect(await failure(h1.controller.deleteNetwork("blue"))).toMatch(/active endpoints on h2$/);
+    await h1.node.nodes.delete("h2");
+    await h1.controller.deleteNetwork("blue");
+    await cluster.heal("h2");
+    await settled(h1, h2);
+    expect(h2.losses).toMatchObject([{ networkName: "blue", reason: "the network was removed" }]);
+  });
+});
+
+describe("a host without its store", () => {
+  test("starts containers on networks that it uses, and says what is frozen", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
+    await settled(h1, h2);
+    await run(h2, "c1");
+    cluster.partition("h2");
+    await run(h2, "c2");
+    expect(await failure(run(h2, "c3", "red"))).toBe(
+      "unavailable: this host does not use network red yet, and the cluster's store is away",
+    );
+    expect(await failure(h2.controller.createNetwork(networkSpec("green", { driver: "overlay" })))).toMatch(
+      /^unavailable: /,
+    );
+    expect(await failure(h2.controller.deleteNetwork("red"))).toBe(
+      "unavailable: remove network red: the cluster's store is away",
+    );
+    await h2.controller.createNetwork(networkSpec("local"));
+    await run(h2, "c4", "local");
+  });
+
+  test("catches up when it is back", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const sandbox = await run(h2, "c1");
+    cluster.partition("h2");
+    await sandbox.delete();
+    await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
+    expect(await failure(h1.controller.deleteNetwork("blue"))).toMatch(/^forbidden/);
+    await cluster.heal("h2");
+    await settled(h1, h2);
+    expect(names(h2)).toContain("red");
+    await h1.controller.deleteNetwork("blue");
+    await settled(h1, h2);
+    expect(names(h2)).not.toContain("blue");
+  });
+});
+
+test("containers that ran on go on with their addresses after a start", async () => {
+  const [h1, h2] = await two();
+  await h1.controller.createNetwork(blue());
+  await settled(h1, h2);
+  const sandbox = await run(h2, "c1");
+  const before = sandbox.endpoints();
+  for (const ipam of ipams.splice(1, 1)) ipam.close();
+  const again = await start(h2.node, { after: h2, live: new Set(["c1".padEnd(64, "0")]) });
+  expect(again.controller.sandbox("c1".padEnd(64, "0"))?.endpoints()).toEqual(before);
+  expect(await failure(h1.controller.deleteNetwork("blue"))).toMatch(/active endpoints on h2$/);
+});
+
+test("a network of the cluster is found by id where a local one has its name", async () => {
+  const [h1, h2] = await two();
+  const local = await h2.controller.createNetwork(networkSpec("blue"));
+  const shared = await h1.controller.createNetwork(blue());
+  await settled(h1, h2);
+  expect(h2.controller.network("blue").id).toBe(local.id);
+  expect(h2.controller.network(shared.id).name).toBe("blue");
+  await h2.controller.deleteNetwork("blue");
+  expect(h2.controller.network("blue").id).toBe(shared.id);
+});
