@@ -83,6 +83,18 @@ export class Serving {
     this.#nudge.abort();
   }
 
+  /** A new key and its certificate, before the old one's time too. @throws unavailable */
+  async renewCertificate(): Promise<void> {
+    const { nodeId } = this.membership;
+    const { request, key } = await createRequest(nodeId);
+    const answer = this.#duties
+      ? await this.#duties.admitting.renew(nodeId, { request })
+      : ((await this.membership.ask(paths.renew, { request })) as RenewAnswer);
+    await this.membership.renewed(answer.certificate, key);
+    this.#duties?.renew(this.membership);
+    this.#log.info("this host has a new certificate");
+  }
+
   /** Ends the duties; the host stays what it is. */
   async close(): Promise<void> {
     this.#stopping.abort();
@@ -221,14 +233,7 @@ export class Serving {
   }
 
   async #keepCertificate(): Promise<void> {
-    const { keys, nodeId, now } = this.membership;
-    if (now() < renewalTime(readHostCertificate(keys.get().certificate))) return;
-    const { request, key } = await createRequest(nodeId);
-    const answer = this.#duties
-      ? await this.#duties.admitting.renew(nodeId, { request })
-      : ((await this.membership.ask(paths.renew, { request })) as RenewAnswer);
-    await this.membership.renewed(answer.certificate, key);
-    this.#duties?.renew(this.membership);
-    this.#log.info("this host has a new certificate");
+    const { keys, now } = this.membership;
+    if (now() >= renewalTime(readHostCertificate(keys.get().certificate))) await this.renewCertificate();
   }
 }
