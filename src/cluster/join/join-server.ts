@@ -7,6 +7,7 @@ import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import {
   EngineError,
+  type ErrorKind,
   errorKind,
   errorMessage,
   forbidden,
@@ -33,6 +34,7 @@ export interface JoinServerOptions {
 // A request is two kilobytes and its answer as much: who takes longer keeps others waiting.
 const requestMs = 10_000;
 const mostConnections = 128;
+const tellingKinds: readonly ErrorKind[] = ["unauthorized", "forbidden", "conflict"];
 
 /** Owns the listener. */
 export class JoinServer {
@@ -101,7 +103,10 @@ export class JoinServer {
         reason: errorMessage(error),
       };
       if (status === 500) this.#log.error(fields, "a request at the join port failed");
-      else this.#log.info(fields, "a request at the join port was refused");
+      // anybody can send nonsense, as often as they like: only what an operator should hear of is told
+      else if (tellingKinds.includes(errorKind(error)))
+        this.#log.info(fields, "a request at the join port was refused");
+      else this.#log.debug(fields, "a request at the join port was refused");
       answer(response, status, { message });
     }
   }

@@ -6,9 +6,10 @@ import { HostMembership, type InitOptions } from "../../../src/cluster/join/host
 import type { JoinOptions } from "../../../src/cluster/join/joining.ts";
 import { leaveCluster, removeHost } from "../../../src/cluster/join/leaving.ts";
 import { Serving } from "../../../src/cluster/join/serving.ts";
+import { clusterStatus } from "../../../src/cluster/join/status.ts";
 import { parseToken } from "../../../src/cluster/join/token.ts";
 import type { TokenOptions } from "../../../src/cluster/join/tokens.ts";
-import { memberName } from "../../../src/cluster/trust/index.ts";
+import { memberName, readHostCertificate } from "../../../src/cluster/trust/index.ts";
 import { parseAddress } from "../../../src/netip/index.ts";
 import type { Log } from "../../../src/util/log.ts";
 
@@ -29,7 +30,9 @@ const log: Log = {
 let cluster: StoreCluster | undefined;
 let serving: Serving | undefined;
 let removed: string | undefined;
-const options = { folder, name, log, ...(etcd && { etcd }) };
+let aheadMs = 0;
+const now = () => new Date(Date.now() + aheadMs);
+const options = { folder, name, log, now, ...(etcd && { etcd }) };
 const membership = await HostMembership.open(options);
 
 membership.follow((event) => {
@@ -90,6 +93,12 @@ const operations: Record<string, (request: never) => Promise<unknown>> = {
     await removeHost(serve(), nodeId, { ...(force && { force }) }),
   token: async (given: TokenOptions) => await serve().tokens.create(given),
   removeToken: async ({ token }: { token: string }) => await serve().tokens.remove(parseToken(token).id),
+  renew: async () => await serve().renewCertificate(),
+  status: async () => await clusterStatus(serve()),
+  setClock: async (given: { aheadMs: number }) => {
+    ({ aheadMs } = given);
+    serve().nudge();
+  },
   members: async () => await serve().members.list(),
   put: async ({ key }: { key: string }) => {
     const table = await cluster?.table<string>("things");
@@ -100,6 +109,7 @@ const operations: Record<string, (request: never) => Promise<unknown>> = {
     nodeId: membership.nodeId,
     cluster: membership.cluster ?? null,
     etcdPid: membership.etcdPid,
+    serial: membership.cluster ? readHostCertificate(membership.keys.get().certificate).serial : null,
     trouble: membership.trouble ?? null,
     removed: removed ?? null,
     store: cluster?.state ?? null,

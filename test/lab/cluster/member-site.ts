@@ -16,6 +16,8 @@ export interface MemberState {
   readonly nodeId: string;
   readonly cluster: ClusterIdentity | null;
   readonly etcdPid: number;
+  /** Of the host's certificate. */
+  readonly serial: string | null;
   readonly trouble: string | null;
   readonly removed: string | null;
   readonly store: "connected" | "frozen" | null;

@@ -15,6 +15,13 @@ async function expectAgreement(from: MemberHost, to: MemberHost): Promise<void> 
   await expect.poll(() => to.call("read", { key }), { timeout: 10_000 }).toBe(key);
 }
 
+/** Of the certificate that a port shows to a host of the cluster. */
+async function shownSerial(from: MemberHost, to: MemberHost, port: number): Promise<string> {
+  const own = join(from.folder, "cluster/trust/host.pem");
+  const line = `openssl s_client -connect ${to.address}:${port} -cert ${own} -key ${own} </dev/null 2>/dev/null | openssl x509 -noout -serial`;
+  return (await from.lab.run("sh", "-c", line)).trim().replace("serial=", "");
+}
+
 test("the first host makes a cluster, the second stays a node, with the third all three are members", async () => {
   await using site = await MemberSite.create();
   const [first, second, third] = [await site.host("h1"), await site.host("h2"), await site.host("h3")];
@@ -93,6 +100,45 @@ describe("of three members", () => {
     await Promise.all([...hosts].reverse().map((host) => host.start()));
     for (const host of hosts) await host.until(connected);
     await expectAgreement(hosts[0], hosts[3] ?? hosts[0]);
+  });
+
+  test("each has a new certificate when it wants one, and etcd and the join port show it at once", async () => {
+    const [first, , , node] = hosts;
+    if (!node) throw new Error("four hosts");
+    for (const host of hosts) {
+      const { serial } = await host.state();
+      await host.call("renew");
+      expect((await host.state()).serial).not.toBe(serial);
+    }
+    for (const port of [2377, 2379])
+      expect(await shownSerial(node, first, port)).toBe((await first.state()).serial);
+    await expectAgreement(node, first);
+  });
+
+  test("a node renews its certificate by itself when its time has come", async () => {
+    const node = hosts[3];
+    if (!node) throw new Error("four hosts");
+    const { serial } = await node.state();
+    await node.call("setClock", { aheadMs: 60 * 86_400_000 });
+    await node.until((state) => state.serial !== serial);
+    await node.call("setClock", { aheadMs: 0 });
+    await expectAgreement(node, hosts[0]);
+  });
+
+  test("the state of each is known", async () => {
+    const [first, second] = hosts;
+    expect(await first.call("status")).toMatchObject({ voters: 3, healthy: 3, tolerates: 1, warnings: [] });
+    await second.stop({ keepEtcd: false });
+    await expect
+      .poll(() => first.call("status"), { timeout: 20_000 })
+      .toMatchObject({
+        voters: 3,
+        healthy: 2,
+        tolerates: 0,
+        warnings: [expect.stringMatching(/^member h2 at 192\.0\.2\.2 does not answer/)],
+      });
+    await second.start();
+    await second.until(connected);
   });
 
   test("any admits, the first one's death notwithstanding", async () => {
