@@ -8,11 +8,11 @@ import { errorMessage } from "../../src/util/errors.ts";
 import type { Log } from "../../src/util/log.ts";
 import { isStrange } from "./drift.ts";
 import { deleteTunnels, type FabricSpec, makeFabric, netnsSysctls } from "./fabric.ts";
-import { type FabricLinks, readRows, writeRows } from "./kernel-rows.ts";
+import type { FabricLinks } from "./kernel-rows.ts";
 import { portName } from "./mark.ts";
 import { type Port, repairPort } from "./port.ts";
-import { RowClaims } from "./row-claims.ts";
-import { type Row, remoteRows, rowChanges, rowKey } from "./rows.ts";
+import { RowTable } from "./row-table.ts";
+import { type Row, remoteRows } from "./rows.ts";
 import { type PublishedEndpoint, prefixOf, type SharedTables } from "./shared.ts";
 
 /** When somebody else's change is looked into: a moment later, so that many are one; later when it was only just done. */
@@ -33,13 +33,10 @@ export class CarriedNetwork {
   readonly #host: Host;
   readonly #cluster: ClusterAccess;
   readonly #log: Log;
-  readonly #claims = new RowClaims();
+  readonly #rows: RowTable;
   readonly #ports = new Map<string, { readonly port: Port; readonly mac: Mac }>();
   readonly #portIndexes = new Set<number>();
   readonly #unfollow: (() => void)[] = [];
-  /** Rows that the kernel has, as far as we know. */
-  #applied = new Map<string, Row>();
-  #dirty = new Set<string>();
   #spec: FabricSpec;
   #links: FabricLinks = { bridge: 0, tunnels: new Map() };
   #tables: SharedTables | undefined;
@@ -55,6 +52,7 @@ export class CarriedNetwork {
     this.#host = host;
     this.#cluster = cluster;
     this.#spec = spec;
+    this.#rows = new RowTable(host, netns);
     this.#log = host.log.child({ network: spec.config.networkName });
   }
 
@@ -87,7 +85,7 @@ export class CarriedNetwork {
       tables.endpoints.follow((changes) => {
         for (const change of changes)
           if (change.kind === "put") this.#claim(change.entry);
-          else this.#touch(this.#claims.set(change.before.key, [], 0));
+          else this.#rows.claim(change.before.key, [], 0);
         this.#flushSoon();
       }, prefixOf(networkId)),
       this.#cluster.nodes.follow((changes) => {
@@ -115,7 +113,7 @@ export class CarriedNetwork {
   async removePort(endpointId: string): Promise<void> {
     this.#portIndexes.delete(this.#ports.get(endpointId)?.port.index ?? 0);
     this.#ports.delete(endpointId);
-    this.#touch(this.#claims.set(`port ${endpointId}`, [], 0));
+    this.#rows.claim(`port ${endpointId}`, [], 0);
     await this.#flush();
   }
 
@@ -166,7 +164,7 @@ export class CarriedNetwork {
     if (!netns.isOld) await netns.sysctl.writeAll(await netnsSysctls(this.#host, this.#spec.config));
     const { links } = await makeFabric(this.#host, netns, this.#spec);
     this.#links = links;
-    if (netns.isOld) this.#applied = byKey(await readRows(netns, links));
+    if (netns.isOld) await this.#rows.takeOver(links);
     await netns.watch(["link", "address", "route", "neighbour", "fdb"], (event) => this.#hear(event));
     this.#sweep = setInterval(() => this.#checkBehind(), sweepMs).unref();
   }
@@ -184,14 +182,14 @@ export class CarriedNetwork {
     const node = this.#cluster.nodes.get(value.node)?.value;
     const isOurs = value.node === self.id;
     const rows = isOurs ? [] : remoteRows(value, node, { self, tunnels, floods });
-    this.#touch(this.#claims.set(key, rows, revision));
+    this.#rows.claim(key, rows, revision);
   }
 
   #claimPort(endpointId: string): void {
     const own = this.#ports.get(endpointId);
     if (!own) return;
     const row: Row = { kind: "port", mac: own.mac, link: own.port.index };
-    this.#touch(this.#claims.set(`port ${endpointId}`, [row], Number.POSITIVE_INFINITY));
+    this.#rows.claim(`port ${endpointId}`, [row], Number.POSITIVE_INFINITY);
   }
 
   /** Hosts that came, went, or have another address now. */
@@ -206,37 +204,22 @@ export class CarriedNetwork {
     this.#flushSoon();
   }
 
-  #touch(keys: readonly string[]): void {
-    for (const key of keys) this.#dirty.add(key);
-  }
-
   #flushSoon(): void {
-    if (this.#dirty.size === 0) return;
+    if (!this.#rows.isDirty) return;
     this.#flush().catch(() => undefined);
   }
 
   /** What changed while one runs goes with the next. */
   #flush(): Promise<void> {
     return this.#queue(async () => {
-      const keys = this.#dirty;
-      this.#dirty = new Set();
-      if (keys.size === 0) return;
-      const wanted = new Map([...keys].map((key) => [key, this.#claims.get(key)]));
-      const rows = [...wanted.values()].filter((row) => row !== undefined);
-      const is = [...keys].flatMap((key) => this.#applied.get(key) ?? []);
       try {
-        await writeRows(this.#host, this.netns, rowChanges(rows, is));
+        await this.#rows.flush();
       } catch (error) {
-        this.#log.warn(
-          { reason: errorMessage(error) },
-          "cannot write rows of an overlay: looking at all of them",
-        );
+        const fields = { reason: errorMessage(error) };
+        this.#log.warn(fields, "cannot write rows of an overlay: looking at all of them");
         this.#doubt();
         throw error;
       }
-      for (const [key, row] of wanted)
-        if (row) this.#applied.set(key, row);
-        else this.#applied.delete(key);
     });
   }
 
@@ -250,28 +233,22 @@ export class CarriedNetwork {
     let repairs = hasChanged ? 1 : 0;
     for (const endpointId of this.#ports.keys())
       if (await repairPort(this.#host, netns, { endpointId, bridge: links.bridge })) repairs++;
-    this.#dirty = new Set();
-    const wanted = [...this.#claims.rows()];
-    const { added, removed } = rowChanges(wanted, await readRows(netns, links));
     // before the shared table is known, what is there is the best that we have
-    const gone = this.#tables ? removed : [];
-    await writeRows(this.#host, netns, { added, removed: gone });
-    this.#applied = byKey([...(this.#tables ? [] : removed), ...wanted]);
-    repairs += added.length + gone.length;
+    repairs += await this.#rows.compare(links, { keeps: this.#tables === undefined });
     if (repairs > 0) this.#log.warn({ repairs }, "an overlay was not as it should be: repaired it");
   }
 
   #hear(event: NetworkEvent): void {
     const { mtu } = this.#spec;
     const ports = this.#portIndexes;
-    if (isStrange(event, { links: this.#links, ports, mtu, wanted: (key) => this.#claims.get(key) }))
+    if (isStrange(event, { links: this.#links, ports, mtu, wanted: (key) => this.#rows.wanted(key) }))
       this.#doubt();
   }
 
   #doubt(): void {
     if (this.#timer || this.#isClosed) return;
     const wasJustDone = performance.now() - this.#checkedAt < againMs;
-    this.#timer = setTimeout(() => this.#checkBehind(), wasJustDone ? againMs : soonMs);
+    this.#timer = setTimeout(() => this.#checkBehind(), wasJustDone ? againMs : soonMs).unref();
   }
 
   #checkBehind(): void {
@@ -293,10 +270,6 @@ export class CarriedNetwork {
     this.#work = mine.catch(() => undefined);
     return mine;
   }
-}
-
-function byKey(rows: Iterable<Row>): Map<string, Row> {
-  return new Map([...rows].map((row) => [rowKey(row), row]));
 }
 
 function sameLinks(a: FabricLinks, b: FabricLinks): boolean {

@@ -1,0 +1,195 @@
+// What this host carries: a network comes with the first container that joins it here and goes with the last.
+
+import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
+import { invalid } from "../../src/util/errors.ts";
+import { shortId } from "../../src/util/ids.ts";
+import { Undo } from "../../src/util/undo.ts";
+import { CarriedNetwork } from "./carried.ts";
+import { guardOwner, markedId, netnsName, portName } from "./mark.ts";
+import type { Membership } from "./membership.ts";
+import { networkMtu, underlayMtu } from "./mtu.ts";
+import { guardRule } from "./new-endpoint.ts";
+import type { OverlayConfig } from "./options.ts";
+import { inTurn, type OverlayEndpoint, type OverlayNetwork } from "./overlay-networks.ts";
+import { Peers } from "./peers.ts";
+import { deletePort, makePort, repairPort } from "./port.ts";
+
+export interface CarrierOptions {
+  readonly membership: Membership;
+  /** See `CarriedOptions`. */
+  readonly sweepMs: number;
+}
+
+/** Owns the namespaces of networks. Calls about one network follow each other. */
+export class Carrier {
+  readonly #host: Host;
+  readonly #membership: Membership;
+  readonly #sweepMs: number;
+  readonly #peers: Peers;
+  /** Everything on record has been replayed. */
+  #isSwept = false;
+
+  constructor(host: Host, { membership, sweepMs }: CarrierOptions) {
+    this.#host = host;
+    this.#membership = membership;
+    this.#sweepMs = sweepMs;
+    this.#peers = new Peers(host);
+  }
+
+  /** Guarded from its first frame. Answers its index in the sandbox. */
+  addPort(
+    network: OverlayNetwork,
+    endpoint: OverlayEndpoint,
+    { request, name }: { readonly request: JoinRequest; readonly name: string },
+  ): Promise<number> {
+    const { endpointId } = request;
+    const mac = endpoint.interface.macAddress;
+    return inTurn(network, async () => {
+      await using undo = new Undo(this.#host.log);
+      undo.defer("leave network", () => this.#dropIfUnused(network));
+      const carried = await this.#carry(network);
+      endpoint.hasPort = true;
+      undo.defer("unguard port", () => carried.netns.guards.set(guardOwner(endpointId), []));
+      await this.#guard(network, carried, { endpointId, endpoint });
+      const spec = { bridge: carried.bridge, mtu: carried.mtu, mac, name };
+      undo.defer("delete port", () => deletePort(this.#host, carried.netns, endpointId));
+      const port = await makePort(this.#host, carried.netns, { request, spec });
+      undo.defer("forget port", () => carried.removePort(endpointId));
+      await carried.addPort(endpointId, { port, mac });
+      undo.forget();
+      return port.indexInSandbox;
+    });
+  }
+
+  /** After a start, for a container that has its link still. @throws invalid when it has none */
+  adoptPort(network: OverlayNetwork, endpoint: OverlayEndpoint, endpointId: string): Promise<void> {
+    return inTurn(network, async () => {
+      const carried = await this.#carry(network);
+      await this.#guard(network, carried, { endpointId, endpoint });
+      const link = await carried.netns.netlink.link(portName(endpointId));
+      if (!link) throw invalid(`the link of endpoint ${shortId(endpointId)} is gone`);
+      endpoint.hasPort = true;
+      const port = { index: link.index, indexInSandbox: link.peerIndex ?? 0 };
+      await carried.addPort(endpointId, { port, mac: endpoint.interface.macAddress });
+      await repairPort(this.#host, carried.netns, { endpointId, bridge: carried.bridge });
+    });
+  }
+
+  /** With the last one goes the netns. `isLinkGone`: its other end went with the sandbox, and takes it along. */
+  removePort(
+    network: OverlayNetwork,
+    endpointId: string,
+    { isLinkGone }: { readonly isLinkGone: boolean },
+  ): Promise<void> {
+    return inTurn(network, async () => {
+      const { carried } = network;
+      if (!carried) return;
+      await carried.removePort(endpointId);
+      if (carried.size > 0 || !isLinkGone) await deletePort(this.#host, carried.netns, endpointId);
+      if (carried.size === 0) return await this.#release(network);
+      // who is still there to send must not be able to before the port is gone
+      await carried.netns.guards.set(guardOwner(endpointId), []);
+    });
+  }
+
+  /** What containers of a network have on this host now. */
+  async mtu(config: OverlayConfig): Promise<number> {
+    const { address } = this.#membership.need().self;
+    return networkMtu(this.#host, config, { mtu: await underlayMtu(this.#host, address), address });
+  }
+
+  /** Gives what is carried of a network the MTU that it should have; answers it, if it is another one. */
+  async followUplink(network: OverlayNetwork): Promise<number | undefined> {
+    const before = network.carried?.mtu;
+    if (before === undefined) return undefined;
+    const mtu = await this.mtu(network.config);
+    if (mtu === before) return undefined;
+    await inTurn(network, async () => network.carried?.setMtu(mtu));
+    return mtu;
+  }
+
+  /** Takes a network away, whatever is on it. */
+  drop(network: OverlayNetwork): Promise<void> {
+    return inTurn(network, () => this.#release(network));
+  }
+
+  /** Removes what a crash left: ports of endpoints that nobody knows, namespaces of networks that nobody carries. */
+  async sweep(networks: Iterable<OverlayNetwork>, endpointIds: ReadonlySet<string>): Promise<void> {
+    this.#isSwept = true;
+    const { netns, log } = this.#host;
+    const carried = [...networks].flatMap((network) => network.carried ?? []);
+    await Promise.all(carried.map((each) => this.#sweepPorts(each, endpointIds)));
+    await Promise.all(carried.map((each) => each.netns.startGuards()));
+    const inUse = new Set(carried.map((each) => each.netns.name));
+    for (const name of await netns.list()) {
+      if (inUse.has(name)) continue;
+      log.info({ netns: name }, "removing a namespace that was left behind");
+      await netns.remove(name);
+    }
+    await this.#peers.sweep();
+  }
+
+  /** In turn. */
+  async #carry(network: OverlayNetwork): Promise<CarriedNetwork> {
+    if (network.carried) return network.carried;
+    const { config, vnis } = network;
+    const { networkId } = config;
+    const cluster = this.#membership.need();
+    const share = this.#membership.share(cluster);
+    await using undo = new Undo(this.#host.log);
+    undo.defer("release peers", () => this.#peers.release(networkId));
+    const name = netnsName(networkId);
+    const opening = this.#host.netns.open(name);
+    undo.defer("close netns", async () => {
+      const netns = await opening.catch(() => undefined);
+      if (netns) await (netns.isOld ? netns.close() : this.#host.netns.remove(name));
+    });
+    const [netns, mtu] = await Promise.all([opening, this.mtu(config), this.#peers.hold(networkId, cluster)]);
+    // those of live containers that follow are in force still
+    if (!netns.isOld || this.#isSwept) await netns.startGuards();
+    const spec = { config, vnis, self: cluster.self, mtu };
+    const options = { host: this.#host, cluster, spec, sweepMs: this.#sweepMs };
+    const carried = await CarriedNetwork.open(netns, options);
+    share.tables.then(
+      (tables) => carried.connect(tables),
+      () => undefined,
+    );
+    network.carried = carried;
+    undo.forget();
+    return carried;
+  }
+
+  /** In turn: takes a network that has no ports away. */
+  async #release(network: OverlayNetwork): Promise<void> {
+    const { carried } = network;
+    if (!carried) return;
+    delete network.carried;
+    await carried.remove();
+    await this.#peers.release(network.config.networkId);
+  }
+
+  async #dropIfUnused(network: OverlayNetwork): Promise<void> {
+    if (network.carried?.size === 0) await this.#release(network);
+  }
+
+  async #guard(
+    { config }: OverlayNetwork,
+    { netns }: CarriedNetwork,
+    { endpointId, endpoint }: { readonly endpointId: string; readonly endpoint: OverlayEndpoint },
+  ): Promise<void> {
+    if (config.isGuarded) await netns.guards.set(guardOwner(endpointId), [guardRule(endpointId, endpoint)]);
+  }
+
+  /** Deletes ports of endpoints that nobody knows. */
+  async #sweepPorts({ netns }: CarriedNetwork, endpointIds: ReadonlySet<string>): Promise<void> {
+    const { deleteLink, unless } = this.#host.link;
+    const strays = (await netns.netlink.links()).filter(({ alias }) => {
+      const id = markedId(alias);
+      return id !== undefined && !endpointIds.has(id);
+    });
+    for (const { name, alias } of strays)
+      this.#host.log.info({ link: name, alias }, "removing a link that was left behind");
+    if (strays.length === 0) return;
+    await unless(["ENODEV"], netns.netlink.send(...strays.map(({ index }) => deleteLink(index))));
+  }
+}
