@@ -17,7 +17,8 @@ export interface NetworkEndpoint {
 /** Kept by the controller; the driver knows it by its id only. */
 export class Network {
   readonly driver: NetworkDriver;
-  readonly ipam: IpamDriver;
+  /** Another one where the host has left its network's cluster and come back. */
+  ipam: IpamDriver;
   readonly endpoints = new Map<string, NetworkEndpoint>();
   /** A value: replaced, never changed. */
   record: NetworkRecord;

@@ -170,15 +170,19 @@ export class GlobalNetworks {
   }
 
   #appear(record: NetworkRecord): void {
-    const { networks, drivers, ipamDrivers, log } = this.#around;
-    if (networks.get(record.id)) return;
+    const { networks, drivers, log } = this.#around;
+    const known = networks.get(record.id);
+    if (known) {
+      this.#keep(known);
+      return;
+    }
     const own = this.#own.get(record.id);
     if (own) {
       networks.add(own);
       return;
     }
     const driver = drivers.get(record.driver);
-    const ipam = record.ipam.driver === "default" ? this.ipam : ipamDrivers.get(record.ipam.driver);
+    const ipam = this.#ipamOf(record);
     if (!driver || !ipam) {
       log.warn(
         { network: record.name, driver: record.driver },
@@ -195,6 +199,29 @@ export class GlobalNetworks {
       for (const pool of record.pools) await leaseAgain(ipam, pool, record.name);
       await network.makeAgain();
     });
+  }
+
+  /** One that was here before this host entered the cluster again: its addresses are said to who hands them out now. */
+  #keep(network: Network): void {
+    const ipam = this.#ipamOf(network.record);
+    if (!ipam || network.ipam === ipam || network.record.scope !== "global") return;
+    network.ipam = ipam;
+    this.#inTurn(network.id, "keep a network of the cluster", async () => {
+      for (const pool of network.record.pools) await leaseAgain(ipam, pool, network.name);
+      for (const { record } of network.endpoints.values()) {
+        const { poolIpv4, poolIpv6, containerName: endpointName } = record;
+        const { address, addressIpv6 } = record.interface;
+        const onRecord = { purpose: "endpoint", endpointName, onRecord: true } as const;
+        if (poolIpv4 && address)
+          await ipam.requestAddress({ ...onRecord, poolId: poolIpv4, address: address.address });
+        if (poolIpv6 && addressIpv6)
+          await ipam.requestAddress({ ...onRecord, poolId: poolIpv6, address: addressIpv6.address });
+      }
+    });
+  }
+
+  #ipamOf({ ipam }: NetworkRecord): IpamDriver | undefined {
+    return ipam.driver === "default" ? this.ipam : this.#around.ipamDrivers.get(ipam.driver);
   }
 
   #vanish(networkId: string): void {

@@ -18,7 +18,11 @@ export class GlobalShare {
 
   /** @throws forbidden when this host is in no cluster */
   require(driver: string): GlobalNetworks {
-    if (!this.current) throw forbidden(`driver "${driver}" needs a cluster: this host is in none`);
+    if (!this.current)
+      throw forbidden(
+        `driver "${driver}" needs a cluster, and this host is in none that has answered yet: form one with ` +
+          '"tsdocker cluster init", join one with "tsdocker cluster join", or start the daemon with --cluster-store',
+      );
     return this.current;
   }
 
