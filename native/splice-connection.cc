@@ -65,7 +65,11 @@ bool Connection::begin(ForwardLoop &loop, const Target &target) {
   const int done = ::connect(server_.fd, reinterpret_cast<const sockaddr *>(&target.address), target.length);
   if (done < 0 && errno != EINPROGRESS) return false;
   server_.isWritable = true; // on a local link it is, unless the kernel says otherwise
-  return size <= 0 || put(loop, up_, bytes, size);
+  if (size <= 0) return true;
+  if (!put(loop, up_, bytes, size)) return false;
+  loop.counters.bytes += size;
+  isConnecting_ = up_.held > 0; // what it has taken it has taken as our peer
+  return true;
 }
 
 void Connection::keepAlive() {
