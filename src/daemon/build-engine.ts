@@ -67,6 +67,7 @@ export async function buildEngine(
   });
   const { backend } = network.firewall;
   network.onFirewallRepaired(() => events.publish("network", "repair", "", { backend }));
+  network.onEndpointLost((loss) => void late.engine?.endpointLost(loss));
   return late.engine;
 }
 

@@ -5,11 +5,13 @@ import { access, constants, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import createDefaultIpam, { hostIdFrom } from "../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../drivers/ipam-null/index.ts";
+import type { Cluster } from "../cluster/index.ts";
 import {
   type Controller,
   createController,
   createNetnsMaker,
   type DefaultBridgeConfig,
+  type EndpointLoss,
   type WatchedHostRoutes,
   watchHostRoutes,
 } from "../cnm/index.ts";
@@ -23,6 +25,7 @@ import type { Store } from "../store/index.ts";
 import { errorMessage, invalid } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
+import { ClusterNetworks } from "./cluster/networks.ts";
 import type { Config } from "./config.ts";
 import { buildDrivers } from "./drivers.ts";
 import type { Failpoints } from "./failpoints.ts";
@@ -40,6 +43,10 @@ export interface NetworkSide {
   readonly firewall: OwnedFirewall;
   /** Who is told when somebody else's change of the firewall was undone; the last one set. */
   onFirewallRepaired(listener: () => void): void;
+  /** Who disconnects containers that cannot stay on a network of the cluster; the last one set. */
+  onEndpointLost(listener: (loss: EndpointLoss) => void): void;
+  /** Begins and ends with the host's part in a cluster. */
+  readonly clusterNetworks: ClusterNetworks;
   /** Outlives the daemon. */
   readonly proxy: ProxyHandle;
 }
@@ -52,7 +59,7 @@ export interface NetworkSurroundings {
   readonly live: Promise<ReadonlyMap<string, number>>;
   readonly leaving: Leaving;
   /** What hosts share, while this one is in a cluster. */
-  readonly cluster?: () => Host["cluster"];
+  readonly cluster: () => Cluster | undefined;
   readonly log: Log;
   readonly undo: Undo;
 }
@@ -80,11 +87,14 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   const withdrawals = new Withdrawals(log);
   const netnsFolder = join(config.execRoot, "netns");
   undo.defer("remove netns folder", () => !leaving.keeps && kernel.deleteNetnsFolder(netnsFolder));
+  const clusterNetworks = new ClusterNetworks(log);
+  const cluster = surroundings.cluster();
+  const entry = cluster && (await clusterNetworks.enter(cluster));
   const controller = await createController({
     store,
     drivers: buildDrivers({
       ...opened,
-      cluster: surroundings.cluster ?? (() => undefined),
+      cluster: surroundings.cluster,
       netnsFolder,
       ports,
       store,
@@ -112,9 +122,12 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     defaultNetworkOptions: network.defaultNetworkOptions,
     ...defaultBridge(network),
     live: await live,
+    ...(entry && { cluster: entry }),
+    endpointLost: (loss) => built.onEndpointLost?.(loss),
     log: log.child({ part: "cnm" }),
   });
   built.controller = controller;
+  clusterNetworks.controlledBy(controller);
   undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
@@ -126,8 +139,12 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     controller,
     firewall,
     proxy,
+    clusterNetworks,
     onFirewallRepaired: (listener) => {
       built.onRepaired = listener;
+    },
+    onEndpointLost: (listener) => {
+      built.onEndpointLost = listener;
     },
   };
 }
@@ -136,6 +153,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
 interface Built {
   controller?: Controller;
   onRepaired?: () => void;
+  onEndpointLost?: (loss: EndpointLoss) => void;
 }
 
 /** The daemon's hands on the machine, opened side by side. */

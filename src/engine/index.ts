@@ -1,5 +1,6 @@
 // The room's door: builds the engine from its parts.
 
+import type { EndpointLoss } from "../cnm/index.ts";
 import type { ImageUser } from "../image/index.ts";
 import { readHostFacts } from "../runtime/index.ts";
 import { KeyedLock } from "../util/keyed-lock.ts";
@@ -13,6 +14,7 @@ import type { ExecRecord } from "./execution.ts";
 import { globalNetworkUsers } from "./global-users.ts";
 import { imageOperations } from "./images.ts";
 import { letGoOfAll } from "./let-go.ts";
+import { replaceEndpoint } from "./lost-endpoint.ts";
 import { networkOperations } from "./networks.ts";
 import type { EngineContext, EngineParts } from "./parts.ts";
 import { Registry } from "./registry.ts";
@@ -31,6 +33,8 @@ export interface LiveEngine extends Engine {
   readonly events: Events;
   /** The containers made from an image, by its full id. */
   imageUsers(imageId: string): ImageUser[];
+  /** A container cannot stay on a network with the address it has. Never rejects. */
+  endpointLost(loss: EndpointLoss): Promise<void>;
   /** Starts what restart policies ask for. */
   startRestored(): Promise<void>;
   /** Whether a container runs now. */
@@ -86,6 +90,7 @@ export async function createEngine(
         .all()
         .filter(({ record }) => record.imageId === imageId)
         .map((container) => ({ containerId: container.id, isRunning: container.isRunning })),
+    endpointLost: (loss) => replaceEndpoint(context, loss),
     startRestored: () => startRestored(context, toStart),
     async shutdown() {
       isShuttingDown = true;

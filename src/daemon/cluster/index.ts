@@ -3,9 +3,9 @@
 
 import { join } from "node:path";
 import { parseEndpoints } from "../../cluster/etcd/index.ts";
-import type { Cluster, ClusterAccess, ClusterNode } from "../../cluster/index.ts";
+import type { Cluster, ClusterNode } from "../../cluster/index.ts";
 import { formatWhere } from "../../cluster/join/admission.ts";
-import { resolveAdvertise } from "../../cluster/join/advertise.ts";
+import { type Advertised, resolveAdvertise } from "../../cluster/join/advertise.ts";
 import { HostMembership } from "../../cluster/join/host-membership.ts";
 import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.ts";
 import { removeHost } from "../../cluster/join/leaving.ts";
@@ -23,7 +23,7 @@ import type {
 } from "../../engine/types.ts";
 import { parseAddress } from "../../netip/index.ts";
 import type { Collection, Store } from "../../store/index.ts";
-import { conflict, internal, unavailable } from "../../util/errors.ts";
+import { conflict, errorMessage, internal, unavailable, wrapError } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { Undo } from "../../util/undo.ts";
 import type { ClusterConfig, StoreConfig } from "../cluster-config.ts";
@@ -39,13 +39,20 @@ export interface ClusterSurroundings {
   readonly log: Log;
 }
 
-/** How long a start waits for a store of which something is known from before. */
-const patienceMs = 3_500;
+/** How long a start waits for the store: for one that had answered before, until what was last known is at hand. */
+const patienceMs = { known: 3_500, unknown: 1_000 };
 const firstConnectMs = 5_000;
 const defaultDataPort = 4789;
 
 /** What a part is in. */
-type Anchor = Pick<PartOptions, "connect" | "access" | "kind" | "address" | "host">;
+type Anchor = Pick<PartOptions, "connect" | "access" | "kind" | "address" | "host" | "prepare">;
+
+interface Entering {
+  readonly dataPort: number | undefined;
+  /** Before anything stands on the cluster. */
+  readonly prepare?: (cluster: Cluster) => Promise<void>;
+  readonly undo: Undo;
+}
 
 /** Of the cluster with this id. */
 interface KeptPlace {
@@ -93,7 +100,7 @@ export class ClusterSide implements Membership {
   }
 
   /** What hosts share, while this one is in a cluster that has answered. */
-  get access(): ClusterAccess | undefined {
+  get access(): Cluster | undefined {
     return this.#part?.cluster;
   }
 
@@ -117,8 +124,9 @@ export class ClusterSide implements Membership {
     await using undo = new Undo(this.#around.log);
     const identity = await this.#host.init(await this.#place(founding));
     undo.defer("forget the cluster", () => this.#host.forget());
-    const part = await this.#enter(identity, founding, undo);
-    if (part.cluster) await putSubnetPools(part.cluster, founding.subnetPools);
+    const { subnetPools } = founding;
+    const prepare = (cluster: Cluster) => putSubnetPools(cluster, subnetPools);
+    await this.#enter(identity, { dataPort: founding.dataPort, prepare, undo });
     undo.forget();
   }
 
@@ -127,7 +135,7 @@ export class ClusterSide implements Membership {
     await using undo = new Undo(this.#around.log);
     const identity = await this.#host.join({ ...(await this.#place(joining)), token, remotes, wish });
     undo.defer("forget the cluster", () => this.#host.forget());
-    await this.#enter(identity, joining, undo);
+    await this.#enter(identity, { dataPort: joining.dataPort, undo });
     undo.forget();
     return identity.role;
   }
@@ -184,22 +192,31 @@ export class ClusterSide implements Membership {
     if (!options) return;
     const part = this.#newPart(options);
     this.#part = part;
-    await part.keepConnecting(patienceMs);
+    const isKnown = this.#places.get(store?.clusterId ?? cluster?.id ?? "") !== undefined;
+    await part.keepConnecting(isKnown ? patienceMs.known : patienceMs.unknown);
   }
 
-  async #enter(identity: ClusterIdentity, { dataPort }: ClusterPlace, undo: Undo): Promise<ClusterPart> {
+  /** That the store has answered once: the next start waits for what is known of it. */
+  #remember({ connect: { id, self } }: Anchor): void {
+    if (!this.#part?.cluster || this.#places.get(id)) return;
+    this.#places.put(id, { dataPort: self.dataPort }).catch((error) => {
+      this.#around.log.warn({ reason: errorMessage(error) }, "cannot keep how this host takes part");
+    });
+  }
+
+  async #enter(identity: ClusterIdentity, { dataPort, prepare, undo }: Entering): Promise<void> {
     await this.#places.put(identity.id, { dataPort: dataPort ?? this.#config.dataPort ?? defaultDataPort });
     undo.defer("forget the data port", () => this.#places.delete(identity.id));
-    const part = this.#newPart(this.#ownPart(identity));
-    await part.connect();
-    undo.defer("leave the store", () => part.close());
+    const part = this.#newPart({ ...this.#ownPart(identity), ...(prepare && { prepare }) });
+    // drivers ask for it while what stands on the cluster begins
+    this.#part = part;
     undo.defer("forget the part", () => {
       this.#part = undefined;
       this.#changed();
     });
-    this.#part = part;
+    await part.connect();
+    undo.defer("leave the store", () => part.close());
     this.#changed();
-    return part;
   }
 
   #newPart(options: Anchor): ClusterPart {
@@ -208,7 +225,10 @@ export class ClusterSide implements Membership {
       ...options,
       user: () => this.#user,
       log,
-      changed: () => this.#changed(),
+      changed: () => {
+        this.#remember(options);
+        this.#changed();
+      },
     });
   }
 
@@ -228,7 +248,7 @@ export class ClusterSide implements Membership {
 
   async #externalPart({ url, clusterId, ...store }: StoreConfig): Promise<Anchor> {
     const { dataPort = defaultDataPort } = this.#config;
-    const { address } = resolveAdvertise(await this.#advertise());
+    const { address } = await this.#flagged();
     const self = this.#self({ address, dataPort });
     return {
       connect: this.#connectOptions(clusterId, self),
@@ -246,6 +266,15 @@ export class ClusterSide implements Membership {
   async #place({ advertise, listen }: ClusterPlace) {
     const own = await this.#advertise(advertise);
     return { ...(own !== undefined && { advertise: own }), ...(listen !== undefined && { listen }) };
+  }
+
+  /** @throws invalid, by the flag */
+  async #flagged(): Promise<Advertised> {
+    try {
+      return resolveAdvertise(await this.#advertise());
+    } catch (error) {
+      throw wrapError(error, "--cluster-advertise");
+    }
   }
 
   /** As given, else as the flag says, else the host's only address that is no network's of ours. */

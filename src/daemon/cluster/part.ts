@@ -20,6 +20,8 @@ export interface PartOptions {
   readonly address: () => string;
   /** Undefined where the operator runs the store. */
   readonly host: HostMembership | undefined;
+  /** Asked once, before anything stands on the cluster. */
+  readonly prepare?: (cluster: Cluster) => Promise<void>;
   /** What stands on a cluster, once it is built. */
   readonly user: () => ClusterUser | undefined;
   /** The view may be another one now. */
@@ -155,6 +157,7 @@ export class ClusterPart {
     this.#ends.defer("follow hosts no longer", cluster.followLife(changed));
     this.#ends.defer("follow hosts no longer", cluster.nodes.follow(changed));
     if (host) await this.#serve(host, cluster);
+    await this.#options.prepare?.(cluster);
     await this.use();
   }
 
