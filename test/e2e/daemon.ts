@@ -26,6 +26,8 @@ const programOf = (client: Client): string =>
 
 export interface DaemonOptions {
   readonly host: LabHost;
+  /** Its name for itself; the machine's when absent. */
+  readonly hostname?: string;
   readonly flags?: readonly string[];
   readonly images?: readonly Image[];
   /** Contents of daemon.json. */
@@ -64,7 +66,8 @@ export class Daemon implements AsyncDisposable {
   readonly socket: string;
   /** Everything that happened since its start. */
   events: DockerEvent[] = [];
-  readonly #flags: readonly string[];
+  readonly #hostname: string | undefined;
+  #flags: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #before: Snapshot;
   readonly #containerIds = new Set<string>();
@@ -75,6 +78,7 @@ export class Daemon implements AsyncDisposable {
     this.host = options.host;
     this.folder = folder;
     this.socket = join(folder, "d.sock");
+    this.#hostname = options.hostname;
     this.#flags = options.flags ?? [];
     this.#env = options.env?.(folder) ?? {};
     this.#before = before;
@@ -95,9 +99,11 @@ export class Daemon implements AsyncDisposable {
     ];
   }
 
-  /** Starts it, again after an end. */
-  async start(): Promise<void> {
-    const child = this.host.spawn(process.execPath, this.arguments, {
+  /** Starts it, again after an end; with other flags from then on when some are given. */
+  async start(flags = this.#flags): Promise<void> {
+    this.#flags = flags;
+    const [file = "", ...words] = [...this.#named, process.execPath, ...this.arguments];
+    const child = this.host.spawn(file, words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...this.#env },
     });
@@ -119,6 +125,12 @@ export class Daemon implements AsyncDisposable {
       throw new Error(`${error}: ${await this.log()}`);
     });
     this.#followEvents();
+  }
+
+  /** What gives a command a hostname of its own; it stays the same process. */
+  get #named(): string[] {
+    if (this.#hostname === undefined) return [];
+    return ["unshare", "--uts", "sh", "-c", `hostname ${this.#hostname} && exec "$@"`, "sh"];
   }
 
   get #logPath(): string {
