@@ -91,11 +91,12 @@ test("connections that end in every way leave no descriptor in the proxy", async
   await Promise.all(Array.from({ length: 100 }, (_, at) => visit(at)));
   await expect.poll(async () => (await proxy.counters()).connections).toBe(0);
   const before = await openFiles(proxy.pid);
-  for (let round = 0; round < 3; round++)
+  for (let round = 0; round < 8; round++)
     await Promise.all(Array.from({ length: 100 }, (_, at) => visit(at)));
   await expect.poll(async () => (await proxy.counters()).connections).toBe(0);
-  expect(await openFiles(proxy.pid)).toBeLessThanOrEqual(before);
-  expect((await proxy.counters()).accepted).toBe(400);
+  // each way to end has come 200 times; what may be left are pipes, of which it keeps 64
+  expect(await openFiles(proxy.pid)).toBeLessThanOrEqual(before + 2 * 64);
+  expect((await proxy.counters()).accepted).toBe(900);
 });
 
 test("resolvers and forwards that come and go leave no descriptor in the proxy", async () => {
