@@ -1,0 +1,129 @@
+// Networks of a cluster by the docker CLI: made on one host, there on all, for as long as the host is in the cluster.
+
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Daemon } from "./daemon.ts";
+import { untilNodes, useHosts } from "./hosts.ts";
+import { until } from "./run.ts";
+
+const site = useHosts(3);
+let daemons: readonly Daemon[] = [];
+const host = (number: number): Daemon => {
+  const daemon = daemons[number - 1];
+  if (!daemon) throw new Error(`there is no daemon on host${number}`);
+  return daemon;
+};
+const all = "host1 member up, host2 member up, host3 member up";
+
+async function join(daemon: Daemon): Promise<void> {
+  const token = (await host(1).tsdocker("cluster", "token", "-q")).stdout.trim();
+  const ran = await daemon.tsdocker("cluster", "join", "--token", token, "192.0.2.1");
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+}
+
+beforeAll(async () => {
+  const started: Daemon[] = [];
+  for (const number of [1, 2, 3]) started.push(await site().keep(number, { images: ["busybox"] }));
+  daemons = started;
+  expect(await host(1).tsdocker("cluster", "init", "--subnet-pool", "10.64.0.0/16,size=26")).toMatchObject({
+    code: 0,
+  });
+  await join(host(2));
+  await join(host(3));
+  for (const daemon of daemons) await untilNodes(daemon, all);
+});
+
+afterEach(async () => {
+  for (const daemon of daemons) {
+    const containers = await daemon.ask("GET", "/containers/json?all=1");
+    for (const { Id } of containers) await daemon.api("DELETE", `/containers/${Id}?force=1`);
+  }
+  const networks: { Id: string; Scope: string }[] = await host(1).ask("GET", "/networks");
+  for (const { Id, Scope } of networks)
+    if (Scope === "global") await host(1).ask("DELETE", `/networks/${Id}`);
+});
+
+/** A container that runs until it is removed. */
+const serve = (daemon: Daemon, name: string, ...flags: string[]) =>
+  daemon.ok("run", "-d", "--name", name, "--stop-timeout", "0", ...flags, "busybox", "sleep", "1d");
+
+const addressOf = (daemon: Daemon, container: string, network: string) =>
+  daemon.ok("inspect", "-f", `{{.NetworkSettings.Networks.${network}.IPAddress}}`, container);
+
+const reaches = async (daemon: Daemon, container: string, address: string) =>
+  (await daemon.docker("exec", container, "ping", "-c", "1", "-w", "2", address)).code === 0;
+
+/** Whether a host lists a network. */
+const lists = async (daemon: Daemon, name: string) =>
+  (await daemon.ok("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"))
+    .split("\n")
+    .includes(`${name} overlay global`);
+
+describe("a network of the cluster", () => {
+  test("is made once, is on every host, and carries packets between them", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "--attachable", "blue");
+    for (const daemon of daemons) await until("blue is there", () => lists(daemon, "blue"));
+    for (const number of [1, 2, 3]) await serve(host(number), `c${number}`, "--network", "blue");
+    const addresses = await Promise.all(
+      [1, 2, 3].map((number) => addressOf(host(number), `c${number}`, "blue")),
+    );
+    expect(new Set(addresses).size).toBe(3);
+    for (const address of addresses) expect(address).toMatch(/^10\.64\.0\./);
+    for (const number of [1, 2, 3])
+      for (const address of addresses)
+        await until(`c${number} reaches ${address}`, () => reaches(host(number), `c${number}`, address));
+  });
+
+  test("has a name that no other gets, whoever asks first", async () => {
+    const both = await Promise.all(
+      [1, 2].map((number) => host(number).docker("network", "create", "-d", "overlay", "one")),
+    );
+    expect(both.map(({ code }) => code).sort()).toEqual([0, 1]);
+    expect(both.map(({ stderr }) => stderr).join()).toContain("network with name one already exists");
+  });
+
+  test("is not removed while another host uses it", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await until("blue is there", () => lists(host(3), "blue"));
+    await serve(host(3), "c3", "--network", "blue");
+    expect(await host(1).docker("network", "rm", "blue")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("has active endpoints on host3"),
+    });
+    await host(3).ok("rm", "-f", "c3");
+    await host(1).ok("network", "rm", "blue");
+    await until("blue is gone", async () => !(await lists(host(2), "blue")));
+  });
+
+  test("is there again after a daemon's start, with the containers that it restarts", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await serve(host(1), "c1", "--network", "blue");
+    await until("blue is there", () => lists(host(2), "blue"));
+    await serve(host(2), "c2", "--network", "blue", "--restart", "always");
+    await host(2).stop();
+    await host(2).start();
+    await untilNodes(host(2), all);
+    expect(await lists(host(2), "blue")).toBe(true);
+    const address = await addressOf(host(1), "c1", "blue");
+    await until("c2 reaches c1", () => reaches(host(2), "c2", address));
+  });
+});
+
+describe("a host that leaves", () => {
+  test("is kept while its containers use the cluster's networks, unless by force", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await until("blue is there", () => lists(host(3), "blue"));
+    await serve(host(3), "c3", "--network", "blue");
+    await serve(host(3), "alone");
+    expect(await host(3).tsdocker("cluster", "leave")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("containers use its networks (c3 on blue)"),
+    });
+    expect(await host(3).tsdocker("cluster", "leave", "--force")).toMatchObject({ code: 0, stderr: "" });
+    expect(await host(3).ok("ps", "--format", "{{.Names}}")).toBe("alone");
+    expect(await lists(host(3), "blue")).toBe(false);
+    await untilNodes(host(1), "host1 member up, host2 member up");
+    await host(1).ok("network", "rm", "blue");
+    await join(host(3));
+    await untilNodes(host(3), all);
+  });
+});
