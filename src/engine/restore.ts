@@ -4,6 +4,7 @@
 import { type LoadedTask, sweepCgroups } from "../runtime/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import { adoptContainer } from "./adopt.ts";
+import { startWithCluster, wantsCluster } from "./cluster-waiters.ts";
 import type { Container } from "./container.ts";
 import { makeContainer } from "./create.ts";
 import { clearLeftTasks, sweepLateSnapshots, sweepSnapshots } from "./left-tasks.ts";
@@ -93,15 +94,20 @@ export async function startRestored(context: EngineContext, containers: readonly
   const waiting = [...containers];
   const worker = async () => {
     for (let container = waiting.shift(); container; container = waiting.shift()) {
-      await startContainer(context, container).catch((error) => {
-        context.log.warn(
-          { container: container?.id, reason: errorMessage(error) },
-          "cannot start a container again",
-        );
-      });
+      await startAgain(context, container);
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));
+}
+
+async function startAgain(context: EngineContext, container: Container): Promise<void> {
+  try {
+    await startContainer(context, container);
+  } catch (error) {
+    const fields = { container: container.id, reason: errorMessage(error) };
+    context.log.warn(fields, "cannot start a container again");
+    if (wantsCluster(context, error)) startWithCluster(context, container);
+  }
 }
 
 /** Stops every running container with its own signal and timeout, all at once; who does not end in time is left behind. */

@@ -108,6 +108,53 @@ describe("a network of the cluster", () => {
   });
 });
 
+describe("while the store is away", () => {
+  test("nothing is made or removed that all hosts must know of, and what runs goes on", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await serve(host(1), "c1", "--network", "blue");
+    await host(3).stop();
+    await host(2).stop();
+    const state = async () => (await host(1).ask("GET", "/cluster")).State;
+    await expect.poll(state, { timeout: 30_000 }).toBe("frozen");
+    for (const words of [
+      ["create", "-d", "overlay", "red"],
+      ["rm", "blue"],
+    ])
+      expect(await host(1).docker("network", ...words)).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/store|endpoints/),
+      });
+    expect(await lists(host(1), "red")).toBe(false);
+    // addresses are this host's own to give
+    await serve(host(1), "again", "--network", "blue");
+    expect(await reaches(host(1), "c1", await addressOf(host(1), "again", "blue"))).toBe(true);
+    await host(1).ok("network", "create", "local");
+    await host(1).ok("network", "rm", "local");
+    await host(2).start();
+    await host(3).start();
+    await expect.poll(state, { timeout: 30_000 }).toBe("connected");
+    for (const daemon of daemons) await untilNodes(daemon, all);
+  });
+
+  test("a daemon starts with the networks that it knew, and starts what is on them when it is back", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await serve(host(1), "c1", "--network", "blue", "--restart", "always");
+    await serve(host(1), "alone", "--restart", "always");
+    await host(3).stop();
+    await host(2).stop();
+    await host(1).stop();
+    await host(1).start();
+    expect((await host(1).ask("GET", "/cluster")).State).toBe("frozen");
+    expect(await lists(host(1), "blue")).toBe(true);
+    const names = async () => (await host(1).ok("ps", "--format", "{{.Names}}")).split("\n").sort().join();
+    await expect.poll(names, { timeout: 10_000 }).toMatch(/^alone(,c1)?$/);
+    await host(2).start();
+    await host(3).start();
+    for (const daemon of daemons) await untilNodes(daemon, all);
+    await expect.poll(names, { timeout: 30_000 }).toBe("alone,c1");
+  });
+});
+
 describe("a host that leaves", () => {
   test("is kept while its containers use the cluster's networks, unless by force", async () => {
     await host(1).ok("network", "create", "-d", "overlay", "blue");

@@ -1,0 +1,50 @@
+// Containers whose restart policy wants them, and whose network is a cluster's that this host cannot reach yet. As with
+// dockerd and swarm they wait for it, unless somebody takes them in hand first.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { errorKind, errorMessage } from "../util/errors.ts";
+import type { Container } from "./container.ts";
+import type { EngineContext } from "./parts.ts";
+import { startContainer } from "./start.ts";
+
+const pauseMs = 1_000;
+/** How often it is tried once the store is back: by then this host knows again what is its own. */
+const mostTries = 30;
+
+/** Whether a start failed for want of the cluster, and may succeed when it is back. */
+export function wantsCluster({ membership }: EngineContext, error: unknown): boolean {
+  const isMissing = ["unavailable", "not-found"].includes(errorKind(error));
+  return isMissing && membership.view()?.state === "frozen";
+}
+
+/** Starts it when the store is back. */
+export function startWithCluster(context: EngineContext, container: Container): void {
+  const { membership, log } = context;
+  log.warn({ container: container.id }, "a container waits for the cluster's store");
+  const stop = membership.follow(() => {
+    const state = membership.view()?.state;
+    if (state === "frozen") return;
+    stop();
+    if (state === "connected") void tryToStart(context, container);
+  });
+}
+
+async function tryToStart(context: EngineContext, container: Container): Promise<void> {
+  for (let tries = 1; isWanted(context, container); tries++) {
+    try {
+      return await startContainer(context, container);
+    } catch (error) {
+      if (wantsCluster(context, error)) return startWithCluster(context, container);
+      const fields = { container: container.id, reason: errorMessage(error) };
+      if (errorKind(error) !== "unavailable" || tries >= mostTries)
+        return context.log.warn(fields, "cannot start a container again");
+      await sleep(pauseMs);
+    }
+  }
+}
+
+function isWanted(context: EngineContext, container: Container): boolean {
+  const isThere = context.registry.get(container.id) === container && !container.removing;
+  const isIdle = !container.running && !container.isRestarting;
+  return isThere && isIdle && !container.record.stoppedByHand && !context.isShuttingDown();
+}
