@@ -151,6 +151,14 @@ export interface ClusterInspect {
   readonly Store: { readonly Kind: string; readonly Address: string };
   readonly Nodes: readonly ClusterNodeBody[];
   readonly Peers: readonly ClusterPeerBody[];
+  readonly Health?: ClusterHealth;
+}
+
+export interface ClusterHealth {
+  readonly Voters: number;
+  readonly Healthy: number;
+  readonly Tolerates: number;
+  readonly Warnings: readonly string[];
 }
 
 export interface ClusterTokenBody {

@@ -1,9 +1,15 @@
 // The cluster: forming, joining and leaving one, its hosts, and the tokens that admit more.
 
-import { conflict, invalid, notFound, unavailable } from "../util/errors.ts";
+import { conflict, errorKind, invalid, notFound, unavailable } from "../util/errors.ts";
 import type { KeyedLock } from "../util/keyed-lock.ts";
 import type { Membership } from "./membership.ts";
-import type { ClusterNodeView, ClusterOperations, ClusterTokenRequest, ClusterView } from "./types.ts";
+import type {
+  ClusterHealth,
+  ClusterNodeView,
+  ClusterOperations,
+  ClusterTokenRequest,
+  ClusterView,
+} from "./types.ts";
 
 /** A container that runs on a network which other hosts have too. */
 export interface NetworkUser {
@@ -41,6 +47,7 @@ export function clusterOperations(context: ClusterParts): ClusterOperations {
       }),
     leave: (options) => alone(() => leave(context, options)),
     inspect: async () => viewOf(membership),
+    health: () => healthOf(membership),
     removeNode: (ref, options) => alone(() => removeNode(membership, ref, options)),
     async tokens() {
       viewOf(membership);
@@ -68,6 +75,17 @@ function checkOutside(membership: Membership): void {
       ? `this host is in the cluster of ${view.store.address} (--cluster-store)`
       : 'this host is already part of a cluster. Use "tsdocker cluster leave" to leave this cluster and join another one',
   );
+}
+
+async function healthOf(membership: Membership): Promise<ClusterHealth | undefined> {
+  if (viewOf(membership).state === "frozen") return undefined;
+  try {
+    return await membership.health();
+  } catch (error) {
+    // who asks how the store is gets an answer also when it has just gone away
+    if (errorKind(error) === "unavailable") return undefined;
+    throw error;
+  }
 }
 
 async function leave(context: ClusterParts, { force }: { readonly force: boolean }): Promise<void> {

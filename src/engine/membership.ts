@@ -2,6 +2,7 @@
 
 import type {
   ClusterFounding,
+  ClusterHealth,
   ClusterInvitation,
   ClusterJoining,
   ClusterRole,
@@ -15,6 +16,9 @@ export interface Membership {
   view(): ClusterView | undefined;
   /** Tells whenever the view may have changed. */
   follow(listener: () => void): () => void;
+
+  /** Asks every member. @throws unavailable when not even their list can be had */
+  health(): Promise<ClusterHealth | undefined>;
 
   found(founding: ClusterFounding): Promise<void>;
   join(joining: ClusterJoining): Promise<ClusterRole>;

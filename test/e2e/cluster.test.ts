@@ -67,6 +67,7 @@ describe("three hosts", () => {
     ]);
     const status = await say(three, "cluster", "status");
     expect(status).toMatch(/^State: +connected$/m);
+    expect(status).toMatch(/^Members: +3 of 3 answer, 1 may fail$/m);
     expect(status).toMatch(/^This host: +host3 \(192\.0\.2\.3\), member$/m);
     expect(status).toMatch(/^Store: +etcd, run by tsdocker on host1, host2, host3$/m);
     expect(await daemon(one).ask("GET", "/info")).toMatchObject({

@@ -14,7 +14,10 @@ import { readFounding, readJoining, readTokenRequest } from "./read.ts";
 import { clusterWire, nodeWire, tokenWire } from "./view.ts";
 
 export const clusterRoutes = ({ cluster }: { readonly cluster: ClusterOperations }): readonly Route[] => [
-  get("/cluster", async () => ok(clusterWire(await cluster.inspect()))),
+  get("/cluster", async (call) => {
+    const health = call.query.flag("health") ? await cluster.health() : undefined;
+    return ok(clusterWire(await cluster.inspect(), health));
+  }),
   post("/cluster/init", async (call) => {
     const founding = readFounding((await call.json(initClusterRequest)) ?? {});
     const { nodeId, invitation } = await cluster.init(founding);

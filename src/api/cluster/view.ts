@@ -1,8 +1,15 @@
 // The cluster on the wire.
 
-import type { ClusterNodeView, ClusterPeerView, ClusterToken, ClusterView } from "../../engine/types.ts";
+import type {
+  ClusterHealth,
+  ClusterNodeView,
+  ClusterPeerView,
+  ClusterToken,
+  ClusterView,
+} from "../../engine/types.ts";
 import { formatAddress } from "../../netip/index.ts";
 import type {
+  ClusterHealthBody,
   ClusterInspect,
   ClusterNodeBody,
   ClusterPeerBody,
@@ -10,7 +17,7 @@ import type {
 } from "../schemas/cluster.ts";
 import { formatTime } from "../time.ts";
 
-export function clusterWire(view: ClusterView): ClusterInspect {
+export function clusterWire(view: ClusterView, health?: ClusterHealth): ClusterInspect {
   return {
     ID: view.id,
     State: view.state,
@@ -20,6 +27,7 @@ export function clusterWire(view: ClusterView): ClusterInspect {
     Store: { Kind: view.store.kind, Address: view.store.address },
     Nodes: view.nodes.map(nodeWire),
     Peers: view.peers.map(peerWire),
+    ...(health && { Health: healthWire(health) }),
   };
 }
 
@@ -34,6 +42,10 @@ export function nodeWire(node: ClusterNodeView): ClusterNodeBody {
     Version: node.version,
     Self: node.isSelf,
   };
+}
+
+function healthWire({ voters, healthy, tolerates, warnings }: ClusterHealth): ClusterHealthBody {
+  return { Voters: voters, Healthy: healthy, Tolerates: tolerates, Warnings: warnings };
 }
 
 export function tokenWire(token: ClusterToken): ClusterTokenBody {

@@ -56,6 +56,16 @@ export interface ClusterInspect {
   readonly Store: { readonly Kind: string; readonly Address: string };
   readonly Nodes: readonly ClusterNodeBody[];
   readonly Peers: readonly ClusterPeerBody[];
+  /** With `health`, while the store answers: how its members are, as asked of each. */
+  readonly Health?: ClusterHealthBody;
+}
+
+export interface ClusterHealthBody {
+  readonly Voters: number;
+  readonly Healthy: number;
+  /** How many more may fail before nothing can be agreed on. */
+  readonly Tolerates: number;
+  readonly Warnings: readonly string[];
 }
 
 /** One of GET /cluster/nodes. */

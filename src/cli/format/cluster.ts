@@ -1,6 +1,12 @@
 // Hosts of a cluster, its tokens and its state, for people.
 
-import type { ClusterInspect, ClusterNodeBody, ClusterPeerBody, ClusterTokenBody } from "../wire.ts";
+import type {
+  ClusterHealth,
+  ClusterInspect,
+  ClusterNodeBody,
+  ClusterPeerBody,
+  ClusterTokenBody,
+} from "../wire.ts";
 import { type ListLayout, type Row, truncateId } from "./rows.ts";
 import { alignColumns } from "./table.ts";
 import { goTimeOf } from "./time.ts";
@@ -70,6 +76,7 @@ export function statusText(cluster: ClusterInspect): string {
     ["State:", cluster.State === "frozen" ? `frozen: ${cluster.Trouble}` : cluster.State],
     ["This host:", self ? `${self.Name} (${self.Address}), ${self.Role}` : cluster.NodeID],
     ["Store:", storeText(cluster)],
+    ...(cluster.Health ? [["Members:", healthText(cluster.Health)]] : []),
     ["Revision:", String(cluster.Revision)],
     ["Hosts:", `${cluster.Nodes.length}, ${up} up, ${members} ${members === 1 ? "member" : "members"}`],
   ];
@@ -80,6 +87,12 @@ export function statusText(cluster: ClusterInspect): string {
 const frozenText = `Until the store answers, networks, addresses and services of the cluster cannot be changed, and
 what other hosts change is not seen here. What runs goes on; networks of this host alone are as ever.
 `;
+
+function healthText({ Voters, Healthy, Tolerates }: ClusterHealth): string {
+  const answering = `${Healthy} of ${Voters} ${Voters === 1 ? "answers" : "answer"}`;
+  if (Tolerates < 1) return `${answering}, none may fail`;
+  return `${answering}, ${Tolerates} may fail`;
+}
 
 function storeText({ Store, Nodes }: ClusterInspect): string {
   if (Store.Kind === "external") return Store.Address;

@@ -10,9 +10,11 @@ import { HostMembership } from "../../cluster/join/host-membership.ts";
 import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.ts";
 import { removeHost } from "../../cluster/join/leaving.ts";
 import type { Serving } from "../../cluster/join/serving.ts";
+import { clusterStatus } from "../../cluster/join/status.ts";
 import type { Membership } from "../../engine/membership.ts";
 import type {
   ClusterFounding,
+  ClusterHealth,
   ClusterInvitation,
   ClusterJoining,
   ClusterPlace,
@@ -118,6 +120,11 @@ export class ClusterSide implements Membership {
     const own = () => listener();
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
+  }
+
+  async health(): Promise<ClusterHealth | undefined> {
+    const serving = this.#part?.serving;
+    return serving && (await clusterStatus(serving));
   }
 
   async found(founding: ClusterFounding): Promise<void> {

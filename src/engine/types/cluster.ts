@@ -54,6 +54,17 @@ export interface ClusterPeerView {
   readonly checkedAt?: Date;
 }
 
+/** Whether one more member may fail, as asked of each. */
+export interface ClusterHealth {
+  /** Members with a vote, and how many of them answer. */
+  readonly voters: number;
+  readonly healthy: number;
+  /** How many more may fail before nothing can be agreed on; below zero: nothing can be now. */
+  readonly tolerates: number;
+  /** What somebody should see to, in words. */
+  readonly warnings: readonly string[];
+}
+
 export interface ClusterView {
   readonly id: string;
   /** `frozen`: the store is away. What is known stays in force; what must be agreed on is refused. */
@@ -107,6 +118,8 @@ export interface ClusterOperations {
   join(joining: ClusterJoining): Promise<{ readonly nodeId: string; readonly role: ClusterRole }>;
   /** Errors: conflict, unless forced, while containers here use its networks or members would be too few. */
   leave(options: { readonly force: boolean }): Promise<void>;
+  /** How the members of the store are; absent while none answers, and where the operator runs it. */
+  health(): Promise<ClusterHealth | undefined>;
   /** Asks nobody: what this host knows. Errors: conflict, as all that follow, when this host is in no cluster. */
   inspect(): Promise<ClusterView>;
   /** `ref` is an id, the start of one, or a name. Errors: conflict for a host that is up, unless forced. */

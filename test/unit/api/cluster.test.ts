@@ -130,9 +130,15 @@ describe("the routes", () => {
   const invitation = { token: "TSDKR-1-a-b-c", remote: "192.0.2.11" };
 
   test("are served in every version, beside Docker's swarm, which there is not", async () => {
-    await using api = await ServedApi.create(fakeEngine({ cluster: { inspect: async () => clusterView() } }));
+    const warnings = ["member host3 does not answer"];
+    const health = async () => ({ voters: 3, healthy: 2, tolerates: 0, warnings });
+    const cluster = { inspect: async () => clusterView(), health };
+    await using api = await ServedApi.create(fakeEngine({ cluster }));
     for (const path of ["/cluster", "/v1.40/cluster"])
       expect((await api.ask("GET", path)).json()).toMatchObject({ State: "connected", Revision: 42 });
+    expect((await api.ask("GET", "/cluster?health=1")).json()).toMatchObject({
+      Health: { Voters: 3, Healthy: 2, Tolerates: 0, Warnings: ["member host3 does not answer"] },
+    });
     expect((await api.ask("GET", "/cluster/nodes")).json()).toMatchObject([{ Name: "host1", Self: true }]);
     expect((await api.ask("GET", "/swarm")).status).toBe(503);
     expect((await api.ask("GET", "/nodes")).status).toBe(503);

@@ -186,6 +186,17 @@ describe("cluster status", () => {
     );
   });
 
+  it("says how many members may fail, and warns", async () => {
+    const Health = { Voters: 3, Healthy: 2, Tolerates: 0, Warnings: ["member host3 does not answer"] };
+    engine.json("GET /cluster", cluster({ Health }));
+    const ran = await engine.run("cluster", "status");
+    expect(ran.stdout).toMatch(/^Members: +2 of 3 answer, none may fail$/m);
+    expect(ran.stderr).toBe("WARNING: member host3 does not answer\n");
+    expect(engine.lines).toEqual(["GET /cluster?health=1"]);
+    engine.json("GET /cluster", cluster({ Health: { ...Health, Healthy: 3, Tolerates: 1, Warnings: [] } }));
+    expect((await engine.run("cluster", "status")).stdout).toMatch(/^Members: +3 of 3 answer, 1 may fail$/m);
+  });
+
   it("says what is frozen and why", async () => {
     const Store = { Kind: "external", Address: "etcd://192.0.2.9:2379/lab" };
     engine.json("GET /cluster", cluster({ State: "frozen", Trouble: "no answer", Store }));

@@ -78,6 +78,17 @@ describe("a host in a cluster", () => {
   });
 });
 
+test("how the members are is asked only while the store answers, and is no error when it does not", async () => {
+  const membership = new FakeMembership(clusterView());
+  const cluster = operations(membership);
+  expect(await cluster.health()).toEqual({ voters: 1, healthy: 1, tolerates: 0, warnings: [] });
+  membership.isStoreGone = true;
+  expect(await cluster.health()).toBeUndefined();
+  membership.isStoreGone = false;
+  membership.become(clusterView({ state: "frozen", trouble: "no answer" }));
+  expect(await cluster.health()).toBeUndefined();
+});
+
 describe("leaving", () => {
   const self = clusterNode({ isSelf: true, role: "node" });
   const asNode = clusterView({ nodes: [self, otherNode({ role: "member" })] });

@@ -1,7 +1,8 @@
 // A membership for tests: what it is asked is noted, and its view is the test's to change.
 
 import type { Membership } from "../../../src/engine/membership.ts";
-import type { ClusterNodeView, ClusterToken, ClusterView } from "../../../src/engine/types.ts";
+import type { ClusterHealth, ClusterNodeView, ClusterToken, ClusterView } from "../../../src/engine/types.ts";
+import { unavailable } from "../../../src/util/errors.ts";
 import { address } from "../api/fake-engine.ts";
 
 export function clusterNode(given: Partial<ClusterNodeView> = {}): ClusterNodeView {
@@ -37,6 +38,7 @@ export function clusterView(given: Partial<ClusterView> = {}): ClusterView {
 
 export class FakeMembership implements Membership {
   readonly asked: string[] = [];
+  isStoreGone = false;
   readonly #listeners = new Set<() => void>();
   #view: ClusterView | undefined;
   #tokens: ClusterToken[] = [];
@@ -57,6 +59,11 @@ export class FakeMembership implements Membership {
   follow(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  async health(): Promise<ClusterHealth> {
+    if (this.isStoreGone) throw unavailable("list the store's members: no answer");
+    return { voters: 1, healthy: 1, tolerates: 0, warnings: [] };
   }
 
   async found(): Promise<void> {

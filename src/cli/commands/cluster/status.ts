@@ -15,8 +15,13 @@ PATH says whether packets truly pass the tunnel to a host, small ones and full-s
   flags: [inspectFormatFlag],
   async run({ session, flags }) {
     const format = flags.string("format");
-    if (format === "")
-      return session.out.write(statusText(await session.client.get<ClusterInspect>("/cluster")));
-    session.out.write(`${formatDocument(await session.client.text("GET", "/cluster"), format)}\n`);
+    const query = { health: "1" };
+    if (format !== "") {
+      const text = await session.client.text("GET", "/cluster", { query });
+      return session.out.write(`${formatDocument(text, format)}\n`);
+    }
+    const cluster = await session.client.get<ClusterInspect>("/cluster", query);
+    session.out.write(statusText(cluster));
+    for (const warning of cluster.Health?.Warnings ?? []) session.err.line(`WARNING: ${warning}`);
   },
 };
