@@ -18,6 +18,7 @@ import type { Event } from "./gen/kv_pb.ts";
 import type { KeySpace } from "./key-space.ts";
 import type { NodeLease } from "./node-lease.ts";
 import type { RecordEvent, Replica } from "./replica.ts";
+import { sumUpTroubles } from "./trouble.ts";
 
 export interface StoreLinkParts {
   readonly client: EtcdClient;
@@ -87,7 +88,7 @@ export class StoreLink {
       troubles.set(at.name, lost.error.message);
       at.blame();
       if (this.#parts.client.connections().some((other) => !troubles.has(other.name))) continue;
-      this.#parts.onRoundFailed(lost.error, [...new Set(troubles.values())].join("; "));
+      this.#parts.onRoundFailed(lost.error, sumUpTroubles(troubles.values()));
       troubles.clear();
       // a tenth more or less, so that hosts that lost it together do not come back together
       await sleep(pauseMs * (0.9 + Math.random() / 5), undefined, { signal: this.#ending.signal }).catch(
