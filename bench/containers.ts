@@ -61,6 +61,13 @@ export async function runOnce(client: Client, wiring: Wiring): Promise<Stages> {
   return { create: created.ms, start: started.ms, wait: waited.ms, remove: removed.ms };
 }
 
+/** A container of `true` that has ended. */
+export async function runToEnd(client: Client, wiring: Wiring): Promise<void> {
+  const id = await create(client, ["true"], wiring);
+  await client.post(`/containers/${id}/start`);
+  checkExit(await client.post(`/containers/${id}/wait`));
+}
+
 function checkExit({ body }: Answer): void {
   const { StatusCode } = body as { StatusCode?: number };
   if (StatusCode !== 0) throw new Error(`true ended with ${StatusCode}`);

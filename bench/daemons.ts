@@ -34,7 +34,7 @@ export async function startDaemon(name: DaemonName): Promise<Daemon> {
   try {
     const { child, socket } = await startIn(place, name);
     const client = new Client(socket);
-    for (const archive of archives) await client.post("/images/load", await readFile(archive));
+    await loadImages(client);
     return {
       name,
       place,
@@ -50,6 +50,10 @@ export async function startDaemon(name: DaemonName): Promise<Daemon> {
     await place[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+export async function loadImages(client: Client): Promise<void> {
+  for (const archive of archives) await client.post("/images/load", await readFile(archive));
 }
 
 export interface StartedDaemon {

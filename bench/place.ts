@@ -84,6 +84,12 @@ export class Child {
     await this.ended;
     clearTimeout(late);
   }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.ended;
+  }
 }
 
 function tryKill(pid: number, signal: NodeJS.Signals): void {

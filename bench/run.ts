@@ -15,6 +15,7 @@ import { networksMeasure } from "./measures/networks.ts";
 import { portsMeasure } from "./measures/ports.ts";
 import { publishedMeasure } from "./measures/published.ts";
 import { rateMeasure } from "./measures/rate.ts";
+import { restartMeasure } from "./measures/restart.ts";
 import { runMeasure } from "./measures/run.ts";
 import { startMeasure } from "./measures/start.ts";
 import { keep, Report, tableOf } from "./report.ts";
@@ -25,6 +26,7 @@ const scripts = join(import.meta.dirname, "../scripts");
 const measures: readonly Measure[] = [
   floorMeasure,
   startMeasure,
+  restartMeasure,
   runMeasure,
   networksMeasure,
   connectMeasure,
