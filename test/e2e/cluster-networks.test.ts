@@ -155,6 +155,29 @@ describe("while the store is away", () => {
   });
 });
 
+test("with live restore a container stays on its network while there is no daemon, and its host a member", async () => {
+  await host(1).ok("network", "create", "-d", "overlay", "blue");
+  await serve(host(1), "c1", "--network", "blue");
+  const address = await addressOf(host(1), "c1", "blue");
+  await host(2).stop();
+  await host(2).start(["--live-restore"]);
+  await untilNodes(host(2), all);
+  await serve(host(2), "c2", "--network", "blue");
+  const own = await addressOf(host(2), "c2", "blue");
+  await until("c1 reaches c2", () => reaches(host(1), "c1", own));
+  await host(2).stop();
+  expect(await reaches(host(1), "c1", own)).toBe(true);
+  expect((await host(1).ask("GET", "/cluster?health=1")).Health).toMatchObject({ Voters: 3, Healthy: 3 });
+  await host(2).start();
+  await untilNodes(host(2), all);
+  expect(await reaches(host(2), "c2", address)).toBe(true);
+  expect(await addressOf(host(2), "c2", "blue")).toBe(own);
+  await host(2).ok("rm", "-f", "c2");
+  await host(2).stop();
+  await host(2).start([]);
+  await untilNodes(host(2), all);
+});
+
 describe("a host that leaves", () => {
   test("is kept while its containers use the cluster's networks, unless by force", async () => {
     await host(1).ok("network", "create", "-d", "overlay", "blue");

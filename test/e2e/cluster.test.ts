@@ -95,6 +95,16 @@ describe("three hosts", () => {
     expect(about.map(({ Action }) => Action)).toEqual(["node-join", "node-up", "node-down", "node-up"]);
   });
 
+  test("lose no member when a daemon is killed, and the next one takes it over", async () => {
+    const health = async () => (await daemon(one).ask("GET", "/cluster?health=1")).Health;
+    await daemon(two).signal("SIGKILL");
+    await untilNodes(daemon(one), "host1 member up, host2 member down, host3 member up");
+    expect(await health()).toMatchObject({ Voters: 3, Healthy: 3, Tolerates: 1 });
+    await daemon(two).start();
+    await untilNodes(daemon(two), "host1 member up, host2 member up, host3 member up");
+    expect(await daemon(two).log()).toContain("taking over the etcd that is running");
+  });
+
   test("freeze when most of them are gone, and say so", async () => {
     await daemon(two).stop();
     await daemon(three).stop();
