@@ -112,7 +112,9 @@ export class Sandbox {
    * @throws internal when it is not on it; or what keeps the others from taking over, and then it stays
    */
   async disconnect(networkRef: string, keep?: Keep): Promise<void> {
-    const network = this.#parts.networks.find(networkRef);
+    // by id also off one that is on no list any more: another host of the cluster has removed it
+    const known = this.#endpoints.find((own) => own.network.id === networkRef);
+    const network = known?.network ?? this.#parts.networks.find(networkRef);
     if (this.#spec.netns === "host")
       throw invalid("container cannot be disconnected from host network or connected to host network");
     const endpoint = this.#endpoints.find((own) => own.network === network);
