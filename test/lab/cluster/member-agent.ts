@@ -61,6 +61,11 @@ async function connect(): Promise<void> {
   });
 }
 
+function serial(): string | undefined {
+  const { credentials } = membership.keys;
+  return credentials && readHostCertificate(credentials.certificate).serial;
+}
+
 function serve(): Serving {
   if (!serving) throw new Error(membership.trouble ?? "this host is not in touch with a cluster");
   return serving;
@@ -109,7 +114,7 @@ const operations: Record<string, (request: never) => Promise<unknown>> = {
     nodeId: membership.nodeId,
     cluster: membership.cluster ?? null,
     etcdPid: membership.etcdPid,
-    serial: membership.cluster ? readHostCertificate(membership.keys.get().certificate).serial : null,
+    serial: serial() ?? null,
     trouble: membership.trouble ?? null,
     removed: removed ?? null,
     store: cluster?.state ?? null,
