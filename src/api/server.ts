@@ -147,5 +147,8 @@ function sendJson(reply: FastifyReply, status: number, body: unknown): FastifyRe
 
 function logFailure(log: Log, request: FastifyRequest, error: unknown): void {
   const reason = errorMessage(error);
-  log.error({ method: request.method, path: request.originalUrl, reason, err: error }, "request failed");
+  const fields = { method: request.method, path: request.originalUrl, reason };
+  // what is away (a store, a registry) is no fault of ours to be traced
+  if (errorKind(error) === "unavailable") log.warn(fields, "request failed");
+  else log.error({ ...fields, err: error }, "request failed");
 }
