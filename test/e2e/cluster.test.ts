@@ -161,5 +161,12 @@ describe("three hosts", () => {
     await say(one, ...joinLine(printed).toSpliced(2, 0, "--node"));
     await untilNodes(daemon(two), "host1 node up, host2 member up");
     expect((await daemon(two).ask("GET", "/info")).ClusterAdvertise).toBe("192.0.2.2:4790");
+    // a store of the operator's and a cluster that was joined exclude each other
+    await daemon(one).stop();
+    await expect(daemon(one).start(["--cluster-store", "etcd://192.0.2.2"])).rejects.toThrow(
+      /--cluster-store: this host belongs to the cluster [0-9a-f]{32}/,
+    );
+    await daemon(one).start([]);
+    await untilNodes(daemon(two), "host1 node up, host2 member up");
   });
 });
