@@ -102,20 +102,19 @@ function storeText({ Store, Nodes }: ClusterInspect): string {
 
 function hostTable({ Nodes, Peers }: ClusterInspect): string {
   const paths = new Map(Peers.map((peer) => [peer.NodeID, peer]));
+  // a host that tries no paths has nothing to say of them
+  const more = (cells: () => readonly string[]) => (Peers.length === 0 ? [] : cells());
   const rows = Nodes.map((node) => [
-    node.Name,
-    node.Address,
-    node.Role,
-    node.Status,
-    ...pathCells(node, paths.get(node.ID)),
+    ...[node.Name, node.Address, node.Role, node.Self ? `${node.Status}, this host` : node.Status],
+    ...more(() => pathCells(node, paths.get(node.ID))),
   ]);
-  const table = [["HOST", "ADDRESS", "ROLE", "STATUS", "PATH", "RTT", "MTU"], ...rows];
+  const table = [["HOST", "ADDRESS", "ROLE", "STATUS", ...more(() => ["PATH", "RTT", "MTU"])], ...rows];
   return alignColumns(table.map((cells) => `${cells.join("\t")}\n`).join(""));
 }
 
 /** Whether packets pass to that host, how fast, and how large. */
 function pathCells(node: ClusterNodeBody, peer: ClusterPeerBody | undefined): string[] {
-  if (node.Self) return ["this host", "", ""];
+  if (node.Self) return ["", "", ""];
   if (!peer) return ["not tried", "", ""];
   const roundTrip = peer.RoundTripMs === undefined ? "" : `${peer.RoundTripMs.toFixed(2)} ms`;
   return [peer.Trouble || "ok", roundTrip, peer.MTU === undefined ? "" : String(peer.MTU)];

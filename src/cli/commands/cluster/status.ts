@@ -10,7 +10,7 @@ export const status: CommandSpec = {
   usage: "[OPTIONS]",
   long: `Show the cluster as this host sees it
 
-PATH says whether packets truly pass the tunnel to a host, small ones and full-sized ones, when that was tried.`,
+While the store is away that is what was last known, and the reason.`,
   args: noArgs,
   flags: [inspectFormatFlag],
   async run({ session, flags }) {
