@@ -96,8 +96,11 @@ function checkSettings(file: Record<string, unknown>, flags: GivenFlags): Map<st
 
 function show(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(show).join(" ")}]`;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? JSON.stringify(value, hidden) : String(value);
 }
+
+/** Messages end in logs, where passwords are not to be. */
+const hidden = (key: string, value: unknown) => (/password$/.test(key) ? "…" : value);
 
 function checkKind(row: OptionRow, value: unknown): OptionValue {
   const wrong = () => invalid(`${row.key}: a ${row.kind} is wanted, not ${JSON.stringify(value)}`);

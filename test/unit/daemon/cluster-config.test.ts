@@ -117,6 +117,10 @@ test.each([
 });
 
 test("what is refused tells no secret", () => {
+  const given = file("twice.json", '{"cluster-store-opts": {"kv.username": "net", "kv.password": "s3cret"}}');
+  const twice = () => load(option("kv.username=net", "kv.password=s3cret"), given);
+  expect(twice).toThrow("both as a flag and in the configuration file: cluster-store-opts");
+  expect(twice).toThrow(expect.objectContaining({ message: expect.not.stringContaining("s3cret") }));
   for (const words of [
     option("kv.username=", "kv.password=s3cret"),
     ["--cluster-store", "etcd://me:s3cret@a"],
