@@ -187,11 +187,11 @@ describe("of three members", () => {
     await second.call("leave", {});
     expect(await second.files()).toEqual({ "identity.json": "600" });
     expect(await second.etcdProcesses()).toEqual([]);
-    await third.until(({ cluster }) => isSettled(cluster), 60_000);
+    await third.until(({ cluster }) => isSettled(cluster), 120_000);
     await expectAgreement(first, third);
     const votes = (await first.members()).filter(({ isLearner }) => !isLearner);
     expect(votes).toHaveLength(3);
-  });
+  }, 150_000);
 
   test("no secret is in a log or in a file that others can read", async () => {
     for (const host of hosts) {
