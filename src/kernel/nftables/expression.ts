@@ -89,6 +89,15 @@ export function changeMark({
 /** Replaces the source by the address of the link that the packet leaves by. */
 export const masquerade: Statement = [{ name: "masq", encode: () => undefined }];
 
+/**
+ * Drops the packet and says so: `reset` to TCP, `unreachable` by ICMP (port unreachable), of either family in a table of
+ * both (NFT_REJECT_TCP_RST; NFT_REJECT_ICMPX_UNREACH with NFT_REJECT_ICMPX_PORT_UNREACH).
+ */
+export function refuse(how: "reset" | "unreachable"): Statement {
+  const isReset = how === "reset";
+  return [{ name: "reject", encode: (into) => into.be32(1, isReset ? 1 : 2).u8(2, isReset ? 0 : 1) }];
+}
+
 /** Conntrack looks away: the packet belongs to no connection. */
 export const noTrack: Statement = [{ name: "notrack", encode: () => undefined }];
 

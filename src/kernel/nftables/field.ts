@@ -87,6 +87,19 @@ export const field = {
   targetKind: addressKind(2),
 } as const satisfies Record<string, Field>;
 
+/**
+ * A random number of 16 bits, drawn for each packet that comes to the rule (`numgen random mod 65536`). It is in host byte
+ * order; where every value is as likely as any other that makes no difference, but for the half of the register that it
+ * is in: the first on a little-endian machine.
+ */
+export const randomShare: Field = {
+  size: 2,
+  load: (register) => ({
+    name: "numgen",
+    encode: (into) => into.be32(1, register).be32(2, 65_536).be32(3, 1).be32(4, 0),
+  }),
+};
+
 /** Bits of `ct state` (host byte order). */
 export const ctState = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 /** Bits of `ct status`. */

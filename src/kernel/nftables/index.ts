@@ -1,5 +1,7 @@
 // nftables over netlink: values in, one atomic transaction out. No text of any command is written or parsed.
 
+export { setBalance } from "./balance.ts";
+export { type BalancedService, balanceElements, balanceRequests, balanceTable } from "./balance-table.ts";
 export { isMadeBy, type TableDump } from "./compare.ts";
 export type { ChainState, RuleState, SetState, TableState } from "./decode.ts";
 export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-redirect.ts";
