@@ -87,6 +87,11 @@ export class OverlayHost implements AsyncDisposable {
     this.#close = parts.close;
   }
 
+  /** What the daemon of now sees of the cluster. */
+  get access(): ClusterAccess {
+    return this.#session.access;
+  }
+
   async createNetwork(wish: NetworkWish = {}): Promise<void> {
     const { id = networkId, generic = {}, internal = false, ipv4 = blue4, ipv6 = blue6 } = wish;
     this.#networks.set(id, wish);

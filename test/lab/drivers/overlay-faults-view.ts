@@ -1,0 +1,89 @@
+// What a host's kernel says of a network, and what it ought to say by the store's records: forwarding entries,
+// neighbours, routes.
+
+import type { PublishedEndpoint } from "../../../drivers/overlay/shared.ts";
+import {
+  deleteFdb,
+  deleteNeighbour,
+  deleteRoute,
+  openNetlink,
+  type Request,
+} from "../../../src/kernel/index.ts";
+import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
+import { networkId, type OverlayHost } from "./overlay-world.ts";
+
+/** The network's records, as a host has them. */
+export async function recordsOf({ cluster }: OverlayHost): Promise<readonly PublishedEndpoint[]> {
+  const table = await cluster.table<PublishedEndpoint>("overlay-endpoints");
+  return [...table.entries(`${networkId}/`)].map(({ value }) => value);
+}
+
+/** Sorted lines; none on a host that does not carry the network. */
+export async function kernelView(host: OverlayHost): Promise<string[]> {
+  if ((await host.host.netns.list()).length === 0) return [];
+  await using netlink = await openNetlink(host.netns());
+  const links = new Map((await netlink.links()).map((link) => [link.index, link]));
+  const entries = (await netlink.fdb()).flatMap(({ link, mac, destination, static: isStatic }) => {
+    if (destination) return [`${mac} to ${formatAddress(destination)}`];
+    return isStatic ? [`${mac} by ${links.get(link)?.kind}`] : [];
+  });
+  const neighbours = (await netlink.neighbours()).filter(({ permanent }) => permanent);
+  const routes = (await netlink.routes()).flatMap(({ destination, link = 0 }) =>
+    destination && links.get(link)?.kind === "bridge" ? [`${formatPrefix(destination)} is here`] : [],
+  );
+  return [
+    ...entries,
+    ...neighbours.map(({ address, mac }) => `${formatAddress(address)} is ${mac}`),
+    ...routes,
+  ]
+    .filter((line) => !line.startsWith("fe80::/64"))
+    .sort();
+}
+
+/** The same by the records. */
+export async function wantedView(host: OverlayHost, subnets: readonly string[]): Promise<string[]> {
+  const records = await recordsOf(host);
+  const { id } = host.cluster.self;
+  if (!records.some(({ node }) => node === id)) return [];
+  const rows = records.flatMap(({ node, mac, addresses }) => {
+    if (node === id) return [`${mac} by veth`];
+    const at = host.cluster.nodes.get(node)?.value.address;
+    const texts = addresses.map((address) => `${formatAddress(address)} is ${mac}`);
+    return [`${mac} to ${at && formatAddress(at)}`, `${mac} by vxlan`, ...texts];
+  });
+  return [...rows, ...subnets.map((subnet) => `${subnet} is here`)].sort();
+}
+
+/** Takes a row that a host's kernel has away, as somebody with iproute2 would; not of `spared` MACs. */
+export async function deleteSomeRow(
+  host: OverlayHost,
+  choose: (below: number) => number,
+  spared: ReadonlySet<string>,
+): Promise<string> {
+  await using netlink = await openNetlink(host.netns());
+  const bridge = (await netlink.links()).find(({ kind }) => kind === "bridge");
+  const rows: Request[] = [
+    ...(await netlink.fdb())
+      .filter(({ mac, destination, static: isStatic }) => !spared.has(mac) && (destination || isStatic))
+      .map(({ link, mac, destination, self }) =>
+        deleteFdb(
+          destination || self
+            ? { link, mac, ...(destination && { destination }) }
+            : { link, mac, table: "master" },
+        ),
+      ),
+    ...(await netlink.neighbours())
+      .filter(({ mac, permanent }) => permanent && mac && !spared.has(mac))
+      .map(({ link, address }) => deleteNeighbour({ link, address })),
+    ...(await netlink.routes())
+      .filter(({ link }) => link === bridge?.index)
+      .flatMap(({ family, destination, link }) =>
+        destination && link !== undefined ? [deleteRoute({ family, destination, link })] : [],
+      ),
+  ];
+  const row = rows[choose(rows.length)];
+  if (!row) return "nothing";
+  // the walk goes on while it is read: a row may be gone by itself
+  await netlink.send(row).catch(() => undefined);
+  return row.words;
+}
