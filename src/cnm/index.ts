@@ -4,9 +4,16 @@ export { type Controller, type ControllerOptions, createController } from "./con
 export type { DefaultBridgeConfig } from "./default-networks.ts";
 export type { HostFiles } from "./etc-files.ts";
 export type { ClusterEntry, EndpointLoss } from "./global/index.ts";
+export type {
+  PublishedService,
+  Service,
+  ServiceBackend,
+  ServiceControl,
+  ServiceRef,
+} from "./global/services.ts";
 export { type WatchedHostRoutes, watchHostRoutes } from "./host-routes.ts";
-export { createNetnsMaker, type SetDnsRedirect } from "./kernel-netns.ts";
-export type { Netns, NetnsMaker } from "./netns.ts";
+export { createNetnsMaker, type SetBalance, type SetDnsRedirect } from "./kernel-netns.ts";
+export type { Balanced, Netns, NetnsMaker } from "./netns.ts";
 export type { Network } from "./network.ts";
 export type { Sandbox } from "./sandbox.ts";
 export type { Keep } from "./sandbox-records.ts";

@@ -12,7 +12,7 @@ import {
   setLink,
   writeSysctls,
 } from "../kernel/index.ts";
-import type { Netns, NetnsMaker } from "./netns.ts";
+import type { Balanced, Netns, NetnsMaker } from "./netns.ts";
 
 /** Redirects DNS inside a netns (path of its pin); undefined ends that. */
 export type SetDnsRedirect = (
@@ -20,12 +20,15 @@ export type SetDnsRedirect = (
   ports: { readonly udp: number; readonly tcp: number } | undefined,
 ) => Promise<void>;
 
+/** Balances virtual addresses inside a netns (path of its pin); undefined ends that. */
+export type SetBalance = (netns: string, services: readonly Balanced[] | undefined) => Promise<void>;
+
 const loopbackIndex = 1; // in every namespace: the first link that the kernel makes there
 
 /** Namespaces of this kernel, pinned by files. */
-export function createNetnsMaker(setDnsRedirect: SetDnsRedirect): NetnsMaker {
+export function createNetnsMaker(setDnsRedirect: SetDnsRedirect, setBalance: SetBalance): NetnsMaker {
   const open = async (path: string): Promise<Netns> =>
-    new KernelNetns(path, await openNetlink(path), setDnsRedirect);
+    new KernelNetns(path, await openNetlink(path), { setDnsRedirect, setBalance });
   return {
     open,
     async create(path) {
@@ -49,15 +52,20 @@ export function createNetnsMaker(setDnsRedirect: SetDnsRedirect): NetnsMaker {
   };
 }
 
+interface InnerRules {
+  readonly setDnsRedirect: SetDnsRedirect;
+  readonly setBalance: SetBalance;
+}
+
 class KernelNetns implements Netns {
   readonly path: string;
   readonly netlink: Netlink;
-  readonly #setDnsRedirect: SetDnsRedirect;
+  readonly #rules: InnerRules;
 
-  constructor(path: string, netlink: Netlink, setDnsRedirect: SetDnsRedirect) {
+  constructor(path: string, netlink: Netlink, rules: InnerRules) {
     this.path = path;
     this.netlink = netlink;
-    this.#setDnsRedirect = setDnsRedirect;
+    this.#rules = rules;
   }
 
   writeSysctls(values: Readonly<Record<string, string>>): Promise<void> {
@@ -72,7 +80,11 @@ class KernelNetns implements Netns {
   }
 
   setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void> {
-    return this.#setDnsRedirect(this.path, ports);
+    return this.#rules.setDnsRedirect(this.path, ports);
+  }
+
+  setBalance(services: readonly Balanced[] | undefined): Promise<void> {
+    return this.#rules.setBalance(this.path, services);
   }
 
   close(): Promise<void> {

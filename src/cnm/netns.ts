@@ -1,6 +1,13 @@
 // A sandbox's network namespace as the controller uses it: made, wired from outside, removed. Nothing ever enters it.
 
 import type { Netlink } from "../kernel/index.ts";
+import type { Address } from "../netip/index.ts";
+
+/** A virtual address, and those that serve there; with nobody it refuses. All of one family. */
+export interface Balanced {
+  readonly vip: Address;
+  readonly backends: readonly Address[];
+}
 
 /** An open namespace. Its pin on the file system keeps it alive until `remove`. */
 export interface Netns {
@@ -14,6 +21,11 @@ export interface Netns {
   sendFrames(link: number, frames: readonly Uint8Array[]): Promise<void>;
   /** Sends what goes to 127.0.0.11:53 to these ports; undefined: no longer. */
   setDnsRedirect(ports: { readonly udp: number; readonly tcp: number } | undefined): Promise<void>;
+  /**
+   * Leads what its processes send to these virtual addresses, and no others, to their backends; undefined: none at all.
+   * Connections to a backend that is gone are cut. Repeating a call changes nothing.
+   */
+  setBalance(services: readonly Balanced[] | undefined): Promise<void>;
   /** Lets go of it; the namespace stays. */
   close(): Promise<void>;
   /** Lets go of it and takes the pin away: with the last process in it the namespace and all its links end. */

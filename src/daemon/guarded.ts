@@ -19,9 +19,12 @@ export function guardNetns(failpoints: Failpoints, maker: NetnsMaker): NetnsMake
   if (!failpoints.isOn) return maker;
   const guarded = failpoints.guard("netns", maker, ["create", "removePin"]);
   const opened = (netns: Netns): Netns =>
-    replacing(failpoints.guard("sandbox", netns, ["writeSysctls", "setDnsRedirect", "remove"]), {
-      netlink: failpoints.guard("sandbox.netlink", netns.netlink, ["send"]),
-    });
+    replacing(
+      failpoints.guard("sandbox", netns, ["writeSysctls", "setDnsRedirect", "setBalance", "remove"]),
+      {
+        netlink: failpoints.guard("sandbox.netlink", netns.netlink, ["send"]),
+      },
+    );
   return replacing(guarded, {
     create: async (path) => opened(await guarded.create(path)),
     open: async (path) => opened(await guarded.open(path)),

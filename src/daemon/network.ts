@@ -18,7 +18,7 @@ import {
 import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, createTunnelGuard, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
-import { setDnsRedirect } from "../kernel/nftables/index.ts";
+import { setBalance, setDnsRedirect } from "../kernel/nftables/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
@@ -112,7 +112,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
       createNullIpam({ defaultPools: [] }),
     ],
     resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
-    netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect)),
+    netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect, setBalance)),
     netnsFolder,
     hostNetlink: netlink,
     hostNetns: ownNetns,

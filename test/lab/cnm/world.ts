@@ -27,6 +27,7 @@ import {
   type OwnedFirewall,
 } from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
+import { setBalance } from "../../../src/kernel/nftables/index.ts";
 import type { Prefix } from "../../../src/netip/index.ts";
 import { createParents } from "../../../src/parents/index.ts";
 import { createPorts, type PortLease, type Ports } from "../../../src/ports/index.ts";
@@ -216,7 +217,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     netns: createNetnsMaker(async (netns, ports) => {
       if (ports) proxy.redirects.set(netns, ports);
       else proxy.redirects.delete(netns);
-    }),
+    }, setBalance),
     netnsFolder: `${lab.netns}-netns`,
     hostNetlink: lab.netlink,
     hostNetns: lab.netns,

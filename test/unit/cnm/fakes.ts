@@ -4,7 +4,7 @@
 import createDefaultIpam from "../../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../../drivers/ipam-null/index.ts";
 import { type Controller, type ControllerOptions, createController } from "../../../src/cnm/index.ts";
-import type { Netns, NetnsMaker } from "../../../src/cnm/netns.ts";
+import type { Balanced, Netns, NetnsMaker } from "../../../src/cnm/netns.ts";
 import type { IpamDriver, NetworkDriver } from "../../../src/driverapi/index.ts";
 import type { Link, Netlink, Request } from "../../../src/kernel/index.ts";
 import { formatAddress, type Prefix, randomMac } from "../../../src/netip/index.ts";
@@ -69,6 +69,8 @@ export class FakeNetlink implements Netlink {
 export class FakeNetnsMaker implements NetnsMaker {
   readonly pins = new Set<string>();
   readonly redirects = new Map<string, object>();
+  /** By path. */
+  readonly balances = new Map<string, readonly Balanced[]>();
   readonly announced: string[] = [];
   readonly #steps: Steps;
 
@@ -99,6 +101,11 @@ export class FakeNetnsMaker implements NetnsMaker {
         steps.take("sandbox: redirect dns");
         if (ports) this.redirects.set(path, ports);
       },
+      setBalance: async (services) => {
+        steps.take("sandbox: balance");
+        if (services) this.balances.set(path, services);
+        else this.balances.delete(path);
+      },
       close: async () => undefined,
       remove: async () => this.removePin(path),
     };
@@ -117,6 +124,7 @@ export class FakeNetnsMaker implements NetnsMaker {
   async removePin(path: string): Promise<void> {
     this.pins.delete(path);
     this.redirects.delete(path);
+    this.balances.delete(path);
   }
 
   list = async () => [...this.pins].map((path) => path.slice(path.lastIndexOf("/") + 1));
