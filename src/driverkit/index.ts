@@ -7,3 +7,4 @@ export type { ChildEndpoint, ChildKind, ChildLinkSpec } from "./child-kind.ts";
 export * from "./child-options.ts";
 export * from "./endpoint-options.ts";
 export * from "./option-readers.ts";
+export * from "./protocol/index.ts";

@@ -1,0 +1,5 @@
+// Docker's plugin protocol in the contract's words, for both of its ends.
+
+export type { PluginCaller } from "./caller.ts";
+export { Fields } from "./fields.ts";
+export * from "./request.ts";

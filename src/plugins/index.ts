@@ -1,0 +1,4 @@
+// Docker's plugins as the daemon finds and calls them.
+
+export { dockerFolders, type PluginFolders } from "./address.ts";
+export { type ActivePlugin, Plugins, type PluginsOptions } from "./plugins.ts";

@@ -1,0 +1,176 @@
+// Plugins by name: found when they are needed, activated once, reached again when they come back.
+
+import { type FSWatcher, watch } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import { errorMessage, notFound, unavailable } from "../util/errors.ts";
+import type { Log } from "../util/log.ts";
+import { findPlugin, listPlugins, type PluginAddress, type PluginFolders } from "./address.ts";
+import { NotReached, PluginClient } from "./client.ts";
+
+export interface PluginsOptions {
+  readonly folders: PluginFolders;
+  /** How long a call may take; a DHCP server may be asked in it. */
+  readonly callMs?: number;
+  /** How long a plugin that is on its way (back) is waited for. */
+  readonly patienceMs?: number;
+  readonly log: Log;
+}
+
+/** A plugin that answered. */
+export interface ActivePlugin {
+  readonly name: string;
+  /** `NetworkDriver`, `IpamDriver`, `VolumeDriver`… */
+  readonly kinds: ReadonlySet<string>;
+}
+
+const defaults = { callMs: 120_000, patienceMs: 10_000 };
+const activationMs = 10_000;
+const firstPauseMs = 50;
+const longestPauseMs = 1_000;
+
+/** Owns the connections to plugins. */
+export class Plugins {
+  readonly #options: Required<PluginsOptions>;
+  readonly #plugins = new Map<string, Plugin>();
+  readonly #listeners = new Set<() => void>();
+  #watcher: FSWatcher | undefined;
+
+  constructor(options: PluginsOptions) {
+    this.#options = { ...defaults, ...options };
+  }
+
+  /** Undefined when nothing says where it is. @throws unavailable when it does not answer */
+  async find(name: string): Promise<ActivePlugin | undefined> {
+    const plugin = this.#plugins.get(name);
+    if (!plugin && !(await findPlugin(name, this.#options.folders))) return undefined;
+    return { name, kinds: await this.#plugin(name).activate() };
+  }
+
+  /** Calls to a plugin that may not be there yet: each one finds it, or fails. */
+  caller(name: string): { readonly name: string; readonly call: Plugin["call"] } {
+    return { name, call: (method, request) => this.#plugin(name).call(method, request) };
+  }
+
+  /** All that say where they are, whether they answer or not. */
+  names(): Promise<string[]> {
+    return listPlugins(this.#options.folders);
+  }
+
+  /** Tells when a socket has appeared where plugins' are. */
+  onAppear(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    this.#watch();
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    this.#listeners.clear();
+    for (const plugin of this.#plugins.values()) plugin.close();
+    this.#plugins.clear();
+  }
+
+  #plugin(name: string): Plugin {
+    const known = this.#plugins.get(name);
+    if (known) return known;
+    const made = new Plugin(name, this.#options);
+    this.#plugins.set(name, made);
+    return made;
+  }
+
+  /** A folder that is not there is not watched: whoever makes it starts the daemon anew, or names it in a file. */
+  #watch(): void {
+    if (this.#watcher) return;
+    const { folders, log } = this.#options;
+    try {
+      this.#watcher = watch(folders.sockets, () => {
+        for (const listener of this.#listeners) listener();
+      });
+      this.#watcher.on("error", (error) =>
+        log.warn({ reason: errorMessage(error) }, "plugins are not watched"),
+      );
+      this.#watcher.unref();
+    } catch (error) {
+      log.debug({ folder: folders.sockets, reason: errorMessage(error) }, "plugins are not watched");
+    }
+  }
+}
+
+/** One plugin, wherever it is at the moment. */
+class Plugin {
+  readonly #name: string;
+  readonly #options: Required<PluginsOptions>;
+  #client: PluginClient | undefined;
+  #address: string | undefined;
+  #activation: Promise<ReadonlySet<string>> | undefined;
+  /** The last attempt to reach it failed: the next one is not patient. */
+  #isDown = false;
+
+  constructor(name: string, options: Required<PluginsOptions>) {
+    this.#name = name;
+    this.#options = options;
+  }
+
+  /** What it says it is; asked once. @throws unavailable, not-found */
+  activate(): Promise<ReadonlySet<string>> {
+    this.#activation ??= this.#activate().catch((error) => {
+      this.#activation = undefined;
+      throw error;
+    });
+    return this.#activation;
+  }
+
+  /** See `PluginCaller`. */
+  async call(method: string, request?: object): Promise<Readonly<Record<string, unknown>>> {
+    await this.activate();
+    return await this.#patiently(method, request, this.#options.callMs);
+  }
+
+  close(): void {
+    this.#client?.close();
+  }
+
+  async #activate(): Promise<ReadonlySet<string>> {
+    const answer = await this.#patiently("Plugin.Activate", undefined, activationMs);
+    const [, kinds] = Object.entries(answer).find(([key]) => key.toLowerCase() === "implements") ?? [];
+    if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === "string"))
+      throw unavailable(`plugin ${this.#name}: Plugin.Activate: the answer does not say what it implements`);
+    return new Set(kinds);
+  }
+
+  /** Only what the plugin has not heard is said again. */
+  async #patiently(method: string, request: object | undefined, timeoutMs: number) {
+    const until = performance.now() + (this.#isDown ? 0 : this.#options.patienceMs);
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      try {
+        const answer = await (await this.#reach()).call(method, request, { timeoutMs });
+        this.#isDown = false;
+        return answer;
+      } catch (error) {
+        if (!(error instanceof NotReached)) throw error;
+        if (performance.now() + pauseMs > until) {
+          this.#isDown = true;
+          throw error;
+        }
+      }
+      await pause(pauseMs);
+    }
+  }
+
+  /** It may have come back at another place. */
+  async #reach(): Promise<PluginClient> {
+    const address = await findPlugin(this.#name, this.#options.folders);
+    if (!address)
+      throw new NotReached(`plugin ${this.#name} is not there`, notFound(`plugin ${this.#name} not found`));
+    const key = keyOf(address);
+    if (this.#client && this.#address === key) return this.#client;
+    this.#client?.close();
+    this.#client = await PluginClient.open(this.#name, address);
+    this.#address = key;
+    return this.#client;
+  }
+}
+
+function keyOf(address: PluginAddress): string {
+  return JSON.stringify(address);
+}

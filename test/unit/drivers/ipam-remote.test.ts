@@ -1,0 +1,187 @@
+import { describe, expect, it } from "vitest";
+import { createRemoteIpam, readIpamCapabilities } from "../../../drivers/ipam-remote/index.ts";
+import type { PluginCaller } from "../../../src/driverkit/index.ts";
+import { type Address, type Prefix, parseAddress, parseMac, parsePrefix } from "../../../src/netip/index.ts";
+import { internal, notImplemented, unavailable } from "../../../src/util/errors.ts";
+
+type Answer = object | Error | ((request: Record<string, unknown>) => object);
+
+class Plugin implements PluginCaller {
+  readonly name = "p";
+  readonly calls: { readonly method: string; readonly request: unknown }[] = [];
+  readonly #answers: Record<string, Answer>;
+
+  constructor(answers: Record<string, Answer>) {
+    this.#answers = answers;
+  }
+
+  async call(method: string, request?: object) {
+    const sent = request === undefined ? undefined : JSON.parse(JSON.stringify(request));
+    this.calls.push({ method, request: sent });
+    const answer = this.#answers[method.replace("IpamDriver.", "")];
+    if (answer instanceof Error) throw answer;
+    if (!answer) throw notImplemented("no such method");
+    return (typeof answer === "function" ? answer(sent) : answer) as Record<string, unknown>;
+  }
+
+  get last() {
+    return this.calls.at(-1)?.request;
+  }
+}
+
+const nothing = { requiresMacAddress: false, requiresRequestReplay: false };
+
+function ipamOf(answers: Record<string, Answer>, capabilities = nothing) {
+  const plugin = new Plugin(answers);
+  return { plugin, ipam: createRemoteIpam(plugin, capabilities) };
+}
+
+const poolRequest = { addressSpace: "LocalDefault", family: 4, options: {}, exclude: [] } as const;
+
+describe("what a remote IPAM driver needs", () => {
+  it("is read from its answer", async () => {
+    const plugin = new Plugin({ GetCapabilities: { RequiresMACAddress: true, RequiresRequestReplay: true } });
+    expect(await readIpamCapabilities(plugin)).toEqual({
+      requiresMacAddress: true,
+      requiresRequestReplay: true,
+    });
+  });
+
+  it.each([notImplemented("none"), internal("broken")])("is nothing when it does not say", async (error) => {
+    expect(await readIpamCapabilities(new Plugin({ GetCapabilities: error }))).toEqual(nothing);
+  });
+
+  it("is not known of one that is not there", async () => {
+    const plugin = new Plugin({ GetCapabilities: unavailable("not there") });
+    await expect(readIpamCapabilities(plugin)).rejects.toMatchObject({ kind: "unavailable" });
+  });
+});
+
+describe("pools of a remote IPAM driver", () => {
+  it("are asked for in the protocol's words", async () => {
+    const { ipam, plugin } = ipamOf({ RequestPool: { PoolID: "1", Pool: "10.1.0.0/16" } });
+    const request = {
+      ...poolRequest,
+      pool: prefix("10.1.0.0/16"),
+      subPool: prefix("10.1.4.0/24"),
+      options: { a: "b" },
+    };
+    expect(await ipam.requestPool(request)).toEqual({ poolId: "1", pool: prefix("10.1.0.0/16") });
+    expect(plugin.last).toEqual({
+      AddressSpace: "LocalDefault",
+      Pool: "10.1.0.0/16",
+      SubPool: "10.1.4.0/24",
+      Options: { a: "b" },
+      V6: false,
+    });
+  });
+
+  it("are chosen by the plugin, and may come with their gateway", async () => {
+    const Data = { "com.docker.network.gateway": "fd00::1/64" };
+    const { ipam, plugin } = ipamOf({ RequestPool: { PoolID: "1", Pool: "fd00::/64", Data } });
+    const lease = await ipam.requestPool({ ...poolRequest, family: 6 });
+    expect(lease).toEqual({ poolId: "1", pool: prefix("fd00::/64"), gateway: prefix("fd00::1/64") });
+    expect(plugin.last).toMatchObject({ Pool: "", SubPool: "", V6: true });
+  });
+
+  it("that overlap what the host has are kept until another comes, and given back then", async () => {
+    let next = 0;
+    const { ipam, plugin } = ipamOf({
+      RequestPool: () => ({ PoolID: `${next}`, Pool: `10.${next++}.0.0/16` }),
+      ReleasePool: {},
+    });
+    const exclude = [prefix("10.0.0.0/15")];
+    expect(await ipam.requestPool({ ...poolRequest, exclude })).toMatchObject({ poolId: "2" });
+    const released = plugin.calls.filter(({ method }) => method === "IpamDriver.ReleasePool");
+    expect(released.map(({ request }) => request).toSorted()).toEqual(
+      expect.arrayContaining([{ PoolID: "0" }, { PoolID: "1" }]),
+    );
+  });
+
+  it("that all overlap what the host has are an end", async () => {
+    const { ipam, plugin } = ipamOf({ RequestPool: { PoolID: "1", Pool: "10.0.0.0/16" }, ReleasePool: {} });
+    const asking = ipam.requestPool({ ...poolRequest, exclude: [prefix("10.0.0.0/8")] });
+    await expect(asking).rejects.toMatchObject({ kind: "forbidden" });
+    expect(plugin.calls.filter(({ method }) => method === "IpamDriver.ReleasePool")).toHaveLength(64);
+  });
+
+  it.each([
+    [{ PoolID: "1" }, "Pool"],
+    [{ PoolID: "1", Pool: "10.1.0.0" }, "Pool"],
+    [{ PoolID: "1", Pool: "10.1.0.0/16", Data: { "com.docker.network.gateway": "10.1.0.1" } }, "gateway"],
+    [{ Error: "pools are out" }, "pools are out"],
+  ])("are refused when the answer is %j", async (answer, message) => {
+    await expect(ipamOf({ RequestPool: answer }).ipam.requestPool(poolRequest)).rejects.toThrow(message);
+  });
+
+  it("are of the spaces that the plugin names", async () => {
+    const answer = { LocalDefaultAddressSpace: "mine", GlobalDefaultAddressSpace: "ours" };
+    const { ipam } = ipamOf({ GetDefaultAddressSpaces: answer });
+    expect(await ipam.defaultAddressSpaces()).toEqual({ local: "mine", global: "ours" });
+  });
+});
+
+describe("addresses of a remote IPAM driver", () => {
+  const mac = parseMac("02:42:0a:01:00:05");
+
+  it.each([
+    ["gateway", { RequestAddressType: "com.docker.network.gateway" }],
+    ["auxiliary", null],
+    ["endpoint", { "com.docker.network.endpoint.name": "c1" }],
+  ] as const)("say whom they are for: %s", async (purpose, options) => {
+    const { ipam, plugin } = ipamOf({ RequestAddress: { Address: "10.1.0.5/16" } });
+    const request = { poolId: "1", purpose, endpointName: "c1", ...(mac && { macAddress: mac }) };
+    expect(await ipam.requestAddress(request)).toEqual(prefix("10.1.0.5/16"));
+    expect(plugin.last).toEqual({ PoolID: "1", Address: "", Options: options });
+  });
+
+  it("say the MAC where the plugin needs it", async () => {
+    const { ipam, plugin } = ipamOf(
+      { RequestAddress: { Address: "10.1.0.5/16" } },
+      { ...nothing, requiresMacAddress: true },
+    );
+    const request = {
+      poolId: "1",
+      address: address("10.1.0.5"),
+      purpose: "endpoint",
+      ...(mac && { macAddress: mac }),
+    } as const;
+    await ipam.requestAddress(request);
+    expect(plugin.last).toMatchObject({
+      Address: "10.1.0.5",
+      Options: { "com.docker.network.endpoint.macaddress": "02:42:0a:01:00:05" },
+    });
+  });
+
+  it.each([[{}], [{ Address: "10.1.0.5" }], [{ Error: "none left" }]])(
+    "are refused when the answer is %j",
+    async (answer) => {
+      const { ipam } = ipamOf({ RequestAddress: answer });
+      await expect(ipam.requestAddress({ poolId: "1", purpose: "endpoint" })).rejects.toThrow(
+        "plugin p: IpamDriver.RequestAddress",
+      );
+    },
+  );
+
+  it("are given back, as pools are", async () => {
+    const { ipam, plugin } = ipamOf({ ReleaseAddress: {}, ReleasePool: {} });
+    await ipam.releaseAddress("1", address("10.1.0.5"));
+    await ipam.releasePool("1");
+    expect(plugin.calls.map(({ request }) => request)).toEqual([
+      { PoolID: "1", Address: "10.1.0.5" },
+      { PoolID: "1" },
+    ]);
+  });
+});
+
+function prefix(text: string): Prefix {
+  const value = parsePrefix(text);
+  if (!value) throw new Error(`${text} is no prefix`);
+  return value;
+}
+
+function address(text: string): Address {
+  const value = parseAddress(text);
+  if (!value) throw new Error(`${text} is no address`);
+  return value;
+}

@@ -1,0 +1,216 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type PluginFolders, Plugins } from "../../../src/plugins/index.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { FakePlugin, status } from "./fake-plugin.ts";
+
+let root: string;
+let folders: PluginFolders;
+let plugins: Plugins;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "plugins-"));
+  folders = { sockets: join(root, "run"), specs: [join(root, "etc"), join(root, "lib")] };
+  for (const folder of [folders.sockets, ...folders.specs]) await mkdir(folder);
+  plugins = new Plugins({ folders, patienceMs: 300, callMs: 500, log: silentLog });
+});
+
+afterEach(async () => {
+  plugins.close();
+  await rm(root, { recursive: true });
+});
+
+const activation = { "Plugin.Activate": { Implements: ["NetworkDriver", "IpamDriver"] } };
+
+async function specOf(name: string, text: string, folder = folders.specs[0] ?? ""): Promise<void> {
+  await writeFile(join(folder, name), text);
+}
+
+describe("finding plugins", () => {
+  it("finds a socket by its name, and asks it what it is", async () => {
+    await using plugin = await new FakePlugin(activation).listen({ path: join(folders.sockets, "p.sock") });
+    expect(await plugins.find("p")).toEqual({ name: "p", kinds: new Set(["NetworkDriver", "IpamDriver"]) });
+    expect(plugin.asked[0]).toMatchObject({ method: "Plugin.Activate", text: "" });
+    expect(plugin.asked[0]?.headers.accept).toBe("application/vnd.docker.plugins.v1.2+json");
+  });
+
+  it("finds a socket in a folder of its own", async () => {
+    await mkdir(join(folders.sockets, "p"));
+    await using _ = await new FakePlugin(activation).listen({ path: join(folders.sockets, "p", "p.sock") });
+    expect(await plugins.find("p")).toMatchObject({ name: "p" });
+    expect(await plugins.names()).toEqual(["p"]);
+  });
+
+  it("takes no plain file for a socket", async () => {
+    await writeFile(join(folders.sockets, "p.sock"), "");
+    expect(await plugins.find("p")).toBeUndefined();
+  });
+
+  it.each([
+    ["a socket", (it: { path: string }) => `unix://${it.path}\n`],
+    ["a TCP port", (it: { port: number }) => `tcp://127.0.0.1:${it.port}`],
+    ["a URL", (it: { port: number }) => `http://127.0.0.1:${it.port}`],
+  ])("follows a .spec file to %s", async (_, text) => {
+    const path = join(root, "elsewhere.sock");
+    await using onPath = await new FakePlugin(activation).listen({ path });
+    await using onPort = await new FakePlugin(activation).listen({ port: 0, host: "127.0.0.1" });
+    await specOf("p.spec", text({ path, port: onPort.port }));
+    expect(await plugins.find("p")).toMatchObject({ name: "p" });
+    expect([...onPath.methods, ...onPort.methods]).toEqual(["Plugin.Activate"]);
+  });
+
+  it("follows a .json file", async () => {
+    await using plugin = await new FakePlugin(activation).listen({ port: 0, host: "127.0.0.1" });
+    await mkdir(join(folders.specs[1] ?? "", "p"));
+    const text = JSON.stringify({ Name: "other", Addr: `tcp://127.0.0.1:${plugin.port}` });
+    await specOf("p/p.json", text, folders.specs[1]);
+    expect(await plugins.find("p")).toMatchObject({ name: "p" });
+  });
+
+  it("prefers a socket to a file, and an earlier folder to a later one", async () => {
+    await using socket = await new FakePlugin(activation).listen({ path: join(folders.sockets, "p.sock") });
+    await specOf("p.spec", "tcp://127.0.0.1:1");
+    expect(await plugins.find("p")).toBeDefined();
+    expect(socket.methods).toEqual(["Plugin.Activate"]);
+  });
+
+  it.each([
+    ["no address", "p.spec", "somewhere\n", "no address"],
+    ["no JSON", "p.json", "{", "JSON"],
+    ["JSON without Addr", "p.json", "{}", "Addr is missing"],
+    ["a certificate that is no path", "p.json", '{"Addr":"https://h:1","TLSConfig":{"CAFile":3}}', "CAFile"],
+  ])("tells which file has %s", async (_, file, text, message) => {
+    await specOf(file, text);
+    await expect(plugins.find("p")).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringMatching(`${file}.*${message}`),
+    });
+  });
+
+  it.each(["../run/p", "", ".", "a/b", "-x"])("looks for no plugin named %j", async (name) => {
+    expect(await plugins.find(name)).toBeUndefined();
+  });
+
+  it("lists all that say where they are", async () => {
+    await using _ = await new FakePlugin({}).listen({ path: join(folders.sockets, "b.sock") });
+    await specOf("a.spec", "x");
+    await specOf("c.json", "x", folders.specs[1]);
+    await specOf("readme.txt", "x");
+    expect(await plugins.names()).toEqual(["a", "b", "c"]);
+  });
+
+  it("tells when a socket has appeared", async () => {
+    const appeared = Promise.withResolvers<void>();
+    plugins.onAppear(() => appeared.resolve());
+    await using _ = await new FakePlugin({}).listen({ path: join(folders.sockets, "b.sock") });
+    await appeared.promise;
+    expect(await plugins.names()).toEqual(["b"]);
+  });
+});
+
+describe("calling plugins", () => {
+  async function start(answers: ConstructorParameters<typeof FakePlugin>[0]): Promise<FakePlugin> {
+    return await new FakePlugin({ ...activation, ...answers }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+  }
+
+  it("activates once, whoever calls first, and sends JSON as it is", async () => {
+    await using plugin = await start({ "X.Y": { Answer: 1 } });
+    const { call } = plugins.caller("p");
+    const answers = await Promise.all([call("X.Y", { A: "b" }), call("X.Y")]);
+    expect(answers).toEqual([{ Answer: 1 }, { Answer: 1 }]);
+    expect(plugin.methods.toSorted()).toEqual(["Plugin.Activate", "X.Y", "X.Y"]);
+    expect(plugin.asked.filter(({ method }) => method === "X.Y").map(({ body }) => body)).toContainEqual({
+      A: "b",
+    });
+  });
+
+  it("tells a method that is not there from one that fails", async () => {
+    await using _ = await start({
+      "X.Broken": status(500, '{"Err":"out of devices"}'),
+      "X.Text": status(503, "later\n"),
+    });
+    const { call } = plugins.caller("p");
+    await expect(call("X.Missing")).rejects.toMatchObject({ kind: "not-implemented" });
+    await expect(call("X.Broken")).rejects.toMatchObject({
+      kind: "internal",
+      message: "plugin p: X.Broken: out of devices",
+    });
+    await expect(call("X.Text")).rejects.toThrow("plugin p: X.Text: later");
+  });
+
+  it.each([
+    ["no JSON", "<html>", "no JSON"],
+    ["a list", "[]", "no JSON object"],
+    ["a number", "3", "no JSON object"],
+  ])("does not believe an answer that is %s", async (_, text, message) => {
+    await using _plugin = await start({ "X.Y": status(200, text) });
+    await expect(plugins.caller("p").call("X.Y")).rejects.toMatchObject({
+      kind: "unavailable",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it.each(["", "null", " \n"])("takes %j for an answer that says nothing", async (text) => {
+    await using _ = await start({ "X.Y": status(200, text) });
+    expect(await plugins.caller("p").call("X.Y")).toEqual({});
+  });
+
+  it("gives up a call that is not answered, and says so by name", async () => {
+    await using plugin = await start({ "X.Y": () => undefined });
+    await expect(plugins.caller("p").call("X.Y")).rejects.toMatchObject({
+      kind: "unavailable",
+      message: "plugin p: X.Y: no answer within 0.5 s",
+    });
+    expect(plugin.methods).toEqual(["Plugin.Activate", "X.Y"]);
+  });
+
+  it("does not repeat a call that the plugin may have heard", async () => {
+    await using plugin = await start({ "X.Y": (_, response) => void response.destroy() });
+    await expect(plugins.caller("p").call("X.Y")).rejects.toMatchObject({ kind: "unavailable" });
+    expect(plugin.methods).toEqual(["Plugin.Activate", "X.Y"]);
+  });
+
+  it("waits for a plugin that is on its way back", async () => {
+    const before = await start({ "X.Y": {} });
+    await plugins.caller("p").call("X.Y");
+    await before.stop();
+    const answered = plugins.caller("p").call("X.Y");
+    await using after = await start({ "X.Y": { again: true } });
+    expect(await answered).toEqual({ again: true });
+    expect(after.methods).toEqual(["X.Y"]);
+  });
+
+  it("is patient once with one that is down, and finds it when it is back", async () => {
+    const { call } = plugins.caller("p");
+    await expect(call("X.Y")).rejects.toMatchObject({
+      kind: "unavailable",
+      message: "plugin p is not there",
+    });
+    await expect(call("X.Y")).rejects.toMatchObject({ kind: "unavailable" });
+    await using _ = await start({ "X.Y": {} });
+    expect(await call("X.Y")).toEqual({});
+  });
+
+  it("follows one that has moved", async () => {
+    const before = await start({ "X.Y": {} });
+    await plugins.caller("p").call("X.Y");
+    await before.stop();
+    await using moved = await new FakePlugin({ "X.Y": { moved: true } }).listen({
+      port: 0,
+      host: "127.0.0.1",
+    });
+    await specOf("p.spec", `tcp://127.0.0.1:${moved.port}`);
+    expect(await plugins.caller("p").call("X.Y")).toEqual({ moved: true });
+  });
+
+  it("refuses one that does not say what it is", async () => {
+    await using _ = await new FakePlugin({ "Plugin.Activate": {} }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+    await expect(plugins.find("p")).rejects.toThrow("does not say what it implements");
+  });
+});
