@@ -10,6 +10,8 @@ export interface ZoneRecord {
   /** The first is the one that reverse look-ups give. */
   readonly names: readonly string[];
   readonly addresses: readonly Address[];
+  /** False: a name that others bear too is answered by them. Alone it answers all the same. Absent: true. */
+  readonly isReady?: boolean;
 }
 
 interface Zone {
@@ -48,10 +50,11 @@ export class Zones {
     return this.#zones.get(networkId)?.name;
   }
 
-  /** Addresses behind a lower-case name on one network; undefined when nobody bears the name. */
+  /** Addresses behind a lower-case name on one network, of those that are ready if any is; undefined when nobody bears it. */
   addressesOf(networkId: string, name: string): Address[] | undefined {
-    const endpoints = this.#zones.get(networkId)?.names.get(name);
-    return endpoints && this.addressesOfEndpoints([...endpoints]);
+    const bearers = [...(this.#zones.get(networkId)?.names.get(name) ?? [])];
+    const ready = bearers.filter((id) => this.#records.get(id)?.isReady !== false);
+    return this.addressesOfEndpoints(ready.length > 0 ? ready : bearers);
   }
 
   /** Addresses of the endpoints that exist; undefined when none does. */
@@ -114,6 +117,7 @@ function isSame(a: ZoneRecord, b: ZoneRecord): boolean {
     hasSameNames &&
     a.networkId === b.networkId &&
     a.networkName === b.networkName &&
+    (a.isReady ?? true) === (b.isReady ?? true) &&
     a.addresses.length === b.addresses.length &&
     a.addresses.every((address, at) => sameAddress(address, b.addresses[at] ?? address))
   );
