@@ -166,6 +166,21 @@ class ClusterIpamDriver implements ClusterIpam {
     this.#returnBorrowed(pool);
   }
 
+  async shareAddress(poolId: string, address: Address, endpointName: string): Promise<void> {
+    const pool = this.#parts.pools.find(poolId);
+    await this.#ensureTrusted();
+    const { block, offset } = pool.spot(address.value);
+    const isLeased = block.held.get(offset)?.name === endpointName;
+    // from here to its reservation nobody else has a turn
+    if (isLeased) block.release(offset);
+    if (block.entry?.value.taken[offset] !== everyHost) await reserveNamed(this.#parts, pool, address);
+  }
+
+  async unshareAddress(poolId: string, address: Address): Promise<void> {
+    const pool = this.#parts.pools.get(poolId.split(" ")[0] ?? "");
+    if (pool && isUsable(pool, address)) await freeReserved(this.#parts, pool, address);
+  }
+
   async usage(poolId: string): Promise<PoolUsage> {
     const pool = this.#parts.pools.get(poolId.split(" ")[0] ?? "");
     return pool ? clusterUsage(this.#parts, pool) : { inUse: 0n, available: 0n };

@@ -73,6 +73,14 @@ export interface IpamDriver {
   releaseAddress(poolId: string, address: Address): Promise<void>;
   usage?(poolId: string): Promise<PoolUsage>;
   /**
+   * Where addresses are agreed upon with other hosts: makes one, leased here for an endpoint of this name, that of all
+   * hosts together, so that it outlives this one. May be repeated, by other hosts too. @throws forbidden when it is
+   * somebody else's; unavailable
+   */
+  shareAddress?(poolId: string, address: Address, endpointName: string): Promise<void>;
+  /** Gives such an address back; one that is none is left alone. @throws unavailable */
+  unshareAddress?(poolId: string, address: Address): Promise<void>;
+  /**
    * Where addresses are agreed upon with other hosts, these may give a lost host's to others. Tells of addresses whose
    * endpoints must go; they are not leased here any more.
    */
