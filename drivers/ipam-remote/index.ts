@@ -7,7 +7,7 @@ import type {
   PoolLease,
   PoolRequest,
 } from "../../src/driverapi/index.ts";
-import { Fields, type PluginCaller } from "../../src/driverkit/index.ts";
+import { Fields, label, type PluginCaller } from "../../src/driverkit/index.ts";
 import {
   type Address,
   formatAddress,
@@ -18,13 +18,6 @@ import {
 } from "../../src/netip/index.ts";
 import { errorKind, forbidden, internal } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
-
-const label = {
-  addressType: "RequestAddressType",
-  gateway: "com.docker.network.gateway",
-  endpointName: "com.docker.network.endpoint.name",
-  mac: "com.docker.network.endpoint.macaddress",
-} as const;
 
 /** How many pools that overlap something of the host are asked for before that is an error. dockerd asks for ever. */
 const mostPools = 64;

@@ -8,3 +8,4 @@ export * from "./child-options.ts";
 export * from "./endpoint-options.ts";
 export * from "./option-readers.ts";
 export * from "./protocol/index.ts";
+export * from "./server/index.ts";

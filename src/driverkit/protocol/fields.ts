@@ -21,6 +21,28 @@ export class Fields {
     this.#where = where;
   }
 
+  has(key: string): boolean {
+    return this.#get(key) !== undefined;
+  }
+
+  /** Those fields that are text, by their own keys: for objects whose keys are the user's. */
+  texts(): Record<string, string> {
+    const texts = Object.entries(this.#value).flatMap(([key, value]) =>
+      typeof value === "string" ? [[key, value] as const] : [],
+    );
+    return Object.fromEntries(texts);
+  }
+
+  /** @throws internal for anything but a list of addresses */
+  addresses(key: string): Address[] {
+    const value = this.#get(key) ?? [];
+    const parsed = Array.isArray(value) ? value.map((each) => parseAddress(String(each))) : [undefined];
+    return parsed.map((address) => {
+      if (!address) throw this.wrong(key, "a list of addresses", value);
+      return address;
+    });
+  }
+
   /** Empty text where there is none. @throws internal for anything but text */
   text(key: string): string {
     const value = this.#get(key);

@@ -2,4 +2,12 @@
 
 export type { PluginCaller } from "./caller.ts";
 export { Fields } from "./fields.ts";
-export * from "./request.ts";
+export {
+  endpointOptions,
+  interfaceOf,
+  ipv6Elsewhere,
+  label,
+  networkOptions,
+  poolData,
+  portOptions,
+} from "./request.ts";

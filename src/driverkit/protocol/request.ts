@@ -11,7 +11,8 @@ import type {
 } from "../../driverapi/index.ts";
 import { formatAddress, formatPrefix, macBytes, protocolNumber } from "../../netip/index.ts";
 
-const label = {
+/** Keys of options. */
+export const label = {
   ipv4: "com.docker.network.enable_ipv4",
   ipv6: "com.docker.network.enable_ipv6",
   internal: "com.docker.network.internal",
@@ -20,6 +21,9 @@ const label = {
   portMap: "com.docker.network.portmap",
   mac: "com.docker.network.endpoint.macaddress",
   dnsServers: "com.docker.network.endpoint.dnsservers",
+  gateway: "com.docker.network.gateway",
+  addressType: "RequestAddressType",
+  endpointName: "com.docker.network.endpoint.name",
   noIpv6Proxy: "com.docker.network.driver.private.no_proxy_6to4",
 } as const;
 
