@@ -6,6 +6,7 @@ import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
 import type { Departures } from "./departures.ts";
 import type { HostFiles } from "./etc-files.ts";
+import type { GatewayDemand } from "./gateway-demand.ts";
 import type { GlobalShare } from "./global/index.ts";
 import type { HostPrefixes } from "./host-prefixes.ts";
 import type { HostRoutes } from "./host-routes.ts";
@@ -20,6 +21,7 @@ export interface ControllerParts {
   readonly memory: Memory;
   readonly networks: Networks;
   readonly globals: GlobalShare;
+  readonly gatewayDemand: GatewayDemand;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
   readonly resolvers: Resolvers;

@@ -15,6 +15,7 @@ import { Departures } from "./departures.ts";
 import { describeNetwork } from "./describe.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
+import { GatewayDemand } from "./gateway-demand.ts";
 import {
   type ClusterEntry,
   type EndpointLoss,
@@ -280,6 +281,7 @@ function partsOf(options: ControllerOptions): ControllerParts {
     memory: new Memory(records),
     networks: new Networks(),
     globals: new GlobalShare(),
+    gatewayDemand: new GatewayDemand(),
     drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
     ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),
     resolvers: options.resolvers,

@@ -16,6 +16,7 @@ import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { isGlobal } from "./global/index.ts";
+import type { HostPrefixes } from "./host-prefixes.ts";
 import { checkIpam } from "./ipam-check.ts";
 import { leasePools, releasePools } from "./leases.ts";
 import { createRequest, driverOptions, Network } from "./network.ts";
@@ -45,11 +46,19 @@ export async function createNetwork(parts: ControllerParts, wish: NetworkSpec): 
   }
 }
 
+export interface MakeOptions {
+  readonly predefined: boolean;
+  /** By the controller, for containers that need it. */
+  readonly madeOnDemand?: true;
+  /** What a chosen subnet must not overlap, besides what the host reaches. */
+  readonly avoid?: HostPrefixes;
+}
+
 /** Makes a network; also for the daemon's own, whose names users cannot take. */
 export async function makeNetwork(
   parts: ControllerParts,
   spec: NetworkSpec,
-  options: { readonly predefined: boolean },
+  options: MakeOptions,
 ): Promise<Network> {
   const driver = findDriver(parts, spec, options);
   const ipam = findIpam(parts, spec, driver);
@@ -57,7 +66,7 @@ export async function makeNetwork(
   checkIpam(spec.ipam.pools, draft);
   checkKnownOptions(draft, driver);
   await using undo = new Undo(parts.log);
-  const record = draft.configOnly ? draft : await withPools(parts, { draft, driver, ipam }, undo);
+  const record = draft.configOnly ? draft : await withPools(parts, { draft, driver, ipam, options }, undo);
   checkNetworkOptions(record);
   const network = new Network(record, driver, ipam, await warningsOf(parts, draft));
   // a crash in between leaves links that carry the network's mark, or a record: a start clears either
@@ -123,7 +132,7 @@ function findIpam(parts: ControllerParts, spec: NetworkSpec, driver: NetworkDriv
 function draftRecord(
   spec: NetworkSpec,
   driver: NetworkDriver,
-  { predefined }: { readonly predefined: boolean },
+  { predefined, madeOnDemand }: MakeOptions,
 ): NetworkRecord {
   const enableIpv4 = spec.enableIpv4 ?? flag(spec, "com.docker.network.enable_ipv4") ?? true;
   const enableIpv6 = spec.enableIpv6 ?? flag(spec, "com.docker.network.enable_ipv6") ?? false;
@@ -139,6 +148,7 @@ function draftRecord(
     enableIpv6,
     createdAt: new Date().toISOString(),
     predefined,
+    ...(madeOnDemand && { madeOnDemand }),
     pools: [],
   };
 }
@@ -217,7 +227,13 @@ async function withPools(
     draft,
     driver,
     ipam,
-  }: { readonly draft: NetworkRecord; readonly driver: NetworkDriver; readonly ipam: IpamDriver },
+    options,
+  }: {
+    readonly draft: NetworkRecord;
+    readonly driver: NetworkDriver;
+    readonly ipam: IpamDriver;
+    readonly options: MakeOptions;
+  },
   undo: Undo,
 ): Promise<NetworkRecord> {
   if (driver.capabilities.predefinedOnly) return draft;
@@ -233,13 +249,18 @@ async function withPools(
     pools: withPresent(draft, skip?.present ?? []),
     options: draft.ipam.options ?? {},
     networkName: draft.name,
-    exclude: parts.hostPrefixes,
+    exclude: () => excluded(parts, options),
     warn: (message) => parts.log.warn({ network: draft.name }, message),
     skipGateway: [...(skip?.skipIpv4 ? [4 as const] : []), ...(skip?.skipIpv6 ? [6 as const] : [])],
   });
   leased.undo.forget();
   undo.defer("release pools", () => releasePools(ipam, leased.pools));
   return { ...draft, internal: draft.internal || skip?.internal === true, pools: leased.pools };
+}
+
+async function excluded({ hostPrefixes }: ControllerParts, { avoid }: MakeOptions): Promise<HostPrefixes> {
+  const { near, far } = await hostPrefixes();
+  return { near: [...near, ...(avoid?.near ?? [])], far: [...far, ...(avoid?.far ?? [])] };
 }
 
 /** Fills in what a configuration-only network says. @throws forbidden when both say something */

@@ -29,7 +29,9 @@ export async function withdraw(resolvers: Resolvers, endpoint: Endpoint): Promis
 
 /** Endpoints on networks whose containers have names, in the order in which their networks win. */
 export function namedEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
-  return endpoints.filter(({ network }) => network.isUserDefined).toSorted(byGatewayOrder);
+  return endpoints
+    .filter(({ network, isHidden }) => network.isUserDefined && !isHidden)
+    .toSorted(byGatewayOrder);
 }
 
 /** The name servers that a sandbox's networks say it shall ask, in gateway order. */

@@ -47,6 +47,11 @@ export class Endpoint implements GatewayCandidate, NetworkEndpoint {
     };
   }
 
+  /** Its container was not connected to it by anybody. */
+  get isHidden(): boolean {
+    return this.record.isHidden === true;
+  }
+
   /** Whether it leads out of its network, be it without a gateway that is known here. */
   get isExternal(): boolean {
     const { 4: ipv4, 6: ipv6 } = this.hasGateway;

@@ -42,6 +42,16 @@ export class Interfaces {
     });
   }
 
+  /** The name of one that is joined beside those that are awaited, as if after them. */
+  lastName(prefix: string, networkId: string): string {
+    const awaited = this.#awaited.map((spec) => chosenInterfaceName(spec) ?? this.#nameBefore(spec.network));
+    const taken: (string | undefined)[] = [...awaited];
+    const next = (before?: string) => freeInterfaceName(prefix, { before, taken, promised: [] });
+    // what those get that have none yet
+    for (const name of awaited) if (name === undefined) taken.push(next());
+    return next(this.#nameBefore(networkId));
+  }
+
   /** The endpoint's link is about to be deleted: nobody sees it any more. */
   hide({ record: { link } }: Endpoint): void {
     if (link) this.#leaving.add(link.index);

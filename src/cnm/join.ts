@@ -4,7 +4,7 @@ import type { DeleteEndpointRequest, EndpointInterface, JoinResponse } from "../
 import { deleteLink, deleteRoute, unless } from "../kernel/index.ts";
 import { type Address, type Family, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
-import { newId } from "../util/ids.ts";
+import { newId, shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import { isDefaultRoute } from "./attach.ts";
 import { attachLink } from "./attach-link.ts";
@@ -33,14 +33,21 @@ export interface JoinPlace {
   readonly remembered: RememberedPlace | undefined;
 }
 
+export interface JoinOptions {
+  readonly spec: EndpointSpec;
+  readonly place: JoinPlace;
+  /** It is nobody's wish, but the sandbox's way out: it has no names. */
+  readonly isHidden?: boolean;
+}
+
 /** Gives a container a place on a network, up to a link that is up in its sandbox. On failure nothing is left. */
 export async function joinNetwork(
   parts: ControllerParts,
   network: Network,
-  { spec, place }: { readonly spec: EndpointSpec; readonly place: JoinPlace },
+  { spec, place, isHidden = false }: JoinOptions,
 ): Promise<Endpoint> {
   if (parts.networks.get(network.id) !== network) throw notFound(`network ${network.name} not found`);
-  const endpoint = new Endpoint(network, draftRecord(network, spec, place));
+  const endpoint = new Endpoint(network, draftRecord(network, { spec, place, isHidden }));
   await using undo = new Undo(parts.log);
   // listed from its first moment: a network with endpoints cannot be removed
   network.endpoints.set(endpoint.id, endpoint);
@@ -59,6 +66,7 @@ export async function joinNetwork(
     suggestedName: place.freeName("eth"),
   });
   endpoint.record = { ...endpoint.record, ...wayOut(response) };
+  endpoint.record = { ...endpoint.record, ...needsOf(endpoint, response) };
   undo.defer("delete link", () => takeBack(response, place.netns));
   const { netns, freeName } = place;
   if (response.link && netns)
@@ -159,20 +167,19 @@ export function refOf(endpoint: Endpoint) {
   return { networkId: endpoint.network.id, endpointId: endpoint.id };
 }
 
-function draftRecord(
-  network: Network,
-  spec: EndpointSpec,
-  { sandboxId, spec: sandbox }: JoinPlace,
-): EndpointRecord {
+function draftRecord(network: Network, { spec, place, isHidden }: JoinOptions): EndpointRecord {
+  const { sandboxId, spec: sandbox } = place;
   return {
     id: newId(),
     networkId: network.id,
     sandboxId,
     containerId: sandbox.containerId,
-    containerName: sandbox.containerName,
+    // Docker's name for it, which never changes
+    containerName: isHidden ? `gateway_${shortId(sandbox.containerId)}` : sandbox.containerName,
     spec,
     interface: spec.mac ? { macAddress: spec.mac } : {},
-    names: endpointNames(network, spec, sandbox),
+    names: isHidden ? [] : endpointNames(network, spec, sandbox),
+    ...(isHidden && { isHidden }),
     published: [],
   };
 }
@@ -283,6 +290,15 @@ function wayOut(response: JoinResponse): Partial<EndpointRecord> {
     ...(isExternal && { isExternal }),
     ...(isReachedDirectly && { isReachedDirectly }),
   };
+}
+
+/** Whether the sandbox needs another way out because of it: it leads nowhere although its network may. */
+function needsOf(
+  { network, isHidden, hasGateway }: Endpoint,
+  { disableGatewayService }: JoinResponse,
+): Partial<EndpointRecord> {
+  const isOut = hasGateway[4] || hasGateway[6];
+  return disableGatewayService || network.record.internal || isHidden || isOut ? {} : { needsGateway: true };
 }
 
 /** For logs of steps whose failure must not stop the rest. */

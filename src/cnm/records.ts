@@ -16,6 +16,8 @@ export interface NetworkRecord extends NetworkSpec {
   readonly createdAt: string;
   /** bridge, host, none: made by the daemon. */
   readonly predefined: boolean;
+  /** Made by the controller because containers needed it: it may be made anew when nobody is on it. */
+  readonly madeOnDemand?: true;
   readonly pools: readonly PoolRecord[];
 }
 
@@ -59,6 +61,10 @@ export interface EndpointRecord {
   readonly defaultViaLink?: readonly Family[];
   /** Its network leads outside although it has no gateway. */
   readonly isExternal?: true;
+  /** It leads nowhere, and its sandbox is to have another way out. */
+  readonly needsGateway?: true;
+  /** Made by the controller as the sandbox's way out: users see its network and its ports, but not it. */
+  readonly isHidden?: true;
   /** Its ports are published whether it is the way out or not. */
   readonly isReachedDirectly?: true;
   readonly published: readonly PublishedPort[];

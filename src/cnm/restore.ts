@@ -49,10 +49,12 @@ export async function restore(
     endpoints.filter((record) => !isAlive(record)),
     records.filter(({ id }) => !alive.has(id)),
   );
+  const served = parts.networks.all().flatMap((network) => [...network.endpoints.keys()]);
   // by record: what could not be restored may serve somebody all the same
   await sweep(parts, sandboxes, {
     networkIds: new Set([...networks, ...parts.networks.all()].map(({ id }) => id)),
-    endpointIds: new Set(endpoints.filter(isAlive).map(({ id }) => id)),
+    // those of before, and ways out that were missing
+    endpointIds: new Set([...endpoints.filter(isAlive).map(({ id }) => id), ...served]),
   });
 }
 

@@ -43,7 +43,7 @@ export class SandboxDiscovery {
     if (!this.#netns) return await this.#files.copyHostFiles();
     const fresh = endpoints.filter((endpoint) => !this.#announced.has(endpoint));
     for (const endpoint of fresh) this.#announced.add(endpoint);
-    const addresses = endpoints.flatMap((endpoint) => endpoint.addresses);
+    const addresses = endpoints.filter(({ isHidden }) => !isHidden).flatMap(({ addresses }) => addresses);
     await allDone([
       ...fresh.map((endpoint) => announce(this.#resolvers, endpoint)),
       this.#files.setHosts(addresses, linkLines(endpoints)),

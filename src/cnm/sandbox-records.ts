@@ -12,8 +12,8 @@ export type Keep = (transaction: Transaction) => void;
 export interface StoredSandbox {
   readonly record: SandboxRecord;
   readonly endpoints: readonly Endpoint[];
-  /** One that the container leaves for good: it is forgotten. */
-  readonly leaving?: Endpoint | undefined;
+  /** Those that the container leaves for good: they are forgotten. */
+  readonly leaving: readonly Endpoint[];
   readonly keep?: Keep | undefined;
 }
 
@@ -23,9 +23,9 @@ export async function storeSandbox(
   { record, endpoints, leaving, keep }: StoredSandbox,
 ): Promise<void> {
   await records.store.commit((transaction) => {
-    if (leaving) {
-      transaction.delete(records.endpoints, leaving.id);
-      memory.forget(transaction, leaving.record);
+    for (const { id, record: left } of leaving) {
+      transaction.delete(records.endpoints, id);
+      memory.forget(transaction, left);
     }
     transaction.put(records.sandboxes, record.id, pack(record));
     for (const endpoint of endpoints) {

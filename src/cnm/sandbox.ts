@@ -6,9 +6,7 @@ import { internal, invalid } from "../util/errors.ts";
 import { changeMtu } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { checkEndpoint, checkInterfaceFree, checkMixture } from "./endpoint-check.ts";
-import { Interfaces, namesOf } from "./interfaces.ts";
-import { joinNetwork } from "./join.ts";
+import { Members } from "./members.ts";
 import { renamed } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
@@ -16,7 +14,14 @@ import type { SandboxRecord } from "./records.ts";
 import { deleteLinks, removeAll, removeEndpoint, type Scene, tolerate } from "./removal.ts";
 import { deleteSandboxRecords, type Keep, storeSandbox } from "./sandbox-records.ts";
 import { Settlement } from "./settlement.ts";
-import type { EndpointSpec, EndpointView, InterfaceStatistics, PortsSpec, SandboxSpec } from "./types.ts";
+import type {
+  EndpointSpec,
+  EndpointView,
+  InterfaceStatistics,
+  PortsSpec,
+  PublishedPort,
+  SandboxSpec,
+} from "./types.ts";
 
 /** Who keeps a controller's sandboxes, as one of them sees it. */
 export interface SandboxKeeper {
@@ -27,7 +32,7 @@ export interface SandboxKeeper {
 }
 
 interface Settling {
-  readonly leaving?: Endpoint | undefined;
+  readonly leaving?: readonly Endpoint[];
   readonly keep?: Keep | undefined;
 }
 
@@ -39,11 +44,9 @@ export class Sandbox {
   readonly #parts: ControllerParts;
   readonly #keeper: SandboxKeeper;
   readonly #netns: Netns | undefined;
-  readonly #interfaces: Interfaces;
+  readonly #members: Members;
   readonly #settlement: Settlement;
-  readonly #hasIpv6: boolean;
   #spec: SandboxSpec;
-  #endpoints: Endpoint[] = [];
   #deleted: Promise<void> | undefined;
 
   constructor(
@@ -56,10 +59,16 @@ export class Sandbox {
     this.netnsPath = record.netnsPath;
     this.#spec = record.spec;
     this.#netns = netns;
-    this.#hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
-    this.#interfaces = new Interfaces(parts.memory, record.spec.containerId);
-    const surroundings = { sandboxId: record.id, spec: record.spec, netns, hasIpv6: this.#hasIpv6 };
-    this.#settlement = new Settlement(parts, surroundings);
+    const hasIpv6 = parts.hostHasIpv6 && record.spec.sysctls["net.ipv6.conf.all.disable_ipv6"] !== "1";
+    const place = { sandboxId: record.id, netns, hasIpv6 };
+    const { netnsPath } = record;
+    this.#settlement = new Settlement(parts, { ...place, spec: record.spec });
+    this.#members = new Members(parts, {
+      ...place,
+      netnsPath,
+      spec: () => this.#spec,
+      welcome: (endpoint) => this.#settlement.welcome(endpoint),
+    });
   }
 
   get containerId(): string {
@@ -72,7 +81,12 @@ export class Sandbox {
 
   /** In the order in which they were connected. */
   endpoints(): readonly EndpointView[] {
-    return this.#endpoints.map((endpoint) => endpoint.view());
+    return this.#members.visible.map((endpoint) => endpoint.view());
+  }
+
+  /** By whichever endpoints they are, also one that nobody sees. */
+  publishedPorts(): readonly PublishedPort[] {
+    return this.#endpoints.flatMap(({ record }) => record.published);
   }
 
   /** Writes hosts and resolv.conf as they are now; they change in place with its endpoints. */
@@ -82,11 +96,10 @@ export class Sandbox {
 
   /** Connects several at once, then settles; for a sandbox that nobody uses yet. On failure delete it. */
   async connectAll(specs: readonly EndpointSpec[]): Promise<void> {
-    const byId = specs.map((spec) => ({ ...spec, network: this.#parts.networks.find(spec.network).id }));
-    this.#interfaces.await(byId);
-    for (const spec of byId) await this.#join(spec);
-    this.#interfaces.await([]);
-    await this.#settle();
+    await this.#members.joinAll(specs);
+    const surplus = listOf(await this.#members.alignGateway());
+    await this.#settle({ leaving: surplus });
+    await this.#remove(surplus);
   }
 
   /**
@@ -94,15 +107,12 @@ export class Sandbox {
    * @throws invalid, forbidden, not-found or unavailable; then nothing has changed
    */
   async connect(spec: EndpointSpec, keep?: Keep): Promise<EndpointView> {
-    const endpoint = await this.#join(spec);
-    try {
-      await this.#settle({ keep });
-    } catch (error) {
-      const others = this.#endpoints.filter((own) => own !== endpoint);
-      await this.#tolerate("disconnect", () => this.#settleWithout(endpoint, others));
-      await this.#tolerate("disconnect", () => removeEndpoint(this.#scene, endpoint, this.#interfaces));
-      throw error;
-    }
+    let endpoint: Endpoint | undefined;
+    await this.#change(keep, async () => {
+      endpoint = await this.#members.join(spec);
+      return listOf(await this.#members.alignGateway());
+    });
+    if (!endpoint) throw internal(`container ${this.containerId} has not joined ${spec.network}`);
     return endpoint.view();
   }
 
@@ -112,24 +122,19 @@ export class Sandbox {
    * @throws internal when it is not on it; or what keeps the others from taking over, and then it stays
    */
   async disconnect(networkRef: string, keep?: Keep): Promise<void> {
+    const { visible } = this.#members;
     // by id also off one that is on no list any more: another host of the cluster has removed it
-    const known = this.#endpoints.find((own) => own.network.id === networkRef);
+    const known = visible.find((own) => own.network.id === networkRef);
     const network = known?.network ?? this.#parts.networks.find(networkRef);
     if (this.#spec.netns === "host")
       throw invalid("container cannot be disconnected from host network or connected to host network");
-    const endpoint = this.#endpoints.find((own) => own.network === network);
+    const endpoint = visible.find((own) => own.network === network);
     if (!endpoint)
       throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
-    const before = this.#endpoints;
-    try {
-      const others = before.filter((own) => own !== endpoint);
-      await this.#settleWithout(endpoint, others, keep);
-    } catch (error) {
-      this.#endpoints = before;
-      await this.#tolerate("connect again", () => this.#settle());
-      throw error;
-    }
-    await removeEndpoint(this.#scene, endpoint, this.#interfaces);
+    await this.#change(keep, async () => {
+      this.#members.all = this.#endpoints.filter((own) => own !== endpoint);
+      return [endpoint, ...listOf(await this.#members.alignGateway())];
+    });
   }
 
   /**
@@ -155,7 +160,7 @@ export class Sandbox {
   async rename(containerName: string): Promise<void> {
     const before = this.#spec.containerName;
     this.#spec = { ...this.#spec, containerName };
-    for (const endpoint of this.#endpoints) {
+    for (const endpoint of this.#members.visible) {
       const names = renamed(endpoint.record.names, { before, after: containerName });
       endpoint.record = { ...endpoint.record, containerName, names };
     }
@@ -175,7 +180,7 @@ export class Sandbox {
   /** Counters by interface name, as the container sees them; empty in the host's netns. */
   async statistics(): Promise<ReadonlyMap<string, InterfaceStatistics>> {
     const links = (await this.#netns?.netlink.links()) ?? [];
-    const own = links.filter(({ loopback, index }) => !loopback && !this.#interfaces.isHidden(index));
+    const own = links.filter(({ loopback, index }) => !loopback && !this.#members.interfaces.isHidden(index));
     return new Map(own.map(({ name, stats }) => [name, stats]));
   }
 
@@ -198,10 +203,14 @@ export class Sandbox {
    * changed inside meanwhile stays.
    */
   async adopt(endpoints: readonly Endpoint[]): Promise<void> {
-    this.#endpoints = [...endpoints];
-    for (const endpoint of endpoints) this.#interfaces.note(endpoint);
+    this.#members.adopt(endpoints);
     await this.#settlement.adopt(this.#endpoints);
-    await this.#settle();
+    let surplus: Endpoint[] = [];
+    await this.#tolerate("find a way out", async () => {
+      surplus = listOf(await this.#members.alignGateway());
+    });
+    await this.#settle({ leaving: surplus });
+    await this.#remove(surplus);
   }
 
   /** Its resolver listens on other ports now: queries are led there. */
@@ -229,58 +238,59 @@ export class Sandbox {
     if (!this.#deleted) await this.#settlement.refreshLinks(this.#endpoints);
   }
 
-  async #join(spec: EndpointSpec): Promise<Endpoint> {
-    const network = this.#parts.networks.find(spec.network);
-    const others = this.#endpoints.map((own) => own.network);
-    checkMixture(network, { sandbox: this.#spec, others });
-    checkEndpoint(network, spec);
-    checkInterfaceFree(spec, namesOf(this.#endpoints));
-    const endpoint = await joinNetwork(this.#parts, network, {
-      spec,
-      place: {
-        sandboxId: this.id,
-        spec: this.#spec,
-        path: this.netnsPath,
-        netns: this.#netns,
-        hasIpv6: this.#hasIpv6,
-        freeIndex: this.#interfaces.freeIndex,
-        freeName: (prefix) => this.#interfaces.freeName(prefix, network.id, this.#endpoints),
-        remembered: this.#parts.memory.of(this.containerId, network.id),
-      },
-    });
-    this.#interfaces.note(endpoint);
-    this.#endpoints.push(endpoint);
-    this.#settlement.welcome(endpoint);
-    return endpoint;
+  /**
+   * Goes over to other endpoints: `prepare` has those join and takes those off the list that are to leave, which it
+   * answers. They go when the others have taken over. On failure all is as before.
+   */
+  async #change(keep: Keep | undefined, prepare: () => Promise<readonly Endpoint[]>): Promise<void> {
+    const before = this.#endpoints;
+    let leaving: readonly Endpoint[] | undefined;
+    try {
+      leaving = await prepare();
+      // nothing leads to their links when those go
+      await this.#withdraw(leaving);
+      await this.#settle({ leaving, keep });
+    } catch (error) {
+      const fresh = this.#endpoints.filter((own) => !before.includes(own));
+      this.#members.all = before;
+      if (leaving) {
+        await this.#withdraw(fresh);
+        await this.#tolerate("go back", () => this.#settle({ leaving: fresh }));
+      }
+      await this.#tolerate("disconnect", () => this.#remove(fresh));
+      throw error;
+    }
+    await this.#remove(leaving);
   }
 
   /** Brings everything that depends on the whole set of endpoints in line with it. */
-  async #settle({ leaving, keep }: Settling = {}): Promise<void> {
-    const gone = leaving ? [leaving] : [];
-    await this.#settlement.settle({ endpoints: this.#endpoints, spec: this.#spec, leaving: gone });
+  async #settle({ leaving = [], keep }: Settling = {}): Promise<void> {
+    await this.#settlement.settle({ endpoints: this.#endpoints, spec: this.#spec, leaving });
     // last: what failed is not on record
     await this.#store({ leaving, keep });
-    this.#keeper.changed(this, new Set([...gone, ...this.#endpoints].map(({ network }) => network)));
+    this.#keeper.changed(this, new Set([...leaving, ...this.#endpoints].map(({ network }) => network)));
   }
 
-  /** Has the others take over while an endpoint is still there: nothing leads to its link when that goes. */
-  async #settleWithout(leaving: Endpoint, others: Endpoint[], keep?: Keep): Promise<void> {
-    this.#endpoints = others;
-    await this.#tolerate("withdraw names", () => this.#settlement.withdrawNames(leaving));
-    await this.#settle({ leaving, keep });
+  async #withdraw(endpoints: readonly Endpoint[]): Promise<void> {
+    for (const endpoint of endpoints)
+      await this.#tolerate("withdraw names", () => this.#settlement.withdrawNames(endpoint));
+  }
+
+  async #remove(endpoints: readonly Endpoint[]): Promise<void> {
+    for (const endpoint of endpoints) await removeEndpoint(this.#scene, endpoint, this.#members.interfaces);
   }
 
   async #teardown(): Promise<void> {
     const endpoints = this.#endpoints;
     await removeAll(this.#scene, endpoints, this.#settlement);
-    this.#endpoints = [];
+    this.#members.all = [];
     this.#keeper.ended(this);
     this.#keeper.changed(this, new Set(endpoints.map(({ network }) => network)));
     deleteLinks(this.#scene, endpoints);
     await deleteSandboxRecords(this.#parts, this.id, endpoints);
   }
 
-  #store({ leaving, keep }: Settling = {}): Promise<void> {
+  #store({ leaving = [], keep }: Settling = {}): Promise<void> {
     const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
     return storeSandbox(this.#parts, { record, endpoints: this.#endpoints, leaving, keep });
   }
@@ -289,7 +299,15 @@ export class Sandbox {
     await tolerate(this.#scene, step, work);
   }
 
+  get #endpoints(): readonly Endpoint[] {
+    return this.#members.all;
+  }
+
   get #scene(): Scene {
     return { parts: this.#parts, sandboxId: this.id, netns: this.#netns };
   }
+}
+
+function listOf(endpoint: Endpoint | undefined): Endpoint[] {
+  return endpoint ? [endpoint] : [];
 }

@@ -60,7 +60,7 @@ function checkChangeable({ removing, record }: Container): void {
 }
 
 function publishedPorts(container: Container) {
-  return container.running?.sandbox?.endpoints().flatMap(({ published }) => published) ?? [];
+  return container.running?.sandbox?.publishedPorts() ?? [];
 }
 
 function imageExposes(context: EngineContext, { record }: Container, port: ContainerPort): boolean {

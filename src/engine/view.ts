@@ -104,7 +104,7 @@ function viewNetwork(context: EngineContext, container: Container): ContainerNet
     sandboxId: sandbox?.id ?? "",
     sandboxKey: sandbox?.netnsPath ?? "",
     endpoints: endpointSpecs(container).map((spec) => viewEndpoint(context, spec, connected)),
-    publishedPorts: connected.flatMap(({ published }) => published),
+    publishedPorts: sandbox?.publishedPorts() ?? [],
   };
 }
 

@@ -309,6 +309,7 @@ export interface FakeWorldOptions
   /** Go on with the records and namespaces of another one. */
   readonly after?: FakeWorld;
   readonly drivers?: (steps: Steps) => readonly NetworkDriver[];
+  readonly ipamDrivers?: readonly IpamDriver[];
 }
 
 const noFiles = { hosts: "", resolvConf: "", resolvedConf: "" };
@@ -329,7 +330,7 @@ export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<F
       new FakeDriver(steps, "null", { predefinedOnly: true }),
       ...(options.drivers?.(steps) ?? []),
     ],
-    ipamDrivers: [ipam, createNullIpam({ defaultPools: [] })],
+    ipamDrivers: [ipam, createNullIpam({ defaultPools: [] }), ...(options.ipamDrivers ?? [])],
     resolvers,
     netns,
     netnsFolder: "/run/test/netns",
