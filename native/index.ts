@@ -16,6 +16,7 @@ export const bindOption = {
   transparent: 32,
   blocking: 64,
   overTimeWait: 128,
+  pathProbe: 256,
 } as const;
 
 /** A socket to open and bind. */

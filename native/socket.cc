@@ -28,6 +28,9 @@ void setOptions(int fd, const Binding &binding) {
   if (six) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, on & DualStack ? 0 : 1, "IPV6_V6ONLY");
   if (on & FreeBind) set(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_FREEBIND : IP_FREEBIND, 1, "IP_FREEBIND");
   if (on & Transparent) set(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1, "IP_TRANSPARENT");
+  // as large as the link takes it, in one piece, whatever is known of the path (ip(7), IP_MTU_DISCOVER)
+  if (on & PathProbe && six) set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER");
+  if (on & PathProbe && !six) set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
   if (on & PacketInfo) set(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVPKTINFO : IP_PKTINFO, 1, "IP_PKTINFO");
 }
 

@@ -15,6 +15,7 @@ enum Option : uint32_t {
   Transparent = 32,
   Blocking = 64,
   OverTimeWait = 128,
+  PathProbe = 256,
 };
 
 struct Binding {

@@ -30,6 +30,7 @@ export {
 } from "./conntrack.ts";
 export type { ConntrackEntry, ConntrackFilter, ConntrackTuple } from "./conntrack-messages.ts";
 export { createDummy, type DummySpec } from "./dummy.ts";
+export * from "./echo.ts";
 export { errorCode, KernelError, NetlinkError, unless } from "./errors.ts";
 export { FakeNetlink } from "./fake-netlink.ts";
 export * from "./fd-channel.ts";

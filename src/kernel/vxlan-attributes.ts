@@ -15,10 +15,15 @@ export interface VxlanState {
   readonly learning: boolean;
   /** Answers ARP and neighbour solicitations itself, from its neighbour entries, and sends none on. */
   readonly proxy: boolean;
+  /** Its packets must not be taken apart on the way (IPv4). */
+  readonly dontFragment: boolean;
 }
 
 /** IFLA_VXLAN_* (linux/if_link.h). */
-export const iflaVxlan = { id: 1, local: 4, learning: 7, proxy: 11, port: 15, local6: 17 } as const;
+export const iflaVxlan = { id: 1, local: 4, learning: 7, proxy: 11, port: 15, local6: 17, df: 29 } as const;
+
+/** VXLAN_DF_SET. */
+export const dfSet = 1;
 
 /** Reads IFLA_INFO_DATA of a link of kind `vxlan`. */
 export function decodeVxlan(data: Attributes): VxlanState {
@@ -29,5 +34,6 @@ export function decodeVxlan(data: Attributes): VxlanState {
     port: data.be16(iflaVxlan.port) ?? 0,
     learning: data.u8(iflaVxlan.learning) === 1,
     proxy: data.u8(iflaVxlan.proxy) === 1,
+    dontFragment: data.u8(iflaVxlan.df) === dfSet,
   };
 }

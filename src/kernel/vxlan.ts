@@ -5,7 +5,7 @@ import { Encoder } from "./codec.ts";
 import { aliasOf, encodeNetns, ifla, iflaInfo, linkHeader } from "./link.ts";
 import type { Request } from "./request.ts";
 import { createFlags, rtm, say } from "./rtnetlink.ts";
-import { iflaVxlan } from "./vxlan-attributes.ts";
+import { dfSet, iflaVxlan } from "./vxlan-attributes.ts";
 
 /** A VXLAN link to create. Where frames go its forwarding entries say (fdb.ts); it has no other destination. */
 export interface VxlanSpec {
@@ -20,6 +20,8 @@ export interface VxlanSpec {
   readonly learning?: boolean;
   /** Answer ARP and neighbour solicitations from its neighbour entries, and send none on. Default: false. */
   readonly proxy?: boolean;
+  /** An IPv4 underlay must not take its packets apart: those that are too large are lost. Default: false. */
+  readonly dontFragment?: boolean;
   /** 1500 when absent: it stands on no link whose MTU it could have. */
   readonly mtu?: number;
   readonly mac?: Mac;
@@ -64,12 +66,14 @@ export function createVxlan(spec: VxlanSpec): Request {
   };
 }
 
-function encodeOptions(data: Encoder, { vni, local, port = vxlanPort, learning, proxy }: VxlanSpec): void {
+function encodeOptions(data: Encoder, spec: VxlanSpec): void {
+  const { vni, local, port = vxlanPort, learning, proxy, dontFragment } = spec;
   data.u32(iflaVxlan.id, vni);
   data.bytes(local.family === 4 ? iflaVxlan.local : iflaVxlan.local6, addressBytes(local));
   data.u8(iflaVxlan.learning, learning ? 1 : 0);
   data.u8(iflaVxlan.proxy, proxy ? 1 : 0);
   data.be16(iflaVxlan.port, port);
+  if (dontFragment) data.u8(iflaVxlan.df, dfSet);
 }
 
 function words(spec: VxlanSpec): string {
@@ -82,5 +86,6 @@ function words(spec: VxlanSpec): string {
     `type vxlan id ${spec.vni} local ${formatAddress(spec.local)} dstport ${spec.port ?? vxlanPort}`,
     spec.learning ? "learning" : "nolearning",
     spec.proxy ? "proxy" : "noproxy",
+    spec.dontFragment && "df set",
   );
 }
