@@ -11,11 +11,13 @@ import { networkMtu, underlayMtu } from "./mtu.ts";
 import { guardRule } from "./new-endpoint.ts";
 import type { OverlayConfig } from "./options.ts";
 import { inTurn, type OverlayEndpoint, type OverlayNetwork } from "./overlay-networks.ts";
-import { Peers } from "./peers.ts";
+import type { Peers } from "./peers.ts";
 import { deletePort, makePort, repairPort } from "./port.ts";
+import { probeNetns } from "./probe-tunnel.ts";
 
 export interface CarrierOptions {
   readonly membership: Membership;
+  readonly peers: Peers;
   /** See `CarriedOptions`. */
   readonly sweepMs: number;
 }
@@ -29,11 +31,11 @@ export class Carrier {
   /** Everything on record has been replayed. */
   #isSwept = false;
 
-  constructor(host: Host, { membership, sweepMs }: CarrierOptions) {
+  constructor(host: Host, { membership, peers, sweepMs }: CarrierOptions) {
     this.#host = host;
     this.#membership = membership;
     this.#sweepMs = sweepMs;
-    this.#peers = new Peers(host);
+    this.#peers = peers;
   }
 
   /** Guarded from its first frame. Answers its index in the sandbox. */
@@ -94,8 +96,11 @@ export class Carrier {
 
   /** What containers of a network have on this host now. */
   async mtu(config: OverlayConfig): Promise<number> {
-    const { address } = this.#membership.need().self;
-    return networkMtu(this.#host, config, { mtu: await underlayMtu(this.#host, address), address });
+    const cluster = this.#membership.need();
+    const { address } = cluster.self;
+    const { underlays } = this.#membership.share(cluster);
+    const mtu = underlays.least(await underlayMtu(this.#host, address));
+    return networkMtu(this.#host, config, { mtu, address });
   }
 
   /** Gives what is carried of a network the MTU that it should have; answers it, if it is another one. */
@@ -121,6 +126,7 @@ export class Carrier {
     await Promise.all(carried.map((each) => this.#sweepPorts(each, endpointIds)));
     await Promise.all(carried.map((each) => each.netns.startGuards()));
     const inUse = new Set(carried.map((each) => each.netns.name));
+    if (this.#host.cluster) inUse.add(probeNetns);
     for (const name of await netns.list()) {
       if (inUse.has(name)) continue;
       log.info({ netns: name }, "removing a namespace that was left behind");

@@ -2,6 +2,8 @@
 // the cluster's store says, and the kernel is told: nothing is learnt and nothing is flooded.
 
 import type {
+  ClusterAccess,
+  ClusterStay,
   CreateEndpointRequest,
   CreateNetworkRequest,
   DeleteEndpointRequest,
@@ -14,6 +16,7 @@ import type {
   NetworkDescription,
   NetworkDriver,
   NetworkDriverFactory,
+  NetworkPeer,
 } from "../../src/driverapi/index.ts";
 import { chosenName } from "../../src/driverkit/index.ts";
 import { errorMessage, forbidden, invalid, notImplemented } from "../../src/util/errors.ts";
@@ -24,6 +27,7 @@ import { describeOverlay, effectiveOptions } from "./describe.ts";
 import { joinResponse } from "./join-response.ts";
 import { portName } from "./mark.ts";
 import { Membership } from "./membership.ts";
+import { networkPeers } from "./network-peers.ts";
 import { newEndpoint, publishedEndpoint } from "./new-endpoint.ts";
 import {
   checkOverlayEndpoint,
@@ -33,20 +37,29 @@ import {
   segmentPools,
 } from "./options.ts";
 import { type OverlayEndpoint, type OverlayNetwork, OverlayNetworks } from "./overlay-networks.ts";
+import { Peers } from "./peers.ts";
+import { type ProbeIntervals, probeIntervals } from "./probes.ts";
 import { endpointKey } from "./shared.ts";
+import { OverlayStay } from "./stay.ts";
 import { claimVnis, releaseVnis } from "./vnis.ts";
 
 /** How often the kernel is compared with what is wanted although nothing was heard. */
 const sweepMs = 30_000;
 
 /** Builds the driver `overlay`. */
-const createOverlayDriver: NetworkDriverFactory = (host) => new OverlayDriver(host, { sweepMs });
+const createOverlayDriver: NetworkDriverFactory = (host) =>
+  new OverlayDriver(host, { sweepMs, probes: probeIntervals });
 
 export default createOverlayDriver;
 
 /** The same with other intervals, for tests. */
-export function createOverlayDriverWith(host: Host, intervals: { readonly sweepMs: number }): NetworkDriver {
-  return new OverlayDriver(host, intervals);
+export function createOverlayDriverWith(host: Host, intervals: Partial<OverlayIntervals>): NetworkDriver {
+  return new OverlayDriver(host, { sweepMs, probes: probeIntervals, ...intervals });
+}
+
+export interface OverlayIntervals {
+  readonly sweepMs: number;
+  readonly probes: ProbeIntervals;
 }
 
 class OverlayDriver implements NetworkDriver {
@@ -57,13 +70,18 @@ class OverlayDriver implements NetworkDriver {
   readonly #networks = new OverlayNetworks();
   readonly #membership: Membership;
   readonly #carrier: Carrier;
+  readonly #peers: Peers;
+  readonly #probeIntervals: ProbeIntervals;
   readonly #background = new Set<Promise<unknown>>();
   #hasVxlan: boolean | undefined;
+  #stay: { readonly cluster: ClusterAccess; readonly begun: Promise<OverlayStay> } | undefined;
 
-  constructor(host: Host, { sweepMs }: { readonly sweepMs: number }) {
+  constructor(host: Host, { sweepMs, probes }: OverlayIntervals) {
     this.#host = host;
     this.#membership = new Membership(host);
-    this.#carrier = new Carrier(host, { membership: this.#membership, sweepMs });
+    this.#peers = new Peers(host);
+    this.#probeIntervals = probes;
+    this.#carrier = new Carrier(host, { membership: this.#membership, peers: this.#peers, sweepMs });
   }
 
   async createNetwork(request: CreateNetworkRequest): Promise<void> {
@@ -172,7 +190,28 @@ class OverlayDriver implements NetworkDriver {
     if (cluster) this.#membership.share(cluster).publisher.sweep();
   }
 
+  async enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
+    const stay = this.#stay?.cluster === cluster ? await this.#stay.begun : undefined;
+    if (stay && !stay.hasEnded) return stay;
+    const [host, membership, peers, intervals] = [
+      this.#host,
+      this.#membership,
+      this.#peers,
+      this.#probeIntervals,
+    ];
+    const begun = OverlayStay.begin({ host, cluster, membership, peers, intervals });
+    this.#stay = { cluster, begun };
+    return await begun;
+  }
+
+  peers({ networkId }: { networkId: string }): readonly NetworkPeer[] {
+    const { cluster } = this.#host;
+    const tables = this.#membership.current?.opened;
+    return cluster && tables ? networkPeers(cluster, tables, networkId) : [];
+  }
+
   async followUplink() {
+    await (await this.#stay?.begun)?.look();
     const changed: { networkId: string; mtu: number }[] = [];
     for (const network of this.#networks.all()) {
       const mtu = await this.#carrier.followUplink(network);

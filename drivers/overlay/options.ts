@@ -46,8 +46,8 @@ const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
 /** RFC 8200 5. */
 export const leastIpv6Mtu = 1280;
 
-/** 24 bits (RFC 7348 5); 0 is not used. */
-const largestVni = 0xff_ffff;
+/** Of 24 bits (RFC 7348 5) 0 is not used, and the last one tries paths between hosts (vnis.ts). */
+const largestVni = 0xff_fffe;
 
 /** @throws invalid for a value that is not what its option needs, or an overlay option that does not exist */
 export function readOverlayConfig(request: CreateNetworkRequest): OverlayConfig {

@@ -4,22 +4,36 @@ import type { ClusterAccess, Host } from "../../src/driverapi/index.ts";
 import { errorMessage, unavailable } from "../../src/util/errors.ts";
 import { Publisher } from "./publisher.ts";
 import { openShared, type SharedTables } from "./shared.ts";
+import { Underlays } from "./underlays.ts";
 
 /** Belongs to one membership: a host that joins another cluster has another one. */
 export class Share {
   readonly cluster: ClusterAccess;
   readonly publisher: Publisher;
+  /** What hosts' links carry. */
+  readonly underlays: Underlays;
   /** Resolves when the store has been reached once; not before, while it is away. */
   readonly tables: Promise<SharedTables>;
+
+  #opened: SharedTables | undefined;
 
   constructor(cluster: ClusterAccess, { log }: Pick<Host, "log">) {
     this.cluster = cluster;
     this.publisher = new Publisher(cluster, log);
+    this.underlays = new Underlays(cluster, log);
     this.tables = openShared(cluster);
     this.tables.then(
-      (tables) => this.publisher.open(tables),
+      (tables) => {
+        this.#opened = tables;
+        this.publisher.open(tables);
+      },
       (error) => log.error({ reason: errorMessage(error) }, "cannot open the tables of overlay networks"),
     );
+  }
+
+  /** Undefined before the store has been reached once. */
+  get opened(): SharedTables | undefined {
+    return this.#opened;
   }
 
   /** @throws unavailable while the store is away and nothing of it is known */
@@ -33,5 +47,6 @@ export class Share {
 
   close(): void {
     this.publisher.close();
+    this.underlays.close();
   }
 }

@@ -6,8 +6,11 @@ import { conflict, errorKind, unavailable } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { prefixOf, type SharedTables, type VniOwner } from "./shared.ts";
 
+/** The last one: paths between hosts are tried with it, and no network can have it. */
+export const probeVni = 0xff_ffff;
+
 /** Docker's: lower ones are left to those who choose for themselves. */
-const chosenRange = { first: 4096, last: 0xff_ffff } as const;
+const chosenRange = { first: 4096, last: probeVni - 1 } as const;
 
 export interface VniWish {
   readonly networkId: string;

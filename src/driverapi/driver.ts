@@ -1,6 +1,7 @@
 // NetworkDriver: Docker's remote-plugin protocol, typed, plus optional richer answers. Drivers return values; they never
 // call the controller back and never see its objects. Requests are the driver's to read and nobody's to change.
 
+import type { ClusterAccess } from "../cluster/index.ts";
 import type { Address, Mac, Prefix } from "../netip/index.ts";
 import type {
   EndpointInterface,
@@ -226,6 +227,49 @@ export interface NetworkDriver {
 
   /** What there is of a network outside its sandboxes, read from the kernel, for `network inspect -v`. */
   describeNetwork?(request: { networkId: string }): Promise<NetworkDescription>;
+
+  /** Hosts that have endpoints on a network, this one included, as far as this one knows; by name. Costs little. */
+  peers?(request: { networkId: string }): readonly NetworkPeer[];
+
+  /**
+   * This host is in a cluster from now on, whether it has networks there or not. The same answer until that has ended;
+   * what cannot be had of it is logged and no error.
+   */
+  enterCluster?(cluster: ClusterAccess): Promise<ClusterStay>;
+}
+
+/** A host that carries a network. */
+export interface NetworkPeer {
+  readonly nodeId: string;
+  /** For people: the hostname. */
+  readonly name: string;
+  readonly address: Address;
+}
+
+/** Whether packets truly pass to another host, as this one last tried. */
+export interface PeerPath {
+  readonly nodeId: string;
+  /** `narrow`: small packets pass, and those that networks send do not. */
+  readonly state: "ok" | "narrow" | "down";
+  /** Of a small packet; absent: none came back. */
+  readonly roundTripMs?: number;
+  /** Bytes of the largest IP packet inside a tunnel that came back; absent: none did. */
+  readonly mtu?: number;
+  /** What is wrong and what to do, in words; absent: nothing. */
+  readonly trouble?: string;
+  readonly checkedAt: Date;
+}
+
+/** What a driver does for a cluster besides its networks. */
+export interface ClusterStay {
+  /** To the other hosts of the cluster, as far as they were tried. */
+  paths(): readonly PeerPath[];
+  /** Tries all of them now; resolves after a moment even if some do not answer. */
+  tryPaths(): Promise<void>;
+  /** `paths`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). */
+  follow(listener: (change: "paths" | "mtu") => void): () => void;
+  /** `leaves`: the host goes for good and nothing stays; else all that others need of it does. */
+  end(options: { readonly leaves: boolean }): Promise<void>;
 }
 
 /** A driver package's default export: builds the driver on the host it is handed. */

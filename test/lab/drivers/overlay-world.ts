@@ -10,6 +10,7 @@ import type { FakeCluster, FakeHost } from "../../../src/cluster/index.ts";
 import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/daemon/driver-netns.ts";
 import type {
   ClusterAccess,
+  ClusterStay,
   Host,
   JoinRequest,
   NetworkDriver,
@@ -63,6 +64,7 @@ export class OverlayHost implements AsyncDisposable {
   readonly host: Host;
   driver: NetworkDriver;
   #session: Session;
+  #stay: ClusterStay | undefined;
   readonly #namespaces: OwnedNamespaces;
   readonly #sweepMs: number;
   readonly #close: () => Promise<void>;
@@ -126,6 +128,7 @@ export class OverlayHost implements AsyncDisposable {
   /** The daemon ends without a word, and another one starts and replays what is on record. */
   async restart(gone: readonly OverlayContainer[] = []): Promise<void> {
     this.#session.end();
+    await this.#stay?.end({ leaves: false });
     await this.#namespaces.close();
     this.#session = new Session(this.cluster);
     this.driver = this.#createDriver();
@@ -138,9 +141,18 @@ export class OverlayHost implements AsyncDisposable {
     });
   }
 
+  /** Tries the paths to other hosts, as a daemon does for as long as it is in a cluster. */
+  async enterCluster(): Promise<ClusterStay> {
+    const { enterCluster } = this.driver;
+    if (!enterCluster) throw new TypeError("the driver enters no clusters");
+    this.#stay = await enterCluster.call(this.driver, this.#session.access);
+    return this.#stay;
+  }
+
   #createDriver(): NetworkDriver {
     const cluster = this.#session.access;
-    return createOverlayDriverWith({ ...this.host, cluster }, { sweepMs: this.#sweepMs });
+    const probes = { everyMs: 100, apartMs: 1, patienceMs: 300, sweepMs: this.#sweepMs };
+    return createOverlayDriverWith({ ...this.host, cluster }, { sweepMs: this.#sweepMs, probes });
   }
 
   forget(container: OverlayContainer): void {
@@ -156,6 +168,7 @@ export class OverlayHost implements AsyncDisposable {
     for (const container of [...this.#containers]) await container.stop();
     await this.driver.settle?.();
     for (const id of [...this.#networks.keys()]) await this.deleteNetwork(id).catch(() => undefined);
+    await this.#stay?.end({ leaves: true });
     await this.#namespaces.close();
     await this.#close();
   }

@@ -1,0 +1,117 @@
+// This driver's stay in a cluster, whether or not it has networks there: paths to other hosts are tried, and the MTU of
+// this host's underlay is told to the others.
+
+import type { ClusterAccess, ClusterStay, Host, PeerPath } from "../../src/driverapi/index.ts";
+import { errorMessage } from "../../src/util/errors.ts";
+import type { Membership } from "./membership.ts";
+import { underlayMtu } from "./mtu.ts";
+import type { Peers } from "./peers.ts";
+import { type ProbeIntervals, Probes } from "./probes.ts";
+
+export interface StayOptions {
+  readonly host: Host;
+  readonly cluster: ClusterAccess;
+  readonly membership: Membership;
+  /** The guard of tunnels. */
+  readonly peers: Peers;
+  readonly intervals: ProbeIntervals;
+}
+
+/** Holds the guard of tunnels, beside those of networks. */
+const holder = "probe";
+type Listener = Parameters<ClusterStay["follow"]>[0];
+
+/** Owns the probes. */
+export class OverlayStay implements ClusterStay {
+  readonly #options: StayOptions;
+  readonly #listeners = new Set<Listener>();
+  readonly #stops: (() => void)[] = [];
+  hasEnded = false;
+  #probes: Probes | undefined;
+  #mtu: number | undefined;
+  #least: number | undefined;
+
+  private constructor(options: StayOptions) {
+    this.#options = options;
+  }
+
+  /** Where paths cannot be tried that is said, and all else works. */
+  static async begin(options: StayOptions): Promise<OverlayStay> {
+    const stay = new OverlayStay(options);
+    const { cluster, membership, intervals } = options;
+    stay.#stops.push(membership.share(cluster).underlays.follow(() => stay.#compare()));
+    await stay.look();
+    const sweep = setInterval(() => void stay.look(), intervals.sweepMs).unref();
+    stay.#stops.push(() => clearInterval(sweep));
+    await stay.#probe();
+    return stay;
+  }
+
+  paths(): readonly PeerPath[] {
+    return this.#probes?.views() ?? [];
+  }
+
+  async tryPaths(): Promise<void> {
+    await this.#probes?.tryAll();
+  }
+
+  follow(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async end({ leaves }: { readonly leaves: boolean }): Promise<void> {
+    this.hasEnded = true;
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#listeners.clear();
+    await this.#probes?.close({ leaves });
+    this.#probes = undefined;
+    if (leaves) await this.#options.peers.release(holder);
+  }
+
+  /** Reads what the link that has this host's address carries now. */
+  async look(): Promise<void> {
+    const { host, cluster, membership } = this.#options;
+    try {
+      this.#mtu = await underlayMtu(host, cluster.self.address);
+      membership.share(cluster).underlays.set(this.#mtu);
+      this.#compare();
+    } catch (error) {
+      host.log.debug({ reason: errorMessage(error) }, "cannot tell what the underlay carries");
+    }
+  }
+
+  async #probe(): Promise<void> {
+    const { host, cluster, membership, peers, intervals } = this.#options;
+    const { underlays } = membership.share(cluster);
+    const overhead = host.link.vxlanOverhead(cluster.self.address.family);
+    try {
+      await peers.hold(holder, cluster);
+      this.#probes = await Probes.open({
+        host,
+        cluster,
+        intervals,
+        full: () => underlays.least(this.#mtu ?? ethernetMtu) - overhead,
+        changed: () => this.#tell("paths"),
+      });
+    } catch (error) {
+      host.log.warn({ reason: errorMessage(error) }, "paths to other hosts are not tried");
+      await peers.release(holder);
+    }
+  }
+
+  #compare(): void {
+    const { cluster, membership } = this.#options;
+    if (this.#mtu === undefined) return;
+    const least = membership.share(cluster).underlays.least(this.#mtu);
+    if (least === this.#least) return;
+    this.#least = least;
+    this.#tell("mtu");
+  }
+
+  #tell(change: Parameters<Listener>[0]): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}
+
+const ethernetMtu = 1500;
