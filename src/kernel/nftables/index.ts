@@ -8,6 +8,8 @@ export { type DnsRedirect, dnsRedirectRequests, setDnsRedirect } from "./dns-red
 export { elementChanges } from "./element-changes.ts";
 export * from "./expression.ts";
 export * from "./field.ts";
+export { type Ingress, setIngress } from "./ingress.ts";
+export { type IngressPort, ingressElements, ingressRequests } from "./ingress-table.ts";
 export { nftablesGroup, tableFlag } from "./numbers.ts";
 export * from "./request.ts";
 export { type Nftables, openNftables } from "./socket.ts";
