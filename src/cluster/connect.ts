@@ -15,7 +15,14 @@ import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { StoreLink } from "./store-link.ts";
 import { SharedTables } from "./tables.ts";
-import type { Cluster, ClusterNode, ClusterState, SharedTable, SharedTransaction } from "./types.ts";
+import type {
+  CloseOptions,
+  Cluster,
+  ClusterNode,
+  ClusterState,
+  SharedTable,
+  SharedTransaction,
+} from "./types.ts";
 
 export interface ConnectOptions extends EtcdOptions {
   readonly id: string;
@@ -79,6 +86,7 @@ class EtcdCluster implements StoreCluster {
   #trouble: string | undefined = "the store was not reached yet";
   #lastTrouble = "reach the store: no answer yet";
   #isConnectedOnce = false;
+  #hasLeft = false;
   #freezing: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -157,25 +165,32 @@ class EtcdCluster implements StoreCluster {
     return this.#tables.commit(change);
   }
 
-  close(
-    options: { readonly leave: boolean; readonly keepLease?: boolean } = { leave: false },
-  ): Promise<void> {
+  async leave(change: (transaction: SharedTransaction) => void = () => undefined): Promise<void> {
+    const resume = this.#lease.pause();
+    try {
+      await this.commit((transaction) => {
+        change(transaction);
+        transaction.delete(this.nodes, this.self.id);
+        transaction.delete(this.#tables.table(aliveTable), this.self.id);
+      });
+    } catch (error) {
+      resume();
+      throw error;
+    }
+    this.#hasLeft = true;
+  }
+
+  close(options: CloseOptions = { leave: false }): Promise<void> {
     this.#closing ??= this.#close(options);
     return this.#closing;
   }
 
-  async #close({
-    leave,
-    keepLease = false,
-  }: {
-    readonly leave: boolean;
-    readonly keepLease?: boolean;
-  }): Promise<void> {
-    const isReachable = this.#trouble === undefined;
+  async #close({ leave, keepLease = false, isSilent = false }: CloseOptions): Promise<void> {
+    const isToBeTold = this.#trouble === undefined && !this.#hasLeft && !isSilent;
     clearTimeout(this.#freezing);
     this.#trouble = "the cluster was left";
     await this.#link.stop();
-    if (isReachable) {
+    if (isToBeTold) {
       if (leave) await this.#attempt("remove this host from the store", () => this.#removeSelf());
       if (leave || !keepLease) await this.#attempt("end this host's lease", () => this.#lease.end());
     }

@@ -9,7 +9,14 @@ import { FakeStore, toEvent } from "./fake-store.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { SharedTables } from "./tables.ts";
-import type { Cluster, ClusterNode, ClusterState, SharedTable, SharedTransaction } from "./types.ts";
+import type {
+  CloseOptions,
+  Cluster,
+  ClusterNode,
+  ClusterState,
+  SharedTable,
+  SharedTransaction,
+} from "./types.ts";
 
 /** The store and its hosts. Changes reach a host in a later turn of the event loop, in order. */
 export class FakeCluster {
@@ -109,6 +116,7 @@ export class FakeHost implements Cluster {
   #isHeld = false;
   #isAnswerLost = false;
   #isArriving = false;
+  #hasLeft = false;
 
   constructor(clusterId: string, self: ClusterNode, store: FakeStore) {
     this.id = clusterId;
@@ -169,7 +177,10 @@ export class FakeHost implements Cluster {
   async reconnect(): Promise<void> {
     this.#trouble = undefined;
     this.#arriveSoon();
-    if (!this.#store.has(nodesTable, this.self.id) || !this.#store.has(aliveTable, this.self.id))
+    if (
+      !this.#hasLeft &&
+      (!this.#store.has(nodesTable, this.self.id) || !this.#store.has(aliveTable, this.self.id))
+    )
       await this.announce();
     this.#tellLife();
   }
@@ -187,13 +198,19 @@ export class FakeHost implements Cluster {
     this.#isAnswerLost = true;
   }
 
-  async close(
-    options: { readonly leave: boolean; readonly keepLease?: boolean } = { leave: false },
-  ): Promise<void> {
-    const { leave, keepLease = false } = options;
+  async leave(change: (transaction: SharedTransaction) => void = () => undefined): Promise<void> {
+    await this.commit((transaction) => {
+      change(transaction);
+      transaction.delete(this.nodes, this.self.id);
+      transaction.delete(this.#tables.table(aliveTable), this.self.id);
+    });
+    this.#hasLeft = true;
+  }
+
+  async close({ leave, keepLease = false, isSilent }: CloseOptions = { leave: false }): Promise<void> {
     this.#unsubscribe();
     const keys = leave ? [aliveTable, nodesTable] : keepLease ? [] : [aliveTable];
-    if (!this.#trouble)
+    if (!this.#trouble && !this.#hasLeft && !isSilent)
       this.#store.write(keys.map((table) => ({ table, key: this.self.id, text: undefined })));
     this.#trouble = "the cluster was left";
   }

@@ -35,6 +35,7 @@ export class NodeLease {
   readonly #parts: NodeLeaseParts;
   #id: bigint | undefined;
   #isEnded = false;
+  #isPaused = false;
 
   constructor(parts: NodeLeaseParts) {
     this.#parts = parts;
@@ -50,6 +51,7 @@ export class NodeLease {
    * announcement, and so everything that happened before it.
    */
   async announce(pulse: Pulse): Promise<void> {
+    if (this.#isPaused) return;
     const { client, ttlSeconds } = this.#parts;
     if (this.#id === undefined || !(await pulse.beat(this.#id, this.timeoutMs))) {
       const doing = "get a lease from the store";
@@ -65,10 +67,18 @@ export class NodeLease {
   /** A sign of life; a lease that ran out meanwhile is replaced. @throws unavailable when it is not answered */
   async beat(pulse: Pulse): Promise<void> {
     const isAlive = this.#id !== undefined && (await pulse.beat(this.#id, this.timeoutMs));
-    if (isAlive && this.#isOnRecord()) return;
+    if (this.#isPaused || (isAlive && this.#isOnRecord())) return;
     const reason = isAlive ? "its record is gone" : "its lease ran out";
     this.#parts.log.warn({ reason }, "the others took this host for dead");
     await this.announce(pulse);
+  }
+
+  /** From now on the host is not announced again when its records go. Returns how to go on. */
+  pause(): () => void {
+    this.#isPaused = true;
+    return () => {
+      this.#isPaused = false;
+    };
   }
 
   /** The others hear at once that this host is gone. */

@@ -87,6 +87,13 @@ export interface ClusterAccess {
   commit(change: (transaction: SharedTransaction) => void): Promise<void>;
 }
 
+export interface CloseOptions {
+  readonly leave: boolean;
+  readonly keepLease?: boolean;
+  /** Nobody is told: the store does not answer. */
+  readonly isSilent?: boolean;
+}
+
 /** This host's membership. Owned by the daemon. */
 export interface Cluster extends ClusterAccess {
   /** Identifies the cluster; a host remembers which one it belongs to. */
@@ -96,8 +103,14 @@ export interface Cluster extends ClusterAccess {
   /** Why the store is away, in words; undefined while connected. */
   readonly trouble: string | undefined;
   /**
-   * Ends the lease and goes; the node's record stays unless `leave`. `keepLease`: the others need not hear of it, since
+   * Takes this host off the record for good, together with what `change` writes. It is announced no more, whatever comes;
+   * what is to be said besides can still be written until `close`.
+   * @throws as `commit`: nothing has changed then, and the host goes on being announced
+   */
+  leave(change?: (transaction: SharedTransaction) => void): Promise<void>;
+  /**
+   * Ends the lease and goes; the node's record stays unless `leave`, by which what is known here of the cluster goes too. `keepLease`: the others need not hear of it, since
    * the daemon is back before the lease runs out.
    */
-  close(options?: { readonly leave: boolean; readonly keepLease?: boolean }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }

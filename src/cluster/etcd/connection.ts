@@ -45,6 +45,8 @@ const suspicionMs = { first: 2_000, most: 30_000 };
 export class Connection {
   readonly endpoint: Endpoint;
   readonly #client: GrpcClient;
+  /** Calls under way. */
+  readonly #calls = new Set<{ cancel(): void }>();
   #suspectUntil = 0;
   #failures = 0;
 
@@ -111,7 +113,7 @@ export class Connection {
     { headers, timeoutMs }: { readonly headers: Metadata; readonly timeoutMs: number },
   ): Promise<MessageShape<O>> {
     return await new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         pathOf(method),
         writer(method.input),
         reader(method.output),
@@ -119,11 +121,13 @@ export class Connection {
         headers,
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
+          this.#calls.delete(call);
           if (error) reject(error);
           else if (response === undefined) reject(new Error(`${method.name}: an empty answer`));
           else resolve(response);
         },
       );
+      this.#calls.add(call);
     });
   }
 
@@ -140,7 +144,9 @@ export class Connection {
     );
   }
 
+  /** Calls under way end as cancelled. */
   close(): void {
+    for (const call of this.#calls) call.cancel();
     this.#client.close();
   }
 }

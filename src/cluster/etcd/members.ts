@@ -2,7 +2,7 @@
 
 import type { Member } from "../gen/rpc_pb.ts";
 import { Cluster, KV, Maintenance } from "../gen/rpc_pb.ts";
-import type { EtcdClient } from "./client.ts";
+import type { CallOptions, EtcdClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
 
 /** A member as the others know it. `name` is empty until it has started for the first time. */
@@ -62,9 +62,14 @@ export async function addMember(
 }
 
 /** @throws not-found when it is none */
-export async function removeMember(client: EtcdClient, id: string): Promise<EtcdMember[]> {
-  const options = { doing: `remove member ${id} from the store` };
-  return (await client.call(Cluster.method.memberRemove, { ID: parseId(id) }, options)).members.map(memberOf);
+export async function removeMember(
+  client: EtcdClient,
+  id: string,
+  options: Pick<CallOptions, "timeoutMs"> = {},
+): Promise<EtcdMember[]> {
+  const doing = `remove member ${id} from the store`;
+  const answer = await client.call(Cluster.method.memberRemove, { ID: parseId(id) }, { doing, ...options });
+  return answer.members.map(memberOf);
 }
 
 /** Gives a learner its vote. @throws conflict while it has not caught up */
@@ -83,6 +88,12 @@ export async function updateMember(
   const request = { ID: parseId(id), peerURLs: [...peerUrls] };
   const options = { doing: `change the addresses of member ${id} of the store`, isRepeatable: true };
   return (await client.call(Cluster.method.memberUpdate, request, options)).members.map(memberOf);
+}
+
+/** Another member leads from now on. `at` is the one that leads. @throws conflict when it does not */
+export async function moveLead(client: EtcdClient, at: Connection, toId: string): Promise<void> {
+  const options = { doing: "hand over the lead of the store", timeoutMs: 2_000, at };
+  await client.call(Maintenance.method.moveLeader, { targetID: parseId(toId) }, options);
 }
 
 /** @throws unavailable when that member does not answer */

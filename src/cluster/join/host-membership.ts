@@ -155,7 +155,8 @@ export class HostMembership {
   /** Ends this host's part and forgets the cluster; its node id stays. May be called twice. */
   async forget(): Promise<void> {
     await this.#endLookout();
-    await this.#stopEtcd();
+    // what it would put in order before its end is removed next
+    await this.#stopEtcd({ patienceMs: 0 });
     this.#cluster = undefined;
     this.#trouble = undefined;
     await this.#file.write({ nodeId: this.nodeId });
@@ -236,6 +237,7 @@ export class HostMembership {
   /** While the host leaves, it is no news that it was removed. */
   leaving(isLeaving: boolean): void {
     this.#isLeaving = isLeaving;
+    this.#etcd?.expectEnd(isLeaving);
   }
 
   /** The others say that this host is no longer one of them. */
@@ -283,8 +285,8 @@ export class HostMembership {
     this.#etcd = member;
   }
 
-  async #stopEtcd(): Promise<void> {
-    await this.#etcd?.stop();
+  async #stopEtcd(options?: { readonly patienceMs: number }): Promise<void> {
+    await this.#etcd?.stop(options);
     this.#etcd = undefined;
   }
 

@@ -24,6 +24,8 @@ export interface SeatKeeperOptions {
 
 const usualPatienceMs = 60_000;
 const usualIntervalMs = 15_000;
+/** How long a host that leaves has to take its own member away. */
+const leftPatienceMs = 10_000;
 /** While a newcomer is on its way there is something to do at each look. */
 const busyIntervalMs = 500;
 
@@ -33,6 +35,8 @@ export class SeatKeeper {
   readonly #stopping = new AbortController();
   /** When a learner was first seen, by its URL: a host may try more than once. */
   readonly #learners = new Map<string, number>();
+  /** When a member without a host was first seen. */
+  readonly #left = new Map<string, number>();
   readonly #loop: Promise<void>;
   #nudge = new AbortController();
 
@@ -69,6 +73,7 @@ export class SeatKeeper {
     await this.#offerSeats();
     const list = await this.#options.members.list();
     await this.#recordSeats(list);
+    await this.#removeLeft(list);
     let isBusy = false;
     for (const learner of list.filter(({ isLearner }) => isLearner))
       isBusy = (await this.#see(learner)) || isBusy;
@@ -91,6 +96,24 @@ export class SeatKeeper {
       const hasVote = record !== undefined && !record.isLearner;
       if (hasVote && value.seat !== "member") await this.#seat(value.nodeId, "member");
       if (!record && value.seat === "member") await this.#seat(value.nodeId, "node");
+    }
+  }
+
+  /** A host that left and could not take its own member away. It gets time to: of two such changes etcd loses one. */
+  async #removeLeft(list: readonly MemberRecord[]): Promise<void> {
+    const { members, log } = this.#options;
+    const urls = new Set(this.#admissions().map(({ value }) => peerUrl(value)));
+    const left = list.filter(
+      ({ isLearner, peerUrls }) => !isLearner && !peerUrls.some((url) => urls.has(url)),
+    );
+    for (const id of this.#left.keys()) if (!left.some((member) => member.id === id)) this.#left.delete(id);
+    for (const { id, peerUrls } of left) {
+      const since = this.#left.get(id) ?? this.#now().getTime();
+      this.#left.set(id, since);
+      // a copy without any host is not one to judge by
+      if (urls.size === 0 || this.#now().getTime() - since < leftPatienceMs) continue;
+      log.info({ url: peerUrls[0] }, "removing a member whose host has left the cluster");
+      await members.remove(id);
     }
   }
 

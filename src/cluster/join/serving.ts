@@ -99,11 +99,12 @@ export class Serving {
   async close(): Promise<void> {
     this.#stopping.abort();
     this.nudge();
+    // nobody waits for a store that does not answer
+    this.members.close();
     await this.#loop;
     for (const end of this.#ends) end();
     this.membership.lookOut(() => false);
     await this.#endDuties();
-    this.members.close();
   }
 
   async #begin(): Promise<void> {
@@ -139,6 +140,7 @@ export class Serving {
       await this.#keepCertificate();
       return isBusy;
     } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
       this.#log.warn(
         { reason: errorMessage(error) },
         "this host's part in the cluster is not as it should be",

@@ -1,10 +1,12 @@
 // The members as asked of etcd over its own API, at whichever member answers.
 
-import { errorKind, forbidden, unavailable } from "../../util/errors.ts";
+import { EngineError, errorKind, forbidden, unavailable } from "../../util/errors.ts";
 import {
   addMember,
   EtcdClient,
   listMembers,
+  memberStatus,
+  moveLead,
   parseEndpoints,
   promoteMember,
   removeMember,
@@ -25,6 +27,7 @@ export interface StoreConnection {
 export class EtcdMembers implements Members {
   readonly #connection: () => StoreConnection | undefined;
   #client: EtcdClient | undefined;
+  #isClosed = false;
 
   constructor(connection: () => StoreConnection | undefined) {
     this.#connection = connection;
@@ -48,9 +51,23 @@ export class EtcdMembers implements Members {
     await promoteMember(this.#open(), id);
   }
 
-  async remove(id: string): Promise<void> {
+  async yieldLead({ clientUrls, id }: MemberRecord, heirs: readonly MemberRecord[]): Promise<void> {
+    const client = this.#open();
+    const at = client.connections().find(({ name }) => clientUrls.some((url) => url.endsWith(`//${name}`)));
+    if (!at || !(await memberStatus(client, at)).isLeader) return;
+    for (const heir of heirs) {
+      const isDone = await moveLead(client, at, heir.id).then(
+        () => true,
+        () => false,
+      );
+      if (isDone) return;
+    }
+    throw unavailable(`hand over the lead of member ${id}: no other takes it`);
+  }
+
+  async remove(id: string, options?: { readonly timeoutMs: number }): Promise<void> {
     try {
-      await removeMember(this.#open(), id);
+      await removeMember(this.#open(), id, options);
     } catch (error) {
       if (errorKind(error) !== "not-found") throw error;
     }
@@ -58,16 +75,20 @@ export class EtcdMembers implements Members {
 
   /** The endpoints or the credentials are others now. */
   reconnect(): void {
-    this.close();
-  }
-
-  close(): void {
     this.#client?.close();
     this.#client = undefined;
   }
 
+  /** What is under way ends. */
+  close(): void {
+    this.#isClosed = true;
+    this.reconnect();
+  }
+
   #open(): EtcdClient {
     if (this.#client) return this.#client;
+    if (this.#isClosed)
+      throw new EngineError("cancelled", "ask the cluster's members: this host does so no longer");
     const connection = this.#connection();
     if (!connection) throw forbidden("ask the cluster's members: this host belongs to no cluster");
     const { authority: ca, certificate: cert, key } = connection.credentials;

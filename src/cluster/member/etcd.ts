@@ -52,6 +52,7 @@ export class EtcdMember {
   #watch: Promise<void> = Promise.resolve();
   #logStart = 0;
   #hasServed = false;
+  #isEndExpected = false;
 
   private constructor(options: EtcdOptions) {
     this.#options = options;
@@ -80,6 +81,11 @@ export class EtcdMember {
     return () => this.#listeners.delete(listener);
   }
 
+  /** While it is to end, it is no news when it does. */
+  expectEnd(isExpected: boolean): void {
+    this.#isEndExpected = isExpected;
+  }
+
   /** Waits until it serves. @throws unavailable when it does not within `timeoutMs`, or ends */
   async untilHealthy(credentials: Credentials, timeoutMs: number): Promise<void> {
     const { address, ports } = this.#options.spec;
@@ -98,10 +104,10 @@ export class EtcdMember {
     }
   }
 
-  /** Ends it: SIGTERM, then SIGKILL. May be called twice. */
-  async stop(): Promise<void> {
+  /** Ends it: SIGTERM, and after `patienceMs` SIGKILL. May be called twice. */
+  async stop({ patienceMs = stopTimeoutMs }: { readonly patienceMs?: number } = {}): Promise<void> {
     this.#stopping.abort();
-    if (this.#process) await endProcess(this.#process, stopTimeoutMs);
+    if (this.#process) await endProcess(this.#process, patienceMs);
     await this.#watch;
     await rm(this.#pidFile, { force: true });
   }
@@ -219,6 +225,7 @@ export class EtcdMember {
     if (this.#stopping.signal.aborted) return undefined;
     const reason = await this.#reason(exit);
     const next = reason.kind === "removed" ? "it stays down" : "starting it again";
+    if (this.#isEndExpected && reason.kind === "removed") return reason.kind;
     this.#log.error({ ...exit, reason: reason.message }, `etcd ended, ${next}; networks go on`);
     for (const listener of [...this.#listeners]) listener(reason);
     return reason.kind;

@@ -12,7 +12,9 @@ export interface Members {
   addLearner(peerUrl: string): Promise<void>;
   /** Gives it its vote. @throws conflict while it has not caught up; unavailable */
   promote(id: string): Promise<void>;
+  /** A member that is about to go leads no longer, if one of `heirs` takes over: nothing is held up by its end then. */
+  yieldLead(member: MemberRecord, heirs: readonly MemberRecord[]): Promise<void>;
   /** One that is gone is success. */
-  remove(id: string): Promise<void>;
+  remove(id: string, options?: { readonly timeoutMs: number }): Promise<void>;
   close(): void;
 }

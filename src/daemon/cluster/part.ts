@@ -1,14 +1,20 @@
 // This host's part in one cluster, while it lasts: the line to the store, its duties, and what stands on them.
 
-import { type Cluster, type ConnectOptions, connectCluster, type StoreCluster } from "../../cluster/index.ts";
+import {
+  type CloseOptions,
+  type Cluster,
+  type ConnectOptions,
+  connectCluster,
+  type StoreCluster,
+} from "../../cluster/index.ts";
 import type { HostMembership } from "../../cluster/join/host-membership.ts";
-import { leaveCluster } from "../../cluster/join/leaving.ts";
+import { type Heard, leaveCluster } from "../../cluster/join/leaving.ts";
 import { Serving } from "../../cluster/join/serving.ts";
 import type { ClusterView } from "../../engine/types.ts";
 import { errorMessage, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { Undo } from "../../util/undo.ts";
-import type { ClusterUser } from "./users.ts";
+import type { ClusterUser, EndOfUse } from "./users.ts";
 import { viewCluster } from "./view.ts";
 
 export interface PartOptions {
@@ -44,7 +50,7 @@ export class ClusterPart {
   #trouble: string | undefined;
   #access: StoreAccess | undefined;
   #isUsed = false;
-  #isLeaving = false;
+  #end: EndOfUse | undefined;
   #connecting: Promise<void> = Promise.resolve();
 
   constructor(options: PartOptions) {
@@ -85,6 +91,8 @@ export class ClusterPart {
       if (!this.#access) throw unavailable("this host has lost its certificate of the cluster");
       const cluster = await connectCluster({ ...this.#options.connect, ...this.#access });
       await this.#begin(cluster).catch(async (error) => {
+        await this.#endUse({ leave: false });
+        this.#isUsed = false;
         await this.#ends.dispose();
         await cluster.close();
         throw error;
@@ -103,11 +111,7 @@ export class ClusterPart {
     const [user, cluster] = [this.#options.user(), this.#cluster];
     if (!user || !cluster || this.#isUsed) return;
     this.#isUsed = true;
-    const end = await user.begin(cluster);
-    this.#ends.defer("end what stands on the cluster", async () => {
-      this.#isUsed = false;
-      await end({ leave: this.#isLeaving });
-    });
+    this.#end = await user.begin(cluster);
   }
 
   /** Tries for as long as the part lasts. Resolves with the first success, or after `patienceMs`. */
@@ -128,11 +132,15 @@ export class ClusterPart {
   }
 
   /** Goes for good. @throws as `leaveCluster`; the part goes on then */
-  async leave({ force }: { readonly force: boolean }): Promise<void> {
+  async leave(options: { readonly force: boolean }): Promise<void> {
     const { host } = this.#options;
-    if (host) await leaveCluster(host, this.#serving, { force });
-    this.#isLeaving = true;
-    await this.#close({ leave: true, keepLease: false });
+    const cluster = this.#cluster;
+    const disconnect = ({ isHeard }: Heard) => this.#close({ leave: true, isSilent: !isHeard });
+    if (!host) return await disconnect({ isHeard: true });
+    const farewell: Cluster["leave"] = async (change) => await cluster?.leave(change);
+    const serving = this.#serving;
+    const endUse = ({ isHeard }: Heard) => this.#endUse({ leave: true, isSilent: !isHeard });
+    await leaveCluster({ membership: host, serving, farewell, endUse, disconnect }, options);
   }
 
   /** The daemon ends; the host stays what it is. `keepLease`: it is not to be taken for dead meanwhile. */
@@ -140,12 +148,19 @@ export class ClusterPart {
     await this.#close({ leave: false, keepLease });
   }
 
-  async #close(options: { readonly leave: boolean; readonly keepLease: boolean }): Promise<void> {
+  async #close(options: CloseOptions): Promise<void> {
     this.#closing.abort();
     await this.#connecting;
     const cluster = this.#cluster;
+    await this.#endUse(options);
     await this.#ends.dispose();
     await cluster?.close(options);
+  }
+
+  async #endUse(options: Parameters<EndOfUse>[0]): Promise<void> {
+    const end = this.#end;
+    this.#end = undefined;
+    await end?.(options);
   }
 
   async #begin(cluster: StoreCluster): Promise<void> {

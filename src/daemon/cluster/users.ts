@@ -1,10 +1,10 @@
 // What stands on a cluster: it begins when the host is in one, and ends before that does.
 
-import type { Cluster } from "../../cluster/index.ts";
+import type { CloseOptions, Cluster } from "../../cluster/index.ts";
 import type { ClusterPeerView } from "../../engine/types.ts";
 
-/** `leave`: the host goes for good, and nothing of the cluster stays on it. */
-export type EndOfUse = (options: { readonly leave: boolean }) => Promise<void>;
+/** `leave`: the host goes for good, and nothing of the cluster stays on it. `isSilent`: the store is not there to be told. */
+export type EndOfUse = (options: Pick<CloseOptions, "leave" | "isSilent">) => Promise<void>;
 
 export interface ClusterUser {
   begin(cluster: Cluster): Promise<EndOfUse>;

@@ -4,7 +4,7 @@ import { connectCluster, type StoreCluster } from "../../../src/cluster/connect.
 import { parseEndpoints } from "../../../src/cluster/etcd/index.ts";
 import { HostMembership, type InitOptions } from "../../../src/cluster/join/host-membership.ts";
 import type { JoinOptions } from "../../../src/cluster/join/joining.ts";
-import { leaveCluster, removeHost } from "../../../src/cluster/join/leaving.ts";
+import { type Heard, leaveCluster, removeHost } from "../../../src/cluster/join/leaving.ts";
 import { Serving } from "../../../src/cluster/join/serving.ts";
 import { clusterStatus } from "../../../src/cluster/join/status.ts";
 import { parseToken } from "../../../src/cluster/join/token.ts";
@@ -89,8 +89,10 @@ const operations: Record<string, (request: never) => Promise<unknown>> = {
     await connect();
   },
   leave: async (given: { force?: boolean }) => {
-    await leaveCluster(membership, serving, given);
-    await cluster?.close();
+    const farewell: StoreCluster["leave"] = async (change) => await cluster?.leave(change);
+    const disconnect = async ({ isHeard }: Heard) =>
+      await cluster?.close({ leave: true, isSilent: !isHeard });
+    await leaveCluster({ membership, serving, farewell, endUse: async () => undefined, disconnect }, given);
     serving = undefined;
     cluster = undefined;
   },

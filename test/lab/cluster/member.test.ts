@@ -269,6 +269,11 @@ test("the cluster's last member leaves only by force, and then nothing is left",
   await second.call("leave", {});
   await expect(first.call("leave", {})).rejects.toThrow("it ends with this host, its last: leave with force");
   await first.call("leave", { force: true });
+  for (const host of [first, second])
+    expect(
+      (await host.log()).split("\n").filter((line) => /^\[\d+,"(warn|error)"/.test(line)),
+      "nothing was wrong",
+    ).toEqual([]);
   expect(await first.files()).toEqual({ "identity.json": "600" });
   expect(await first.state()).toMatchObject({ cluster: null, etcdPid: 0 });
   await first.call("init", {});

@@ -18,12 +18,15 @@ beforeEach(async () => {
 /** A record per sock, keyed by its host. */
 async function recordsOn(host: FakeHost) {
   const table = await host.table<string>("socks");
-  return ({ id }: { id: string }): NodeRecord[] =>
-    [...table.entries(`${id}/`)].map((entry) => ({ table, entry }));
+  return (id: string): NodeRecord[] => [...table.entries(`${id}/`)].map((entry) => ({ table, entry }));
 }
 
 async function watchOn(host: FakeHost) {
-  return await GoneNodes.watch(host, { graceMs, recordsOf: await recordsOn(host), now: () => now });
+  return await GoneNodes.watch(host, {
+    graceMs: () => graceMs,
+    recordsOf: await recordsOn(host),
+    now: () => now,
+  });
 }
 
 async function lose(id: string) {
@@ -116,8 +119,8 @@ test("records that change meanwhile are read again", async () => {
   const table = await one.table<string>("socks");
   await table.put("lost/left", "red");
   const records = await recordsOn(one);
-  const recordsOf = vi.fn((node: { id: string }) => records(node));
-  const gone = await GoneNodes.watch(one, { graceMs, recordsOf, now: () => now });
+  const recordsOf = vi.fn((id: string) => records(id));
+  const gone = await GoneNodes.watch(one, { graceMs: () => graceMs, recordsOf, now: () => now });
   await lose("lost");
   now += graceMs;
   cluster.hold("one");
@@ -141,4 +144,64 @@ test("a host that was taken off the record and is back after all is on record ag
   expect(one.nodes.get("lost")).toBeDefined();
   expect(one.isAlive("lost")).toBe(true);
   gone.close();
+});
+
+test("what a host left behind that is none any more goes too, and what it shares stays for the others", async () => {
+  const table = await one.table<string>("socks");
+  await table.put("former/left", "red");
+  await table.put("former/shared", "former and two");
+  const gone = await GoneNodes.watch(one, {
+    graceMs: () => graceMs,
+    recordsOf: (id) =>
+      [...table.entries(`${id}/`)].map((entry) =>
+        entry.value.endsWith("and two") ? { table, entry, rest: "two" } : { table, entry },
+      ),
+    hostsOnRecord: () => [...table.entries()].map(({ key }) => key.slice(0, key.indexOf("/"))),
+    now: () => now,
+  });
+  expect(await gone.sweep()).toEqual([]);
+  now += graceMs;
+  expect(await gone.sweep()).toEqual(["former"]);
+  expect([...table.entries()].map(({ key, value }) => [key, value])).toEqual([["former/shared", "two"]]);
+  gone.close();
+});
+
+test("a watch that stood still judges nobody by what it knew before", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    const gone = await watchOn(one);
+    await lose("lost");
+    // stopped by a signal, or a debugger: the clock went on
+    now += 10 * graceMs;
+    vi.advanceTimersByTime(graceMs / 10);
+    await cluster.settled();
+    expect(one.nodes.get("lost")).toBeDefined();
+    for (let look = 0; look <= 10; look++) {
+      now += graceMs / 10;
+      vi.advanceTimersByTime(graceMs / 10);
+      await cluster.settled();
+    }
+    expect(one.nodes.get("lost")).toBeUndefined();
+    gone.close();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a host that leaves takes its records with it, and is not announced again", async () => {
+  const table = await one.table<string>("socks");
+  const left = await table.put("two/left", "red");
+  await two.leave((transaction) => transaction.remove(table, left));
+  await cluster.heal("two");
+  await cluster.settled();
+  expect([one.nodes.get("two"), one.isAlive("two"), table.get("two/left")]).toEqual([
+    undefined,
+    false,
+    undefined,
+  ]);
+  // what it has to say besides is heard until it closes
+  await (await two.table<string>("socks")).put("two/right", "blue");
+  await two.close({ leave: true });
+  await cluster.settled();
+  expect(table.get("two/right")?.value).toBe("blue");
 });

@@ -28,6 +28,10 @@ export class FakeMembers implements Members {
     this.#replace({ ...found, isLearner: false });
   }
 
+  async yieldLead(): Promise<void> {
+    this.#check();
+  }
+
   async remove(id: string): Promise<void> {
     this.#check();
     this.records = this.records.filter((record) => record.id !== id);
