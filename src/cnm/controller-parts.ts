@@ -5,6 +5,7 @@ import type { Resolvers } from "../proxy/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Background } from "./background.ts";
 import type { Departures } from "./departures.ts";
+import type { DriverList } from "./driver-list.ts";
 import type { HostFiles } from "./etc-files.ts";
 import type { GatewayDemand } from "./gateway-demand.ts";
 import type { GlobalShare } from "./global/index.ts";
@@ -22,8 +23,8 @@ export interface ControllerParts {
   readonly networks: Networks;
   readonly globals: GlobalShare;
   readonly gatewayDemand: GatewayDemand;
-  readonly drivers: ReadonlyMap<string, NetworkDriver>;
-  readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
+  readonly drivers: DriverList<NetworkDriver>;
+  readonly ipamDrivers: DriverList<IpamDriver>;
   readonly resolvers: Resolvers;
   readonly netns: NetnsMaker;
   readonly netnsPool: NetnsPool;

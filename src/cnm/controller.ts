@@ -13,6 +13,7 @@ import { type DefaultBridgeConfig, ensureDefaultNetworks } from "./default-netwo
 import { deleteNetwork } from "./delete-network.ts";
 import { Departures } from "./departures.ts";
 import { describeNetwork } from "./describe.ts";
+import { DriverList, type PluginDrivers } from "./driver-list.ts";
 import { checkEndpoint } from "./endpoint-check.ts";
 import type { HostFiles } from "./etc-files.ts";
 import { GatewayDemand } from "./gateway-demand.ts";
@@ -41,6 +42,8 @@ export interface ControllerOptions {
   readonly store: Store;
   readonly drivers: readonly NetworkDriver[];
   readonly ipamDrivers: readonly IpamDriver[];
+  /** Drivers that are programs of others; absent: there are none. */
+  readonly plugins?: PluginDrivers;
   readonly resolvers: Resolvers;
   readonly netns: NetnsMaker;
   /** Where pins of sandboxes' namespaces go; the daemon's own, below its exec-root. */
@@ -153,11 +156,11 @@ class NetworkController implements Controller {
   }
 
   get driverNames(): readonly string[] {
-    return [...this.#parts.drivers.keys()];
+    return this.#parts.drivers.names();
   }
 
   get ipamDriverNames(): readonly string[] {
-    return [...this.#parts.ipamDrivers.keys()];
+    return this.#parts.ipamDrivers.names();
   }
 
   createNetwork(spec: NetworkSpec): Promise<Network> {
@@ -212,7 +215,7 @@ class NetworkController implements Controller {
   }
 
   async followUplink(): Promise<void> {
-    const drivers = [...this.#parts.drivers.values()];
+    const drivers = this.#parts.drivers.all();
     const changed = (await Promise.all(drivers.map((driver) => driver.followUplink?.() ?? []))).flat();
     if (changed.length === 0) return;
     this.#parts.log.info(
@@ -250,7 +253,7 @@ class NetworkController implements Controller {
   }
 
   async #settleDrivers(options?: { readonly withinMs: number }): Promise<void> {
-    await Promise.all([...this.#parts.drivers.values()].map((driver) => driver.settle?.(options)));
+    await Promise.all(this.#parts.drivers.all().map((driver) => driver.settle?.(options)));
   }
 }
 
@@ -282,8 +285,8 @@ function partsOf(options: ControllerOptions): ControllerParts {
     networks: new Networks(),
     globals: new GlobalShare(),
     gatewayDemand: new GatewayDemand(),
-    drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
-    ipamDrivers: new Map(options.ipamDrivers.map((driver) => [driver.name, driver])),
+    drivers: new DriverList(options.drivers, options.plugins?.network),
+    ipamDrivers: new DriverList(options.ipamDrivers, options.plugins?.ipam),
     resolvers: options.resolvers,
     netns: options.netns,
     netnsFolder: options.netnsFolder,

@@ -60,8 +60,8 @@ export async function makeNetwork(
   spec: NetworkSpec,
   options: MakeOptions,
 ): Promise<Network> {
-  const driver = findDriver(parts, spec, options);
-  const ipam = findIpam(parts, spec, driver);
+  const driver = await findDriver(parts, spec, options);
+  const ipam = await findIpam(parts, spec, driver);
   const draft = draftRecord(spec, driver, options);
   checkIpam(spec.ipam.pools, draft);
   checkKnownOptions(draft, driver);
@@ -98,14 +98,14 @@ function checkName(name: string): void {
     );
 }
 
-function findDriver(
+async function findDriver(
   parts: ControllerParts,
   spec: NetworkSpec,
   { predefined }: { readonly predefined: boolean },
-): NetworkDriver {
+): Promise<NetworkDriver> {
   // a configuration is nothing real, whatever driver its users will have
   const name = spec.configOnly ? "null" : spec.driver || "bridge";
-  const driver = parts.drivers.get(name);
+  const driver = await parts.drivers.find(name);
   if (!driver) throw notFound(`plugin "${name}" not found`);
   if (driver.capabilities.predefinedOnly && !predefined && !spec.configOnly)
     throw forbidden(`only one instance of "${name}" network is allowed`);
@@ -116,7 +116,11 @@ function findDriver(
   return driver;
 }
 
-function findIpam(parts: ControllerParts, spec: NetworkSpec, driver: NetworkDriver): IpamDriver {
+async function findIpam(
+  parts: ControllerParts,
+  spec: NetworkSpec,
+  driver: NetworkDriver,
+): Promise<IpamDriver> {
   const isGlobalDriver = driver.capabilities.scope === "global" && !spec.configOnly;
   const isDefault = spec.ipam.driver === "" || spec.ipam.driver === "default";
   if (isGlobalDriver) {
@@ -124,7 +128,7 @@ function findIpam(parts: ControllerParts, spec: NetworkSpec, driver: NetworkDriv
     if (isDefault) return ipam;
   }
   const name = spec.ipam.driver || (spec.driver === "host" || spec.driver === "null" ? "null" : "default");
-  const ipam = parts.ipamDrivers.get(name);
+  const ipam = await parts.ipamDrivers.find(name);
   if (!ipam) throw notFound(`plugin "${name}" not found`);
   return ipam;
 }

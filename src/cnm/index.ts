@@ -2,6 +2,7 @@
 
 export { type Controller, type ControllerOptions, createController } from "./controller.ts";
 export type { DefaultBridgeConfig } from "./default-networks.ts";
+export type { OtherDrivers, PluginDrivers } from "./driver-list.ts";
 export type { HostFiles } from "./etc-files.ts";
 export type { ClusterEntry, EndpointLoss } from "./global/index.ts";
 export type {

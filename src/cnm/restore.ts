@@ -78,8 +78,8 @@ async function leaseNetwork(
   record: NetworkRecord,
   undo: Undo,
 ): Promise<Network | undefined> {
-  const driver = parts.drivers.get(record.driver);
-  const ipam = parts.ipamDrivers.get(record.ipam.driver);
+  const driver = parts.drivers.recall(record.driver);
+  const ipam = parts.ipamDrivers.recall(record.ipam.driver);
   if (!driver || !ipam) {
     parts.log.warn(
       { network: record.name, driver: record.driver },
@@ -144,7 +144,7 @@ async function sweep(
   const pins = names.filter((name) => isSandbox(name) && !inUse.has(name));
   for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
   await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));
-  await Promise.all([...parts.drivers.values()].map((driver) => driver.sweep?.(known)));
+  await Promise.all(parts.drivers.all().map((driver) => driver.sweep?.(known)));
 }
 
 async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

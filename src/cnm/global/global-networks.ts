@@ -8,6 +8,7 @@ import { conflict, errorKind, errorMessage, forbidden, unavailable } from "../..
 import type { Log } from "../../util/log.ts";
 import type { Undo } from "../../util/undo.ts";
 import type { Background } from "../background.ts";
+import type { DriverList } from "../driver-list.ts";
 import { leaseAgain, releasePools } from "../leases.ts";
 import { Network } from "../network.ts";
 import type { Networks } from "../networks.ts";
@@ -35,8 +36,8 @@ export interface EndpointLoss {
 export interface GlobalSurroundings {
   /** The controller's list, where they appear. */
   readonly networks: Networks;
-  readonly drivers: ReadonlyMap<string, NetworkDriver>;
-  readonly ipamDrivers: ReadonlyMap<string, IpamDriver>;
+  readonly drivers: Pick<DriverList<NetworkDriver>, "recall">;
+  readonly ipamDrivers: Pick<DriverList<IpamDriver>, "recall">;
   readonly background: Background;
   /** Forgets what containers had on a network. */
   readonly forgetPlaces: (networkId: string) => Promise<void>;
@@ -181,7 +182,7 @@ export class GlobalNetworks {
       networks.add(own);
       return;
     }
-    const driver = drivers.get(record.driver);
+    const driver = drivers.recall(record.driver);
     const ipam = this.#ipamOf(record);
     if (!driver || !ipam) {
       log.warn(
@@ -221,7 +222,7 @@ export class GlobalNetworks {
   }
 
   #ipamOf({ ipam }: NetworkRecord): IpamDriver | undefined {
-    return ipam.driver === "default" ? this.ipam : this.#around.ipamDrivers.get(ipam.driver);
+    return ipam.driver === "default" ? this.ipam : this.#around.ipamDrivers.recall(ipam.driver);
   }
 
   #vanish(networkId: string): void {
