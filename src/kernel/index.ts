@@ -71,6 +71,7 @@ export {
   type RouteType,
   routeTable,
 } from "./route.ts";
+export { linksTowards, lookUpRoute, routeLinks } from "./route-lookup.ts";
 export type { LinkRef } from "./rtnetlink.ts";
 export { addRule, deleteRule, type RuleSpec } from "./rule.ts";
 export * from "./socket.ts";

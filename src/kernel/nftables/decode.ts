@@ -16,7 +16,14 @@ import {
   verdictAttribute,
   verdictCode,
 } from "./numbers.ts";
-import { type Element, hookNumber, type Table, type TableFamily, type Verdict } from "./values.ts";
+import {
+  deviceHookNumber,
+  type Element,
+  hookNumber,
+  type Table,
+  type TableFamily,
+  type Verdict,
+} from "./values.ts";
 
 export interface TableState extends Table {
   /** How many chains, sets and objects it holds. */
@@ -70,7 +77,7 @@ export function decodeChain(payload: Buffer): ChainState {
   const policy = attributes.be32(chainAttribute.policy) === verdictCode.drop ? "drop" : "accept";
   const base: ChainState["hook"] = hook && {
     type: attributes.string(chainAttribute.type) ?? "",
-    at: hookName(hook.be32(hookAttribute.number) ?? 0),
+    at: hookName(hook.be32(hookAttribute.number) ?? 0, payload[0]),
     priority: (hook.be32(hookAttribute.priority) ?? 0) | 0,
     policy,
   };
@@ -168,6 +175,7 @@ function familyOf(number: number): TableFamily {
   return (found?.[0] ?? "inet") as TableFamily;
 }
 
-function hookName(number: number): string {
-  return Object.entries(hookNumber).find(([, value]) => value === number)?.[0] ?? String(number);
+function hookName(number: number, family: number | undefined): string {
+  const numbers = family === familyNumber.netdev ? deviceHookNumber : hookNumber;
+  return Object.entries(numbers).find(([, value]) => value === number)?.[0] ?? String(number);
 }

@@ -47,6 +47,11 @@ function addressKind(flag: 1 | 2): Field {
   return { size: 4, load };
 }
 
+/** Bytes of a frame at a place of its own; a VLAN tag that the link puts there counts. */
+export function frameField(offset: number, size: number): Field {
+  return payload("link", offset, size);
+}
+
 /** `iifname`, `ip saddr`, `ct state` and so on; `ip…` fields need the family checked before, `th…` the protocol. */
 export const field = {
   /** EtherType, behind a VLAN tag if there is one: unlike `etherType`, a tag does not hide it. */
@@ -59,6 +64,8 @@ export const field = {
    */
   socketUser: meta(10, 4),
   outLink: meta(7, 16),
+  /** ARPHRD_* of the link that the packet leaves by, host byte order. */
+  outLinkType: meta(9, 2),
   family: meta(15, 1),
   protocol: meta(16, 1),
   inBridge: meta(17, 16),
@@ -66,6 +73,8 @@ export const field = {
   /** IFLA_GROUP of the links, host byte order. */
   inGroup: meta(21, 4),
   outGroup: meta(22, 4),
+  /** What the link is made by ("veth"); there is none of hardware, and a rule that reads it does not match then. */
+  inLinkKind: meta(26, 16),
   etherSource: payload("link", 6, 6),
   etherType: payload("link", 12, 2),
   /** Of Ethernet and IPv4 (RFC 826). */
@@ -77,6 +86,8 @@ export const field = {
   ip6Target: payload("network", 24, 16),
   sourcePort: payload("transport", 0, 2),
   targetPort: payload("transport", 2, 2),
+  /** FIN 1, SYN 2, RST 4, … (RFC 9293). */
+  tcpFlags: payload("transport", 13, 1),
   icmpType: payload("transport", 0, 1),
   /** Target of a neighbour solicitation or advertisement (RFC 4861). */
   ndTarget: payload("transport", 8, 16),

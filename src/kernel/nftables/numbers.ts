@@ -51,7 +51,10 @@ export const chainAttribute = {
   type: 7,
 } as const;
 
-export const hookAttribute = { number: 1, priority: 2 } as const;
+export const hookAttribute = { number: 1, priority: 2, devices: 4 } as const;
+
+/** NFTA_DEVICE_NAME. */
+export const deviceName = 1;
 
 export const ruleAttribute = {
   table: 1,

@@ -6,6 +6,7 @@ import { encodeVerdict, type Statement } from "./expression.ts";
 import {
   chainAttribute,
   dataAttribute,
+  deviceName,
   elementAttribute,
   elementList,
   expressionAttribute,
@@ -25,6 +26,7 @@ import {
 } from "./numbers.ts";
 import {
   type Chain,
+  deviceHookNumber,
   type Element,
   type FieldType,
   fieldType,
@@ -71,11 +73,15 @@ export function addChain(table: Table, chain: Chain): Request {
     .string(chainAttribute.name, chain.name);
   const { hook } = chain;
   if (hook) {
-    encoder.nest(chainAttribute.hook, () =>
-      encoder
-        .be32(hookAttribute.number, hookNumber[hook.at])
-        .be32(hookAttribute.priority, hook.priority >>> 0),
-    );
+    encoder.nest(chainAttribute.hook, () => {
+      encoder.be32(hookAttribute.number, { ...hookNumber, ...deviceHookNumber }[hook.at]);
+      encoder.be32(hookAttribute.priority, hook.priority >>> 0);
+      const { devices } = hook;
+      if (devices)
+        encoder.nest(hookAttribute.devices, () => {
+          for (const name of devices) encoder.string(deviceName, name);
+        });
+    });
     encoder.be32(chainAttribute.policy, verdictCode[hook.policy ?? "accept"]);
     encoder.string(chainAttribute.type, hook.type);
   }

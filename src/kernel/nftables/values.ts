@@ -12,12 +12,17 @@ export interface Table {
 /** Where a base chain is called; the numbers are NF_INET_*. */
 export const hookNumber = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
+/** The same in the family `netdev`, whose chains see what links take in and give out (NF_NETDEV_*). */
+export const deviceHookNumber = { ingress: 0, egress: 1 } as const;
+
 export interface Chain {
   readonly name: string;
   /** Present on base chains. */
   readonly hook?: {
     readonly type: "filter" | "nat" | "route";
-    readonly at: keyof typeof hookNumber;
+    readonly at: keyof typeof hookNumber | keyof typeof deviceHookNumber;
+    /** Names of links, at most 256 (NFT_NETDEVICE_MAX); of chains of the family `netdev`, and of those alone. */
+    readonly devices?: readonly string[];
     /** -300 raw, -200 conntrack, -100 dstnat, 0 filter, 100 srcnat. */
     readonly priority: number;
     /** Default: accept. */
