@@ -1,23 +1,22 @@
 // Guards the tunnels between hosts (VXLAN) in the host's netns: a datagram for their port is heard only when it comes from
-// a host of the cluster, and only the kernel's own tunnels send any. A table of its own, there while there are tunnels.
+// a host of the cluster, and only the kernel's own tunnels send any. Tables of its own, there while there are tunnels.
 
-import type { Request } from "../kernel/index.ts";
 import {
-  addElements,
-  addTable,
-  deleteTable,
+  linkField,
   type Nftables,
   openNftables,
   portField,
-  type Table,
-  tableFlag,
   watchNftables,
 } from "../kernel/nftables/index.ts";
-import { type Address, addressBytes } from "../netip/index.ts";
+import { type Address, addressBytes, sameAddress } from "../netip/index.ts";
 import { errorMessage, hasCode } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
-import { differenceFrom, type WantedTable } from "./nftables/drift.ts";
+import type { WantedTable } from "./nftables/drift.ts";
+import { egressLayout, egressSets, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
+import { KeptTable } from "./nftables/kept-table.ts";
+import { canFilterEgress } from "./nftables/probe.ts";
 import { tunnelLayout, tunnelSets, tunnelTable } from "./nftables/tunnel-chains.ts";
+import { type TunnelLinks, TunnelLinkWatch } from "./tunnel-links.ts";
 
 /** Who may tunnel with this host. */
 export interface TunnelWish {
@@ -32,6 +31,8 @@ export interface TunnelWish {
 export interface TunnelGuard {
   /** Replaces what was wished before; undefined: there are no tunnels and nothing is guarded. Resolves when it is in force. */
   set(wish: TunnelWish | undefined): Promise<void>;
+  /** What the kernel lacks for all that is guarded, in its configuration's words; known when a wish was set. */
+  readonly lack?: string | undefined;
 }
 
 /** One that the daemon owns. */
@@ -41,6 +42,9 @@ export interface OwnedTunnelGuard extends TunnelGuard {
   /** Takes the table away and closes. */
   stop(): Promise<void>;
 }
+
+/** What filters frames of packet sockets. */
+const egressHook = "netfilter's egress hook (CONFIG_NETFILTER_EGRESS, Linux 5.16)";
 
 /** What an earlier process left stays in force until `set`, which fails where the kernel has no nftables. */
 export function createTunnelGuard({
@@ -56,10 +60,16 @@ export function createTunnelGuard({
 class Guard implements OwnedTunnelGuard {
   readonly #netns: string | undefined;
   readonly #log: Log;
+  readonly #links: TunnelLinkWatch;
+  readonly #tunnels = new KeptTable(
+    tunnelTable,
+    tunnelSets.map(({ name }) => name),
+  );
+  readonly #egress = new KeptTable(egressTable, egressSets);
   /** Opened when it is needed first. */
   #nftables: Nftables | undefined;
   #wish: TunnelWish | undefined;
-  #isOwner = false;
+  #canFilterEgress: boolean | undefined;
   #watch: Disposable | undefined;
   #isClosed = false;
   /** The end of the work under way; changes never overlap. */
@@ -68,6 +78,11 @@ class Guard implements OwnedTunnelGuard {
   constructor(netns: string | undefined, log: Log) {
     this.#netns = netns;
     this.#log = log;
+    this.#links = new TunnelLinkWatch({ netns, log, onDoubt: () => this.#repair() });
+  }
+
+  get lack(): string | undefined {
+    return this.#canFilterEgress === false ? egressHook : undefined;
   }
 
   set(wish: TunnelWish | undefined): Promise<void> {
@@ -83,6 +98,7 @@ class Guard implements OwnedTunnelGuard {
       if (this.#isClosed) return;
       this.#isClosed = true;
       this.#watch?.[Symbol.dispose]();
+      await this.#links.close();
       await this.#nftables?.close();
     });
   }
@@ -95,26 +111,46 @@ class Guard implements OwnedTunnelGuard {
     }
   }
 
-  /** By what differs: the same wish again changes nothing. */
   async #apply(): Promise<void> {
     const wish = this.#wish;
     const nftables = await this.#open(wish !== undefined);
-    const state = (await nftables?.tables())?.find((table) => isOurs(table));
     if (!nftables) return;
     if (!wish) {
-      if (state) await nftables.commit([deleteTable(tunnelTable)]);
+      await this.#egress.remove(nftables);
+      await this.#tunnels.remove(nftables);
       return;
     }
-    const wanted = wantedTable(wish);
-    const owned = state ? (state.flags & tableFlag.persist) !== 0 : await this.#make(nftables, wanted);
-    const sets = tunnelSets.map(({ name }) => name);
-    const difference = state ? await differenceFrom(nftables, wanted, sets) : [];
-    const changes =
-      difference === "everything" ? [deleteTable(tunnelTable), ...contents(wanted, owned)] : difference;
-    const claim = owned && !this.#isOwner && state ? [addTable(tunnelTable, { owned })] : [];
-    await nftables.commit([...claim, ...changes]);
-    this.#isOwner = owned;
-    if (!owned) await this.#watchOthers();
+    const others = wish.nodes.filter((node) => !sameAddress(node, wish.self));
+    const links = await this.#links.look(others);
+    const isOwned = await this.#tunnels.keep(nftables, tunnelsFor(wish, links));
+    await this.#guardLinks(nftables, wish, links);
+    if (!isOwned) await this.#watchOthers();
+  }
+
+  /** Without a link that leads anywhere there is nothing to guard. */
+  async #guardLinks(nftables: Nftables, wish: TunnelWish, { devices }: TunnelLinks): Promise<void> {
+    if (!(await this.#probe(nftables))) return;
+    if (devices.length === 0) return await this.#egress.remove(nftables);
+    try {
+      await this.#egress.keep(nftables, egressFor(wish, devices));
+    } catch (error) {
+      // a link that went meanwhile is heard of, and looked for again
+      if (!hasCode(error, "ENOENT", "ENODEV")) throw error;
+      this.#log.debug({ devices, reason: errorMessage(error) }, "links of tunnels changed under way");
+    }
+  }
+
+  /** Asked once: what the kernel lacks it will lack until the next start. */
+  async #probe(nftables: Nftables): Promise<boolean> {
+    if (this.#canFilterEgress === undefined) {
+      this.#canFilterEgress = await canFilterEgress(nftables);
+      if (!this.#canFilterEgress)
+        this.#log.warn(
+          { lack: egressHook },
+          "processes with CAP_NET_RAW in the host's netns can forge frames of overlay networks: this kernel cannot filter what they send",
+        );
+    }
+    return this.#canFilterEgress;
   }
 
   /** Undefined where the kernel has none, and none is needed. */
@@ -127,33 +163,23 @@ class Guard implements OwnedTunnelGuard {
     return this.#nftables;
   }
 
-  /** Where the kernel cannot make the table ours alone, others' changes are undone. */
+  /** Where the kernel cannot make the tables ours alone, others' changes are undone. */
   async #watchOthers(): Promise<void> {
     this.#watch ??= await watchNftables(this.#netns, (event) => {
-      const isOurTable = event.kind === "lost" || event.tables.some((table) => isOurs(table));
-      if (isOurTable && !(event.kind === "changed" && event.byUs)) this.#repair();
+      const isOurs =
+        event.kind === "lost" ||
+        event.tables.some((table) => this.#tunnels.is(table) || this.#egress.is(table));
+      if (isOurs && !(event.kind === "changed" && event.byUs)) this.#repair();
     });
   }
 
   #repair(): void {
     const work = async () => {
-      if (!this.#isClosed) await this.#apply();
+      if (!this.#isClosed && this.#wish) await this.#apply();
     };
     this.#queue(work).catch((error) => {
       this.#log.error({ reason: errorMessage(error) }, "the guard of tunnels could not be repaired");
     });
-  }
-
-  /** Ours alone where the kernel can make it so; answers whether it can. */
-  async #make(nftables: Nftables, wanted: WantedTable): Promise<boolean> {
-    try {
-      await nftables.commit(contents(wanted, true));
-      return true;
-    } catch (error) {
-      if (!hasCode(error, "EOPNOTSUPP", "EINVAL")) throw error;
-    }
-    await nftables.commit(contents(wanted, false));
-    return false;
   }
 
   #queue<T>(work: () => Promise<T>): Promise<T> {
@@ -163,7 +189,7 @@ class Guard implements OwnedTunnelGuard {
   }
 }
 
-function wantedTable({ ports, self, nodes }: TunnelWish): WantedTable {
+function tunnelsFor({ ports, self, nodes }: TunnelWish, { uplinks }: TunnelLinks): WantedTable {
   const keys = (addresses: readonly Address[], family: 4 | 6) =>
     unique(addresses.filter((address) => address.family === family).map(addressBytes));
   return {
@@ -175,22 +201,24 @@ function wantedTable({ ports, self, nodes }: TunnelWish): WantedTable {
       ["nodes6", keys(nodes, 6)],
       ["self4", keys([self], 4)],
       ["self6", keys([self], 6)],
+      ["links", unique(uplinks.map(linkField))],
+    ]),
+  };
+}
+
+function egressFor({ ports }: TunnelWish, devices: readonly string[]): WantedTable {
+  const protocols = (numbers: readonly number[]) => unique(numbers.map((number) => Uint8Array.of(number)));
+  return {
+    table: egressTable,
+    layout: egressLayout(devices),
+    elements: new Map([
+      ["ports", unique(ports.map(portField))],
+      ["extensions", protocols(extensions)],
+      ["hiding", protocols(hiding)],
     ]),
   };
 }
 
 function unique(keys: readonly Uint8Array[]): { readonly key: Uint8Array }[] {
   return [...new Map(keys.map((key) => [key.join(), { key }])).values()];
-}
-
-function contents({ layout, elements }: WantedTable, owned: boolean): Request[] {
-  return [
-    addTable(tunnelTable, { owned }),
-    ...layout.slice(1),
-    ...[...elements].flatMap(([set, each]) => addElements(tunnelTable, set, each)),
-  ];
-}
-
-function isOurs({ family, name }: Table): boolean {
-  return family === tunnelTable.family && name === tunnelTable.name;
 }

@@ -58,3 +58,22 @@ export async function canOwnTables(nftables: Nftables): Promise<boolean> {
     throw error;
   }
 }
+
+/** Whether chains can see what links give out (`hook egress`, Linux 5.16), on several links at once. */
+export async function canFilterEgress(nftables: Nftables): Promise<boolean> {
+  const probed: Table = { family: "netdev", name: table.name };
+  const hook = { type: "filter", at: "egress", devices: ["lo"], priority: 0 } as const;
+  const isFromProcess = equals(field.socketUser, hostNumber(0));
+  try {
+    await nftables.commit([
+      addTable(probed),
+      addChain(probed, { name: "c", hook }),
+      addRule(probed, "c", [isFromProcess]),
+      deleteTable(probed),
+    ]);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EOPNOTSUPP", "EINVAL", "ENOENT", "EAFNOSUPPORT")) return false;
+    throw error;
+  }
+}

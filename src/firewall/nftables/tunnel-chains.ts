@@ -9,6 +9,7 @@ import {
   field,
   hostNumber,
   inSet,
+  linkField,
   localAddressKind,
   noTrack,
   type SetSpec,
@@ -27,16 +28,24 @@ export const tunnelSets: readonly SetSpec[] = [
   { name: "nodes6", key: ["ipv6_addr"] },
   { name: "self4", key: ["ipv4_addr"] },
   { name: "self6", key: ["ipv6_addr"] },
+  { name: "links", key: ["ifname"] },
 ];
 
 const udp = 17;
-const isTunnel: Statement = [
+/** For a tunnel's port. */
+export const isTunnel: Statement = [
   ...equals(field.protocol, Uint8Array.of(udp)),
   ...inSet([field.targetPort], "ports"),
 ];
 const isForThisHost = equals(field.targetKind, hostNumber(localAddressKind));
 /** The kernel gives this number to nobody. */
 const noUser = hostNumber(0xffff_ffff);
+/** A tunnel's packets have no socket, or one of the container's netns, which the kernel does not take for one here. */
+export const isFromProcess: Statement = differs(field.socketUser, noUser);
+
+/** What hangs on this host itself: its containers and virtual machines. */
+const innerKinds = ["veth", "bridge", "tun"];
+const isHere: Statement = [...isTunnel, ...isForThisHost];
 
 function ofSource(version: 4 | 6, set: "nodes" | "self"): readonly Statement[] {
   return [isFamily[version], isTunnel, inSet([addressFields[version].source], `${set}${version}`)];
@@ -47,6 +56,16 @@ const chains: readonly ChainWithRules[] = [
     name: "arrive",
     hook: { type: "filter", at: "prerouting", priority: -300 },
     rules: [
+      rule("from this host", equals(field.inLink, linkField("lo")), isHere, verdict("drop")),
+      ...innerKinds.map((kind) =>
+        rule(
+          "from what is on this host",
+          equals(field.inLinkKind, linkField(kind)),
+          isHere,
+          inSet([field.inLink], "links", { not: true }),
+          verdict("drop"),
+        ),
+      ),
       ...([4, 6] as const).map((version) =>
         rule(
           "from a host of the cluster",
@@ -56,15 +75,14 @@ const chains: readonly ChainWithRules[] = [
           verdict("accept"),
         ),
       ),
-      rule("from anyone else", isTunnel, isForThisHost, verdict("drop")),
+      rule("from anyone else", isHere, verdict("drop")),
     ],
   },
   {
     name: "depart",
     hook: { type: "filter", at: "output", priority: -300 },
     rules: [
-      // a tunnel's packets have no socket, or one of the container's netns, which the kernel does not take for one here
-      rule("from a process", isTunnel, differs(field.socketUser, noUser), verdict("drop")),
+      rule("from a process", isTunnel, isFromProcess, verdict("drop")),
       rule("from a tunnel", isTunnel, noTrack, verdict("accept")),
     ],
   },
