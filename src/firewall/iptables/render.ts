@@ -1,6 +1,7 @@
 // Rules as iptables-restore lines: a pure function. The chains have Docker's names where Docker's users know them.
 //
-//   filter FORWARD > DOCKER-USER (the user's), DOCKER-FORWARD > DOCKER-INTERNAL, DOCKER-CT, DOCKER-BRIDGE > DOCKER
+//   filter FORWARD > DOCKER-USER (the user's), DOCKER-FORWARD > DOCKER-INTERNAL, DOCKER-CT > DOCKER-UNASKED,
+//                    DOCKER-BRIDGE > DOCKER
 //   filter INPUT > DOCKER-INPUT
 //   nat    PREROUTING, OUTPUT > DOCKER;  POSTROUTING > DOCKER-POSTROUTING
 //   raw    PREROUTING > DOCKER-RAW
@@ -86,8 +87,25 @@ function filterTable(
     ]),
     "DOCKER-CT": open.flatMap((bridge) => tracking(bridge, family)),
     "DOCKER-BRIDGE": open.map(({ link }) => `-o ${link} -j DOCKER`),
+    "DOCKER-UNASKED": open
+      .filter((bridge) => modeOf(bridge, family) === "routed")
+      .flatMap(({ link }) => unasked(link, allowedOn.get(link) ?? [])),
     DOCKER: open.flatMap((bridge) => entering(bridge, allowedOn.get(bridge.link) ?? [], family)),
   };
+}
+
+/**
+ * TCP from the middle of nothing known goes on from ports that are open, and from no other: the kernel would track it
+ * (nf_conntrack_tcp_loose), and so would a container take up again a connection that ended with its port.
+ */
+function unasked(link: string, allowed: readonly AllowRule[]): string[] {
+  const open = allowed.filter(({ protocol, from }) => protocol === "tcp" && typeof from !== "object");
+  return [
+    ...open.map(({ target, targetPorts }) => {
+      return `-i ${link} -s ${formatAddress(target)} -p tcp --sport ${dport(targetPorts)} -j RETURN`;
+    }),
+    `-i ${link} -j DROP`,
+  ];
 }
 
 /**
@@ -124,6 +142,9 @@ function tracking(bridge: BridgeRule, family: Family): string[] {
   const mode = modeOf(bridge, family);
   const outgoing = `-i ${link} ! -o ${link} -m conntrack --ctstate INVALID -j DROP`;
   const incoming = `! -i ${link} -o ${link} -m conntrack --ctstate INVALID -j DROP`;
+  // below the ports that connect() chooses from (net.ipv4.ip_local_port_range): a server's
+  const midstream = `-p tcp --sport 0:32767 --tcp-flags SYN NONE -m conntrack --ctstate NEW`;
+  if (mode === "routed") return [known, `-i ${link} ! -o ${link} ${midstream} -j DOCKER-UNASKED`];
   if (mode === "nat") return [known, outgoing, incoming];
   return mode === "nat-unprotected" ? [known, outgoing] : [known];
 }

@@ -3,11 +3,14 @@
 import {
   changeMark,
   equals,
+  type Field,
   field,
   hostNumber,
+  inRange,
   inSet,
   localAddressKind,
   masked,
+  type Statement,
   verdict,
   verdictBy,
 } from "../../kernel/nftables/index.ts";
@@ -21,12 +24,14 @@ import {
   isIpv4,
   isIpv6,
   isKnown,
+  isNew,
   passedMark,
   rule,
   wasPublished,
 } from "./matches.ts";
 
 const { inLink, outLink } = field;
+const syn = 2;
 
 /** Traffic that is routed. `from` and `to` say which chain judges the packets of a bridge, per family. */
 export const forwarding = (acceptMark?: AcceptMark): readonly ChainWithRules[] => [
@@ -50,7 +55,20 @@ export const forwarding = (acceptMark?: AcceptMark): readonly ChainWithRules[] =
       rule("would leave untranslated", isInvalid, verdict("drop")),
     ],
   },
-  { name: "from_routed", rules: [rule("", verdictBy([inLink, outLink], "within"))] },
+  {
+    name: "from_routed",
+    rules: [
+      rule("", verdictBy([inLink, outLink], "within")),
+      rule("in the middle of nothing known", isNew, isMidstream, isServersPort, verdict({ jump: "unasked" })),
+    ],
+  },
+  {
+    name: "unasked",
+    rules: [
+      ...openHere("allow", "allow_ranges", "trusted_ports", "trusted_ranges"),
+      rule("a connection to a port that was closed", verdict("drop")),
+    ],
+  },
   {
     name: "icc_off",
     rules: [
@@ -91,6 +109,18 @@ export const forwarding = (acceptMark?: AcceptMark): readonly ChainWithRules[] =
   { name: "admit_trusted", rules: allowTo("trusted_ports", "trusted_ranges") },
 ];
 
+/**
+ * TCP of which the host has not seen the beginning: the kernel would track it all the same, from whoever sends first
+ * (nf_conntrack_tcp_loose). So would a container take up again, untranslated, a connection that ended with its port.
+ */
+const isMidstream: Statement = [
+  ...equals(field.protocol, Uint8Array.of(6)),
+  ...masked(field.tcpFlags, Uint8Array.of(syn), Uint8Array.of(0)),
+];
+
+/** Below those that connect() chooses from (net.ipv4.ip_local_port_range): a connection of the container's own goes on. */
+const isServersPort = inRange(field.sourcePort, Uint8Array.of(0, 0), Uint8Array.of(0x7f, 0xff));
+
 function isMarked({ value, mask }: AcceptMark) {
   return masked(field.mark, hostNumber(mask), hostNumber(value));
 }
@@ -114,10 +144,23 @@ function spoofed() {
 
 /** Flows that are let through wherever they come from, to the ports in these sets. */
 function allowTo(...names: readonly string[]) {
+  return inSets(names, { address: "target", port: field.targetPort, decision: verdict("accept") });
+}
+
+/** What the ports in these sets send. */
+function openHere(...names: readonly string[]) {
+  return inSets(names, { address: "source", port: field.sourcePort, decision: verdict("return") });
+}
+
+interface PortMatch {
+  readonly address: "source" | "target";
+  readonly port: Field;
+  readonly decision: Statement;
+}
+
+function inSets(names: readonly string[], { address, port, decision }: PortMatch) {
   return ([4, 6] as const).flatMap((version) => {
-    const to = [addressFields[version].target, field.protocol, field.targetPort];
-    return names.map((name) =>
-      rule("", isFamily[version], inSet(to, `${name}${version}`), verdict("accept")),
-    );
+    const at = [addressFields[version][address], field.protocol, port];
+    return names.map((name) => rule("", isFamily[version], inSet(at, `${name}${version}`), decision));
   });
 }

@@ -35,6 +35,7 @@ export const isIpv4 = equals(field.family, familyField[4]);
 export const isIpv6 = equals(field.family, familyField[6]);
 export const isFamily = { 4: isIpv4, 6: isIpv6 } as const;
 export const isKnown = hasBits(field.ctState, ctState.established | ctState.related);
+export const isNew = hasBits(field.ctState, ctState.new);
 export const isInvalid = hasBits(field.ctState, ctState.invalid);
 export const wasPublished = hasBits(field.ctStatus, ctStatus.targetNat);
 export const toLoopback = masked(field.ipTarget, Uint8Array.of(255, 0, 0, 0), Uint8Array.of(127, 0, 0, 0));

@@ -4,7 +4,7 @@ import dgram from "node:dgram";
 import net from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { OwnedFirewall, Rule } from "../../../src/firewall/index.ts";
-import { bindSocket, listConntrack } from "../../../src/kernel/index.ts";
+import { bindSocket, listConntrack, openConntrack } from "../../../src/kernel/index.ts";
 import { parseMac } from "../../../src/netip/index.ts";
 import { address, type Host } from "../../conformance/firewall/lab.ts";
 import { allow, bridge, portGroups, publish, usual } from "../../conformance/firewall/rules.ts";
@@ -148,6 +148,40 @@ describe.each(both)("%s", (_, choice) => {
     expect(heard).toEqual([]);
     expect(await count({ family: 4, originalDestinationPort: 9000 })).toBe(0);
   });
+
+  test.each([
+    { family: 4, c1: "172.20.1.2", peer: "192.0.2.2" },
+    { family: 6, c1: "fd00:1::2", peer: "2001:db8:a::2" },
+  ] as const)(
+    "IPv$family: a routed port that is closed cuts its connections, whoever speaks next, and no others",
+    async ({ family, c1, peer }) => {
+      const routed = { gatewayMode: { 4: "routed", 6: "routed" }, source: { 4: "keep", 6: "keep" } } as const;
+      firewall = await startFirewall(town.host, choice, [bridge("br1", routed), bridge("br2")]);
+      await firewall.set("ports", [allow(c1, "9000"), allow(c1, "9001")]);
+      await using closed = await serveEcho(town.c1, 9000, c1);
+      await using open = await serveEcho(town.c1, 9001, c1);
+      await using outside = await serveEcho(town.peer, 9000, peer);
+      await using going = await connect(town.peer, c1, 9000);
+      await using staying = await connect(town.peer, c1, 9001);
+      await using outgoing = await connect(town.c1, peer, 9000);
+      for (const connection of [going, staying, outgoing]) expect(await connection.say("one")).toBe("one");
+      await firewall.set("ports", [allow(c1, "9001")]);
+      const its = { family, protocol: 6, originalDestination: address(c1) } as const;
+      await expect.poll(() => count({ ...its, originalDestinationPort: 9000 })).toBe(0);
+      closed.tell("anybody there?");
+      // round trips in which the other's word would have come
+      for (const word of ["two", "three"]) expect(await staying.say(word)).toBe(word);
+      expect(going.heard()).toEqual(["one"]);
+      expect(await count({ family, protocol: 6, originalSource: address(c1) }), "flows of c1's own").toBe(1);
+      // what the kernel has forgotten of a port that is open, or of a container's own connection, it learns anew
+      await forgetAll(family);
+      open.tell("four");
+      await expect.poll(() => staying.heard()).toEqual(["one", "two", "three", "four"]);
+      expect(await outgoing.say("two")).toBe("two");
+      expect(outside.connections()).toBe(1);
+      expect(going.heard()).toEqual(["one"]);
+    },
+  );
 });
 
 test("what a sender began while the rules were away does not go on after the repair", async () => {
@@ -211,8 +245,19 @@ async function stream(host: Host, to: string, port: number): Promise<{ sent(): n
   return { sent: () => sent, [Symbol.asyncDispose]: end };
 }
 
-async function serveEcho(host: Host, port: number): Promise<{ connections(): number } & AsyncDisposable> {
-  const spec = { netns: host.netns, protocol: "tcp", address: address("0.0.0.0"), port, listen: 8 } as const;
+async function forgetAll(family: 4 | 6): Promise<void> {
+  await using conntrack = await openConntrack(town.host.netns);
+  await conntrack.deleteAny([{ filter: { family }, isUnwanted: () => true }]);
+}
+
+interface Echo extends AsyncDisposable {
+  connections(): number;
+  /** Says something to each of them. */
+  tell(text: string): void;
+}
+
+async function serveEcho(host: Host, port: number, at = "0.0.0.0"): Promise<Echo> {
+  const spec = { netns: host.netns, protocol: "tcp", address: address(at), port, listen: 8 } as const;
   const fd = await bindSocket(spec);
   const sockets: net.Socket[] = [];
   const server = net.createServer((socket) => {
@@ -224,18 +269,24 @@ async function serveEcho(host: Host, port: number): Promise<{ connections(): num
     for (const socket of sockets) socket.destroy();
     server.close();
   };
-  return { connections: () => sockets.length, [Symbol.asyncDispose]: end };
+  const tell = (text: string) => {
+    for (const socket of sockets) socket.write(text);
+  };
+  return { connections: () => sockets.length, tell, [Symbol.asyncDispose]: end };
 }
 
 async function connect(host: Host, to: string, port: number) {
-  const fd = await bindSocket({ netns: host.netns, protocol: "tcp", address: address("0.0.0.0"), port: 0 });
+  const own = address(to.includes(":") ? "::" : "0.0.0.0");
+  const fd = await bindSocket({ netns: host.netns, protocol: "tcp", address: own, port: 0 });
   const socket = new net.Socket({ fd, readable: true, writable: true });
   await new Promise<void>((connected) => socket.connect({ host: to, port }, connected));
+  const heard: string[] = [];
+  socket.on("data", (bytes) => heard.push(`${bytes}`));
   const say = (text: string) =>
     new Promise<string>((resolve) => {
       socket.once("data", (bytes) => resolve(`${bytes}`));
       socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
       socket.write(text);
     });
-  return { say, [Symbol.asyncDispose]: async () => void socket.destroy() };
+  return { say, heard: () => heard, [Symbol.asyncDispose]: async () => void socket.destroy() };
 }

@@ -17,6 +17,7 @@ test("an ordinary bridge", () => {
         "! -i br1 -o br1 -m conntrack --ctstate INVALID -j DROP",
       ],
       "DOCKER-BRIDGE": ["-o br1 -j DOCKER"],
+      "DOCKER-UNASKED": [],
       DOCKER: [
         "-s 10.1.0.0/24 ! -i br1 -o br1 -j DROP",
         "-o br1 -m conntrack --ctstate DNAT -j ACCEPT",
@@ -34,6 +35,23 @@ test("an ordinary bridge", () => {
       ],
     },
   });
+});
+
+test("from a routed bridge no server goes on with a connection to a port that is not open", () => {
+  const links = { ...allow("10.1.0.2", "5432"), from: address("10.1.0.3") };
+  const rules = [
+    bridge("br1", { gatewayMode: { 4: "routed", 6: "routed" } }),
+    allow("10.1.0.2", "80-90"),
+    links,
+  ];
+  const { filter } = renderRules(rules, 4);
+  expect(filter["DOCKER-CT"]).toContain(
+    "-i br1 ! -o br1 -p tcp --sport 0:32767 --tcp-flags SYN NONE -m conntrack --ctstate NEW -j DOCKER-UNASKED",
+  );
+  expect(filter["DOCKER-UNASKED"]).toEqual([
+    "-i br1 -s 10.1.0.2 -p tcp --sport 80:90 -j RETURN",
+    "-i br1 -j DROP",
+  ]);
 });
 
 test("published ports: one address before all addresses, ranges as one rule", () => {
