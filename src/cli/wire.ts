@@ -137,6 +137,7 @@ export interface ClusterNodeBody {
 
 export interface ClusterPeerBody {
   readonly NodeID: string;
+  readonly Path: string;
   readonly RoundTripMs?: number;
   readonly MTU?: number;
   readonly Trouble: string;

@@ -19,6 +19,7 @@ import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, createTunnelGuard, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setBalance, setDnsRedirect } from "../kernel/nftables/index.ts";
+import { Plugins } from "../plugins/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
@@ -33,6 +34,7 @@ import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
 import type { Leaving } from "./leaving.ts";
 import type { NetworkConfig } from "./network-config.ts";
+import { createPluginDrivers } from "./plugin-drivers.ts";
 import { findProgram } from "./programs.ts";
 import { Withdrawals } from "./withdrawals.ts";
 
@@ -90,20 +92,23 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   const clusterNetworks = new ClusterNetworks(log);
   const cluster = surroundings.cluster();
   const entry = cluster && (await clusterNetworks.enter(cluster));
+  const drivers = buildDrivers({
+    ...opened,
+    cluster: surroundings.cluster,
+    netnsFolder,
+    ports,
+    store,
+    settings,
+    failpoints,
+    withdrawals,
+    log,
+    undo,
+  });
+  const plugins = new Plugins({ folders: network.plugins, log: log.child({ part: "plugins" }) });
+  undo.defer("let go of plugins", () => plugins.close());
   const controller = await createController({
     store,
-    drivers: buildDrivers({
-      ...opened,
-      cluster: surroundings.cluster,
-      netnsFolder,
-      ports,
-      store,
-      settings,
-      failpoints,
-      withdrawals,
-      log,
-      undo,
-    }),
+    drivers,
     ipamDrivers: [
       createDefaultIpam({
         defaultPools: network.addressPools,
@@ -111,6 +116,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
       }),
       createNullIpam({ defaultPools: [] }),
     ],
+    plugins: createPluginDrivers(plugins, store),
     resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
     netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect, setBalance)),
     netnsFolder,
@@ -127,8 +133,9 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     log: log.child({ part: "cnm" }),
   });
   built.controller = controller;
-  clusterNetworks.controlledBy(controller);
+  clusterNetworks.controlledBy(controller, drivers);
   undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
+  undo.defer("end trying paths to other hosts", () => clusterNetworks.endStays({ leaves: false }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
   await proxy.sweep();

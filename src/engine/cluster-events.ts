@@ -3,7 +3,7 @@
 import { formatAddress } from "../netip/index.ts";
 import type { Attributes, Events } from "./events.ts";
 import type { Membership } from "./membership.ts";
-import type { ClusterNodeView, ClusterView } from "./types.ts";
+import type { ClusterNodeView, ClusterPeerView, ClusterView } from "./types.ts";
 
 export interface ClusterHappening {
   readonly action: string;
@@ -23,7 +23,7 @@ export function tellOfCluster(events: Events, membership: Membership): () => voi
   });
 }
 
-/** In the order in which a reader understands them: this host, the store, then the others. */
+/** In the order in which a reader understands them: this host, the store, the others, then the paths to them. */
 export function happenings(
   before: ClusterView | undefined,
   after: ClusterView | undefined,
@@ -33,7 +33,7 @@ export function happenings(
   if (!before) {
     return after.state === "frozen" ? [about("join", after), frozen(after)] : [about("join", after)];
   }
-  return [...stateChange(before, after), ...nodeChanges(before, after)];
+  return [...stateChange(before, after), ...nodeChanges(before, after), ...pathChanges(before, after)];
 }
 
 function stateChange(before: ClusterView, after: ClusterView): ClusterHappening[] {
@@ -53,6 +53,21 @@ function nodeChanges(before: ClusterView, after: ClusterView): ClusterHappening[
     return [...isNew, aboutNode(node.isUp ? "node-up" : "node-down", after, node)];
   });
   return [...gone.map((node) => aboutNode("node-leave", after, node)), ...changed];
+}
+
+/** A path that is all right when it is tried first is no news. */
+function pathChanges(before: ClusterView, after: ClusterView): ClusterHappening[] {
+  const known = new Map(before.peers.map((peer) => [peer.nodeId, peer.state]));
+  return after.peers.flatMap((peer) => {
+    const node = after.nodes.find(({ id }) => id === peer.nodeId);
+    const isNews = peer.state !== (known.get(peer.nodeId) ?? "ok");
+    return isNews && node ? [aboutPath(after, node, peer)] : [];
+  });
+}
+
+function aboutPath(view: ClusterView, node: ClusterNodeView, peer: ClusterPeerView): ClusterHappening {
+  const { attributes, ...happening } = aboutNode(`path-${peer.state}`, view, node);
+  return { ...happening, attributes: { ...attributes, ...(peer.trouble && { reason: peer.trouble }) } };
 }
 
 const frozen = (view: ClusterView) => about("frozen", view, view.trouble && { reason: view.trouble });

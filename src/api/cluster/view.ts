@@ -62,6 +62,7 @@ export function tokenWire(token: ClusterToken): ClusterTokenBody {
 function peerWire(peer: ClusterPeerView): ClusterPeerBody {
   return {
     NodeID: peer.nodeId,
+    Path: peer.state,
     ...(peer.roundTripMs !== undefined && { RoundTripMs: peer.roundTripMs }),
     ...(peer.mtu !== undefined && { MTU: peer.mtu }),
     Trouble: peer.trouble ?? "",

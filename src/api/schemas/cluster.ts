@@ -85,6 +85,8 @@ export interface ClusterNodeBody {
 /** How the tunnel to another host was when it was last tried. */
 export interface ClusterPeerBody {
   readonly NodeID: string;
+  /** `ok`, `narrow` (small packets pass, and those that networks send do not) or `down`. */
+  readonly Path: string;
   readonly RoundTripMs?: number;
   readonly MTU?: number;
   readonly Trouble: string;

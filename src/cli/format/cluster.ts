@@ -81,7 +81,18 @@ export function statusText(cluster: ClusterInspect): string {
     ["Hosts:", `${cluster.Nodes.length}, ${up} up, ${members} ${members === 1 ? "member" : "members"}`],
   ];
   const lines = alignColumns(facts.map((line) => `${line.join("\t")}\n`).join(""));
-  return [lines, ...(cluster.State === "frozen" ? [frozenText] : []), hostTable(cluster)].join("\n");
+  const troubles = pathTroubles(cluster);
+  return [
+    ...[lines, ...(cluster.State === "frozen" ? [frozenText] : []), hostTable(cluster)],
+    ...(troubles === "" ? [] : [troubles]),
+  ].join("\n");
+}
+
+/** A line for each path that is not all right. */
+function pathTroubles({ Nodes, Peers }: ClusterInspect): string {
+  const names = new Map(Nodes.map(({ ID, Name }) => [ID, Name]));
+  const troubled = Peers.filter(({ Trouble }) => Trouble !== "");
+  return troubled.map(({ NodeID, Trouble }) => `${names.get(NodeID) ?? NodeID}: ${Trouble}\n`).join("");
 }
 
 const frozenText = `Until the store answers, networks, addresses and services of the cluster cannot be changed, and
@@ -117,5 +128,5 @@ function pathCells(node: ClusterNodeBody, peer: ClusterPeerBody | undefined): st
   if (node.Self) return ["", "", ""];
   if (!peer) return ["not tried", "", ""];
   const roundTrip = peer.RoundTripMs === undefined ? "" : `${peer.RoundTripMs.toFixed(2)} ms`;
-  return [peer.Trouble || "ok", roundTrip, peer.MTU === undefined ? "" : String(peer.MTU)];
+  return [peer.Path, roundTrip, peer.MTU === undefined ? "" : String(peer.MTU)];
 }

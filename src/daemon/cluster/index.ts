@@ -109,6 +109,7 @@ export class ClusterSide implements Membership {
   /** What stands on clusters from now on, this one and others. */
   async use(user: ClusterUser): Promise<void> {
     this.#user = user;
+    user.followPeers(() => this.#changed());
     await this.#part?.use();
   }
 
@@ -124,7 +125,8 @@ export class ClusterSide implements Membership {
 
   async health(): Promise<ClusterHealth | undefined> {
     const serving = this.#part?.serving;
-    return serving && (await clusterStatus(serving));
+    const [status] = await Promise.all([serving && clusterStatus(serving), this.#user?.tryPaths()]);
+    return status;
   }
 
   async found(founding: ClusterFounding): Promise<void> {

@@ -1,9 +1,12 @@
-// The cluster's networks on this host: what hands out their addresses, and the controller's part in them.
+// The cluster's networks on this host: what hands out their addresses, the controller's part in them, and the drivers',
+// who try the paths to other hosts.
 
 import { type ClusterIpam, createClusterIpam } from "../../../drivers/ipam-cluster/index.ts";
 import type { Cluster } from "../../cluster/index.ts";
 import type { ClusterEntry, Controller } from "../../cnm/index.ts";
+import type { ClusterStay, NetworkDriver } from "../../driverapi/index.ts";
 import type { ClusterPeerView } from "../../engine/types.ts";
+import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { readSubnetPools } from "./settings.ts";
 import type { ClusterUser, EndOfUse } from "./users.ts";
@@ -16,6 +19,9 @@ interface Entered extends ClusterEntry {
 /** Owns the IPAM driver of the cluster that the host is in. */
 export class ClusterNetworks implements ClusterUser {
   readonly #log: Log;
+  readonly #listeners = new Set<() => void>();
+  #drivers: readonly NetworkDriver[] = [];
+  #stays: readonly ClusterStay[] = [];
   #entered: Entered | undefined;
   #controller: Controller | undefined;
 
@@ -37,14 +43,17 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   /** From now on clusters may come and go. */
-  controlledBy(controller: Controller): void {
+  controlledBy(controller: Controller, drivers: readonly NetworkDriver[]): void {
     this.#controller = controller;
+    this.#drivers = drivers;
   }
 
   async begin(cluster: Cluster): Promise<EndOfUse> {
     const entry = await this.enter(cluster);
     const end = await this.#controller?.enterCluster(entry);
+    await this.#enterDrivers(cluster);
     return async ({ leave }) => {
+      await this.endStays({ leaves: leave });
       await end?.({ leaves: leave });
       this.#entered?.ipam.close();
       this.#entered = undefined;
@@ -52,6 +61,39 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   peers(): readonly ClusterPeerView[] {
-    return [];
+    return this.#stays.flatMap((stay) => stay.paths());
+  }
+
+  async tryPaths(): Promise<void> {
+    await Promise.all(this.#stays.map((stay) => stay.tryPaths()));
+  }
+
+  followPeers(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** The drivers' part ends, before their hands on the machine do. */
+  async endStays(options: { readonly leaves: boolean }): Promise<void> {
+    const stays = this.#stays;
+    this.#stays = [];
+    await Promise.all(stays.map((stay) => stay.end(options)));
+  }
+
+  async #enterDrivers(cluster: Cluster): Promise<void> {
+    const entering = this.#drivers.map((driver) => driver.enterCluster?.(cluster));
+    const entered = await Promise.allSettled(entering);
+    this.#stays = entered.flatMap((it) => (it.status === "fulfilled" ? (it.value ?? []) : []));
+    for (const it of entered)
+      if (it.status === "rejected")
+        this.#log.error({ reason: errorMessage(it.reason) }, "a driver cannot enter the cluster");
+    for (const stay of this.#stays) stay.follow((change) => this.#heard(change));
+  }
+
+  #heard(change: "paths" | "mtu"): void {
+    if (change === "paths") for (const listener of this.#listeners) listener();
+    else
+      this.#controller?.followUplink().catch((error) => {
+        this.#log.error({ reason: errorMessage(error) }, "cannot give networks the cluster's MTU");
+      });
   }
 }

@@ -10,4 +10,8 @@ export interface ClusterUser {
   begin(cluster: Cluster): Promise<EndOfUse>;
   /** How the paths to other hosts are, as far as that was tried. */
   peers(): readonly ClusterPeerView[];
+  /** Tries them now; takes a moment at most. */
+  tryPaths(): Promise<void>;
+  /** Tells when a path is another one than before. */
+  followPeers(listener: () => void): void;
 }

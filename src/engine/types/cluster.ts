@@ -45,11 +45,13 @@ export interface ClusterNodeView {
 /** Whether packets truly pass the tunnel to another host, as this one last tried. */
 export interface ClusterPeerView {
   readonly nodeId: string;
+  /** `narrow`: small packets pass, and those that networks send do not. */
+  readonly state: "ok" | "narrow" | "down";
   /** Of a small packet; undefined: none came back. */
   readonly roundTripMs?: number;
-  /** Bytes of the largest packet that came back, the tunnel's headers aside; undefined: none did. */
+  /** Bytes of the largest IP packet that came back, the tunnel's headers aside; undefined: none did. */
   readonly mtu?: number;
-  /** What is wrong with the path, in words; absent: nothing. */
+  /** What is wrong with the path and what to do, in words; absent: nothing. */
   readonly trouble?: string;
   readonly checkedAt?: Date;
 }

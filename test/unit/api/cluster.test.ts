@@ -77,8 +77,8 @@ test("a cluster is shown with its hosts, and the paths to them as far as they ar
     trouble: "no answer",
     nodes: [clusterNode({ isSelf: true }), otherNode({ isUp: false })],
     peers: [
-      { nodeId: otherNode().id, roundTripMs: 0.4, mtu: 1450, checkedAt },
-      { nodeId: "d4".repeat(16), trouble: "nothing comes back" },
+      { nodeId: otherNode().id, state: "ok", roundTripMs: 0.4, mtu: 1450, checkedAt },
+      { nodeId: "d4".repeat(16), state: "down", trouble: "nothing comes back" },
     ],
   });
   expect(clusterWire(view)).toEqual({
@@ -104,12 +104,13 @@ test("a cluster is shown with its hosts, and the paths to them as far as they ar
     Peers: [
       {
         NodeID: otherNode().id,
+        Path: "ok",
         RoundTripMs: 0.4,
         MTU: 1450,
         Trouble: "",
         CheckedAt: "2026-11-01T10:00:00Z",
       },
-      { NodeID: "d4".repeat(16), Trouble: "nothing comes back" },
+      { NodeID: "d4".repeat(16), Path: "down", Trouble: "nothing comes back" },
     ],
   });
 });

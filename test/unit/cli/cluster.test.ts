@@ -185,13 +185,16 @@ describe("cluster status", () => {
   });
 
   it("shows the paths to the others where they were tried", async () => {
-    const path = { NodeID: node(10).ID, RoundTripMs: 0.4, MTU: 1450, Trouble: "" };
+    const path = { NodeID: node(10).ID, Path: "ok", RoundTripMs: 0.4, MTU: 1450, Trouble: "" };
     engine.json("GET /cluster", cluster({ Peers: [path] }));
     expect((await engine.run("cluster", "status")).stdout).toContain(
       "host10    192.0.2.20   node      down            ok        0.40 ms   1450\n",
     );
-    engine.json("GET /cluster", cluster({ Peers: [{ NodeID: node(10).ID, Trouble: "nothing comes back" }] }));
-    expect((await engine.run("cluster", "status")).stdout).toMatch(/^host10 .* nothing comes back +$/m);
+    const lost = { NodeID: node(10).ID, Path: "down", Trouble: "no packet comes back: let UDP through" };
+    engine.json("GET /cluster", cluster({ Peers: [lost] }));
+    const { stdout } = await engine.run("cluster", "status");
+    expect(stdout).toMatch(/^host10 .* down +$/m);
+    expect(stdout.endsWith("\n\nhost10: no packet comes back: let UDP through\n")).toBe(true);
   });
 
   it("says how many members may fail, and warns", async () => {

@@ -48,6 +48,30 @@ test("other hosts are told of by their ids, with their names", () => {
   expect(actions(clusterView(), down)).toEqual(["node-join"]);
 });
 
+test("a path to another host is told of when it is lost, and when it is back, not each time that it is tried", () => {
+  const nodes = [self, otherNode()];
+  const path = (state: "ok" | "narrow" | "down", trouble?: string) =>
+    clusterView({
+      nodes,
+      peers: [{ nodeId: otherNode().id, state, ...(trouble !== undefined && { trouble }) }],
+    });
+  expect(actions(clusterView({ nodes }), path("ok"))).toEqual([]);
+  expect(happenings(path("ok"), path("down", "no packet comes back"))).toEqual([
+    {
+      action: "path-down",
+      id: otherNode().id,
+      attributes: {
+        ...{ name: "host2", address: "192.0.2.12", cluster: clusterView().id },
+        reason: "no packet comes back",
+      },
+    },
+  ]);
+  expect(actions(clusterView({ nodes }), path("down"))).toEqual(["path-down"]);
+  expect(actions(path("down"), path("down"))).toEqual([]);
+  expect(actions(path("down"), path("narrow"))).toEqual(["path-narrow"]);
+  expect(actions(path("narrow"), path("ok"))).toEqual(["path-ok"]);
+});
+
 test("events are of the type cluster, and end with the listener", async () => {
   const events = new Events();
   const membership = new FakeMembership();
