@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openNftables } from "../../src/kernel/nftables/index.ts";
 import type { LabHost } from "../lab/lab.ts";
-import { run } from "./run.ts";
+import { run, until } from "./run.ts";
 import type { Site } from "./site.ts";
 import { losses, Traffic } from "./traffic.ts";
 
@@ -34,6 +34,8 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
     await ok("run", "-d", "--name", "four4", "--network", "four", "-p", "8084:80", image, "sleep", "10000");
     await ok("run", "-d", "--name", "plain", "-P", "--expose", "80", image, "sleep", "10000");
     for (const name of ["server", "client", "four4", "plain"]) inside.set(name, await daemon().inside(name));
+    // a link-local address gets its route when nobody has objected to it (RFC 4862 5.4), up to two seconds later
+    await Promise.all([site().host, ...inside.values()].map(hasSettledAddresses));
   });
 
   afterAll(async () => {
@@ -201,6 +203,13 @@ async function netnsState({ netns }: LabHost): Promise<Record<string, string>> {
     }),
   );
   return Object.fromEntries(texts);
+}
+
+async function hasSettledAddresses({ name, netns }: LabHost): Promise<void> {
+  const tentative = ["ip", "-6", "-o", "addr", "show", "tentative"];
+  await until(`${name}'s addresses are its own`, async () => {
+    return (await run("nsenter", [`--net=${netns}`, ...tentative])).stdout === "";
+  });
 }
 
 /** Without counters, timers, comments, and settings that change by themselves. */
