@@ -9,7 +9,7 @@ import {
   openNetlink,
   type Request,
 } from "../../../src/kernel/index.ts";
-import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
+import { type Address, formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { networkId, type OverlayHost } from "./overlay-world.ts";
 
 /** The network's records, as a host has them. */
@@ -20,34 +20,47 @@ export async function recordsOf({ cluster }: OverlayHost): Promise<readonly Publ
 
 /** Sorted lines; none on a host that does not carry the network. */
 export async function kernelView(host: OverlayHost): Promise<string[]> {
-  if ((await host.host.netns.list()).length === 0) return [];
-  await using netlink = await openNetlink(host.netns());
+  return (await host.host.netns.list()).length === 0 ? [] : await viewOf(host.netns());
+}
+
+/** Of a network's netns, by path. */
+export async function viewOf(netns: string): Promise<string[]> {
+  await using netlink = await openNetlink(netns);
   const links = new Map((await netlink.links()).map((link) => [link.index, link]));
   const entries = (await netlink.fdb()).flatMap(({ link, mac, destination, static: isStatic }) => {
     if (destination) return [`${mac} to ${formatAddress(destination)}`];
     return isStatic ? [`${mac} by ${links.get(link)?.kind}`] : [];
   });
-  const neighbours = (await netlink.neighbours()).filter(({ permanent }) => permanent);
+  const neighbours = (await netlink.neighbours()).flatMap(({ permanent, address, mac }) =>
+    permanent ? [`${formatAddress(address)} is ${mac}`] : [],
+  );
   const routes = (await netlink.routes()).flatMap(({ destination, link = 0 }) =>
     destination && links.get(link)?.kind === "bridge" ? [`${formatPrefix(destination)} is here`] : [],
   );
-  return [
-    ...entries,
-    ...neighbours.map(({ address, mac }) => `${formatAddress(address)} is ${mac}`),
-    ...routes,
-  ]
-    .filter((line) => !line.startsWith("fe80::/64"))
-    .sort();
+  return [...entries, ...neighbours, ...routes.filter((line) => !line.startsWith("fe80::/64"))].sort();
 }
 
 /** The same by the records. */
 export async function wantedView(host: OverlayHost, subnets: readonly string[]): Promise<string[]> {
-  const records = await recordsOf(host);
-  const { id } = host.cluster.self;
-  if (!records.some(({ node }) => node === id)) return [];
+  const { nodes, self } = host.cluster;
+  const addressOf = (id: string) => nodes.get(id)?.value.address;
+  return wantedOf(await recordsOf(host), { self: self.id, addressOf, subnets });
+}
+
+/** By records, wherever they were read. */
+export function wantedOf(
+  records: readonly PublishedEndpoint[],
+  place: {
+    readonly self: string;
+    readonly addressOf: (node: string) => Address | undefined;
+    readonly subnets: readonly string[];
+  },
+): string[] {
+  const { self, addressOf, subnets } = place;
+  if (!records.some(({ node }) => node === self)) return [];
   const rows = records.flatMap(({ node, mac, addresses }) => {
-    if (node === id) return [`${mac} by veth`];
-    const at = host.cluster.nodes.get(node)?.value.address;
+    if (node === self) return [`${mac} by veth`];
+    const at = addressOf(node);
     const texts = addresses.map((address) => `${formatAddress(address)} is ${mac}`);
     return [`${mac} to ${at && formatAddress(at)}`, `${mac} by vxlan`, ...texts];
   });

@@ -10,7 +10,7 @@ import { silentLog } from "../../../src/util/log.ts";
 import { graceMs, ManualClock } from "../../unit/drivers/cluster-hosts.ts";
 import { prefix } from "../../unit/kernel/values.ts";
 import { cut } from "../cluster/etcd-fixture.ts";
-import { Lab } from "../lab.ts";
+import { Lab, type LabHost } from "../lab.ts";
 import { type OverlayContainer, type OverlayHost, overlayHost, pool } from "./overlay-world.ts";
 
 export const subnet = "10.9.0.0/26";
@@ -297,14 +297,14 @@ export class FaultWorld implements AsyncDisposable {
 
 const nameOf = ({ container, machine }: Tenant) => `${container.host.name} on ${machine.name}`;
 
-/** Packets from one container to another, one after the other, until it is ended. */
+/** Packets from one container to an address, one after the other, until it is ended. */
 export class Flow {
   readonly #ping: ChildProcess;
   readonly #seen: number[] = [];
 
-  constructor(from: OverlayContainer, to: OverlayContainer) {
-    const words = ["ping", "-i", "0.02", to.address()];
-    this.#ping = from.host.spawn("busybox", words, { stdio: ["ignore", "pipe", "inherit"] });
+  constructor(from: LabHost, to: string) {
+    const words = ["ping", "-i", "0.02", to];
+    this.#ping = from.spawn("busybox", words, { stdio: ["ignore", "pipe", "inherit"] });
     this.#ping.stdout?.setEncoding("utf8").on("data", (text: string) => {
       for (const [, number] of text.matchAll(/seq=(\d+)/g)) this.#seen.push(Number(number));
     });

@@ -38,7 +38,7 @@ test.for(seeds)("a thousand faults by seed %i end as the store says", { timeout:
   for (const tenant of [first, second]) tenant.isBusy = true;
   await expectPing(first.container, second.container);
   const spared = new Set([first, second].map(({ container }) => String(container.mac)));
-  const flow = new Flow(first.container, second.container);
+  const flow = new Flow(first.container.host, second.address);
   const hasFlow = (machine: Machine) => machine === one || machine === two;
 
   const take = (): Tenant | undefined => {

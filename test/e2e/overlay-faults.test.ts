@@ -1,0 +1,196 @@
+// One network over three hosts, with a real daemon on each and an etcd of three members beside them, while one thing after
+// the other fails: what runs goes on talking, starts go on, and in the end every kernel has what the store says.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { PublishedEndpoint } from "../../drivers/overlay/shared.ts";
+import { EtcdClient, readPrefix } from "../../src/cluster/etcd/index.ts";
+import type { ClusterNode } from "../../src/cluster/index.ts";
+import { decodeRecord } from "../../src/store/codec.ts";
+import { cut, EtcdFixture } from "../lab/cluster/etcd-fixture.ts";
+import { viewOf, wantedOf } from "../lab/drivers/overlay-faults-view.ts";
+import { Flow } from "../lab/drivers/overlay-faults-world.ts";
+import type { LabHost } from "../lab/lab.ts";
+import type { Daemon } from "./daemon.ts";
+import { untilNodes, useHosts } from "./hosts.ts";
+import { until } from "./run.ts";
+
+const site = useHosts(6);
+const storeName = "faults";
+const subnet = "10.64.0.0/26";
+const numbers = [1, 2, 3] as const;
+let etcd: EtcdFixture;
+let daemons: readonly Daemon[] = [];
+let networkId = "";
+let made = 0;
+const containers: Container[] = [];
+
+interface Container {
+  readonly name: string;
+  readonly daemon: Daemon;
+  readonly address: string;
+  readonly inside: LabHost;
+}
+
+const host = (number: number): Daemon => {
+  const daemon = daemons[number - 1];
+  if (!daemon) throw new Error(`there is no daemon on host${number}`);
+  return daemon;
+};
+const storeAddresses = () => etcd.members.map(({ address }) => address);
+const state = async (number: number) => (await host(number).ask("GET", "/cluster")).State;
+
+/** A container that stays. */
+async function start(number: number): Promise<Container> {
+  const daemon = host(number);
+  const name = `c${++made}`;
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    name,
+    "--network",
+    "blue",
+    "--stop-timeout",
+    "0",
+    "busybox",
+    "sleep",
+    "1d",
+  );
+  const address = await daemon.ok("inspect", "-f", "{{.NetworkSettings.Networks.blue.IPAddress}}", name);
+  const container = { name, daemon, address, inside: await daemon.inside(name) };
+  containers.push(container);
+  return container;
+}
+
+const pings = (from: Container, to: Container) =>
+  from.inside.run("busybox", "ping", "-c1", "-W1", to.address).then(
+    () => true,
+    () => false,
+  );
+
+/** Every pair, sooner or later. */
+async function untilAllTalk(): Promise<void> {
+  for (const from of containers) {
+    const others = containers.filter((to) => to !== from);
+    const talking = others.map((to) =>
+      until(`${from.name} reaches ${to.name}`, () => pings(from, to), 15_000),
+    );
+    await Promise.all(talking);
+  }
+}
+
+/** Of the first containers of these hosts, which nothing may cut. */
+const flow = (from: number, to: number): Flow => {
+  const [one, two] = [containers[from - 1], containers[to - 1]];
+  if (!one || !two) throw new Error("the containers are not there");
+  return new Flow(one.inside, two.address);
+};
+
+beforeAll(async () => {
+  etcd = await EtcdFixture.start([4, 5, 6].map((number) => site().host(number)));
+  const store = storeAddresses().map((address) => `${address}:2379`);
+  const words = ["--cluster-store", `etcd://${store.join(",")}/${storeName}`, "--cluster-advertise", "eth0"];
+  const flags = ["--live-restore", ...words];
+  daemons = await Promise.all(numbers.map((number) => site().keep(number, { flags, images: ["busybox"] })));
+  for (const daemon of daemons) await untilNodes(daemon, "host1 node up, host2 node up, host3 node up");
+  networkId = await host(1).ok("network", "create", "-d", "overlay", "--subnet", subnet, "blue");
+  for (const daemon of daemons)
+    await until("blue is there", async () => (await daemon.ok("network", "ls")).includes("blue"));
+  for (const number of numbers) await start(number);
+  await untilAllTalk();
+});
+
+afterAll(async () => {
+  for (const { inside } of containers) await inside.close();
+  for (const daemon of daemons) {
+    const listed: { Id: string }[] = await daemon.ask("GET", "/containers/json?all=1");
+    for (const { Id } of listed) await daemon.ask("DELETE", `/containers/${Id}?force=1`);
+  }
+  await daemons[0]?.docker("network", "rm", "blue");
+  await etcd?.[Symbol.asyncDispose]();
+});
+
+test("a daemon that is killed is not missed by its containers, and the next one adopts them", async () => {
+  const flows = [flow(1, 2), flow(2, 3)];
+  const startedAt = () => host(2).ok("inspect", "-f", "{{.State.StartedAt}}", "c2");
+  const before = await startedAt();
+  await host(2).signal("SIGKILL");
+  const added = await start(1);
+  await host(2).start();
+  expect(await startedAt()).toBe(before);
+  await until("c2 learns what came meanwhile", () => pings(containers[1] as Container, added), 15_000);
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+  await untilAllTalk();
+});
+
+test("members of the store that are killed, its leader too, keep nobody from starting", async () => {
+  const flows = [flow(1, 2), flow(3, 1)];
+  const leader = await etcd.leader();
+  for (const at of [leader, (leader + 1) % 3]) {
+    const member = etcd.members[at];
+    await member?.kill();
+    const [one, two] = await Promise.all([start(2), start(3)]);
+    await until("they talk", () => pings(one, two), 15_000);
+    await member?.start();
+    await etcd.leader();
+  }
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+});
+
+test("without any store flows lose nothing and local starts go on", async () => {
+  const flows = [flow(1, 2), flow(2, 3), flow(3, 1)];
+  for (const member of etcd.members) await member.kill();
+  for (const number of numbers)
+    await until(`host${number} is frozen`, async () => (await state(number)) === "frozen", 20_000);
+  await start(1);
+  for (const member of etcd.members) await member.start();
+  await etcd.leader();
+  for (const number of numbers)
+    await until(`host${number} is back`, async () => (await state(number)) === "connected", 30_000);
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+});
+
+test("two hosts that cannot reach each other both reach the third", async () => {
+  const flows = [flow(1, 3), flow(3, 2)];
+  const [c1, c2, c3] = containers as [Container, Container, Container];
+  const wall = await cut(host(1).host, host(2).host.address());
+  expect(await pings(c1, c2)).toBe(false);
+  expect(await pings(c1, c3)).toBe(true);
+  expect(await pings(c2, c3)).toBe(true);
+  await Promise.all([start(1), start(2)]);
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+  await wall.join();
+  await until("c1 reaches c2 again", () => pings(c1, c2));
+});
+
+test("a host that the store cannot see for longer than its lease goes on, and catches up", async () => {
+  const flows = [flow(3, 1), flow(2, 3)];
+  const wall = await cut(host(3).host, ...storeAddresses());
+  await untilNodes(host(1), "host1 node up, host2 node up, host3 node down");
+  const [mine, theirs] = await Promise.all([start(3), start(1)]);
+  await wall.join();
+  await untilNodes(host(1), "host1 node up, host2 node up, host3 node up");
+  await until("they talk", () => pings(mine, theirs), 15_000);
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+});
+
+test("in the end all talk, and every kernel has what the store says", async () => {
+  await untilAllTalk();
+  await using reach = await etcd.reachFrom(site().host(4));
+  const client = new EtcdClient({ endpoints: reach.endpoints });
+  const read = async <T>(table: string): Promise<T[]> => {
+    const { keys } = await readPrefix(client, `/tsdocker/${storeName}/${table}/`, { doing: "look" });
+    return keys.map(({ value }) => decodeRecord(new TextDecoder().decode(value)) as T);
+  };
+  const records = await read<PublishedEndpoint>(`overlay-endpoints/${networkId}`);
+  const nodes = await read<ClusterNode>("nodes");
+  client.close();
+  expect(records).toHaveLength(containers.length);
+  const addressOf = (id: string) => nodes.find((node) => node.id === id)?.address;
+  for (const [at, daemon] of daemons.entries()) {
+    const self = nodes.find(({ name }) => name === `host${at + 1}`)?.id ?? "";
+    const netns = join(daemon.folder, "run", "netns", `overlay-${networkId.slice(0, 12)}`);
+    expect(await viewOf(netns)).toEqual(wantedOf(records, { self, addressOf, subnets: [subnet] }));
+  }
+});
