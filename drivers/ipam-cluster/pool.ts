@@ -1,7 +1,7 @@
 // One pool as this host sees it: the blocks that concern it, and which address is next. Nothing in here waits.
 
 import type { Entry, SharedTable } from "../../src/driverapi/index.ts";
-import { formatPrefix, type Prefix, parsePrefix } from "../../src/netip/index.ts";
+import { type Address, formatPrefix, type Prefix, parsePrefix } from "../../src/netip/index.ts";
 import { Block, type Holder } from "./block.ts";
 import { blockKey, blockStart, type Geometry, geometryOf, startOfKey } from "./geometry.ts";
 import type { BlockRecord } from "./records.ts";
@@ -138,4 +138,10 @@ export class Pool {
     }
     return undefined;
   }
+}
+
+/** Whether anybody may have the address. */
+export function isUsable({ geometry }: Pool, { family, value }: Address): boolean {
+  const { first, last } = geometry.usable;
+  return family === geometry.family && value >= first && value <= last;
 }

@@ -8,7 +8,7 @@ export interface StandingOptions {
   readonly cluster: ClusterAccess;
   readonly clock: Clock;
   /** How long after its lease a host keeps what it has. */
-  readonly graceMs: number;
+  readonly graceMs: () => number;
   /** How often `tick` is called. */
   readonly tickMs: number;
 }
@@ -41,7 +41,7 @@ export class Standing {
 
   /** Whether nobody can have taken this host's blocks: it had its lease a moment ago, as others see it. */
   get isTrusted(): boolean {
-    return this.#options.clock.now() - this.#knownAliveMs < this.#options.graceMs;
+    return this.#options.clock.now() - this.#knownAliveMs < this.#options.graceMs();
   }
 
   /** What this host has was confirmed by the store. */
@@ -75,7 +75,7 @@ export class Standing {
     if (!this.hasLease || !this.isTrusted || now - this.#tickedMs > lateTicks * tickMs) return false;
     this.#note(nodeId);
     const since = this.#goneSinceMs.get(nodeId);
-    return since !== undefined && now - since > graceMs;
+    return since !== undefined && now - since > graceMs();
   }
 
   #note(nodeId: string): void {

@@ -7,7 +7,7 @@ import type { Block } from "./block.ts";
 import { retakeNamed } from "./named-address.ts";
 import { catchUp, isAgreed, mostTries, type Parts } from "./parts.ts";
 import type { Pool, Spot } from "./pool.ts";
-import { type BlockRecord, blockRecord, type UsageRecord } from "./records.ts";
+import { type BlockRecord, blockRecord } from "./records.ts";
 
 /** Writes per transaction; the store takes 128. */
 const mostAtOnce = 100;
@@ -49,30 +49,6 @@ export async function tidy(parts: Parts, pool: Pool): Promise<void> {
     }
     pool.follow(block.key);
   }
-}
-
-/** Tells the others how much of a pool is in use here. @throws unavailable */
-export async function publishUsage({ tables, self }: Parts, pool: Pool): Promise<void> {
-  const key = `${pool.uid}/${self}`;
-  const known = tables.usage.get(key)?.value;
-  const usage = usageOf(pool);
-  const isNothing = usage.inUse === 0 && usage.idle === 0;
-  if (isNothing) return known && (await tables.usage.delete(key));
-  const isSame = known?.inUse === usage.inUse && known.inRange === usage.inRange && known.idle === usage.idle;
-  if (!isSame) await tables.usage.put(key, usage);
-}
-
-/** How much of a pool is in use here, now. */
-export function usageOf(pool: Pool): UsageRecord {
-  const { dynamic } = pool.geometry;
-  const held = [...pool.held()];
-  const isInRange = (value: bigint) =>
-    dynamic !== undefined && value >= dynamic.first && value <= dynamic.last;
-  return {
-    inUse: held.length,
-    inRange: held.filter(({ value }) => isInRange(value)).length,
-    idle: pool.free,
-  };
 }
 
 async function auditOne(
