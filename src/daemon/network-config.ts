@@ -11,6 +11,7 @@ import {
   prefixFamily,
   subnetOf,
 } from "../netip/index.ts";
+import type { PluginFolders } from "../plugins/index.ts";
 import { invalid } from "../util/errors.ts";
 import type { OptionMap } from "./options.ts";
 import { checkAddress, type Settings } from "./settings.ts";
@@ -54,6 +55,8 @@ export interface NetworkConfig {
   readonly allowDirectRouting: boolean;
   /** Read instead of the host's resolv.conf. */
   readonly resolvConf: string | undefined;
+  /** Where plugins say where they are. */
+  readonly plugins: PluginFolders;
   readonly dns: readonly Address[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
@@ -98,6 +101,7 @@ export function parseNetwork(settings: Settings): NetworkConfig {
     },
     userlandProxy: settings.flag("userland-proxy"),
     allowDirectRouting: settings.flag("allow-direct-routing"),
+    plugins: { sockets: settings.path("plugin-sockets"), specs: settings.list("plugin-specs") },
     resolvConf: settings.text("resolv-conf") === "" ? undefined : settings.path("resolv-conf"),
     dns: settings.list("dns").map((text) => checkAddress("dns", text)),
     dnsOptions: settings.list("dns-opt"),

@@ -57,6 +57,12 @@ export const optionRows: readonly OptionRow[] = [
   ),
   row("cluster-data-port", "integer", 0, "UDP port of the tunnels between hosts (default 4789)"),
   row(
+    "cluster-grace",
+    "integer",
+    0,
+    "Seconds after which what a host has goes that is gone, for a cluster that is formed (default 300)",
+  ),
+  row(
     "cluster-store",
     "string",
     "",
@@ -122,6 +128,13 @@ export const optionRows: readonly OptionRow[] = [
   row("pidfile", "string", "", "Path of the PID file (default: tsdocker.pid in the exec-root's parent)", {
     short: "p",
   }),
+  row("plugin-sockets", "string", "/run/docker/plugins", "Where plugins put their sockets"),
+  row(
+    "plugin-specs",
+    "list",
+    ["/etc/docker/plugins", "/usr/lib/docker/plugins"],
+    "Where files say how plugins are reached, NAME.spec and NAME.json",
+  ),
   row("registry-mirror", "list", [], "Mirrors of Docker Hub", { key: "registry-mirrors" }),
   row(
     "resolv-conf",

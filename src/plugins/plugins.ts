@@ -1,6 +1,7 @@
 // Plugins by name: found when they are needed, activated once, reached again when they come back.
 
 import { type FSWatcher, watch } from "node:fs";
+import { access } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorMessage, notFound, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
@@ -11,8 +12,10 @@ export interface PluginsOptions {
   readonly folders: PluginFolders;
   /** How long a call may take; a DHCP server may be asked in it. */
   readonly callMs?: number;
-  /** How long a plugin that is on its way (back) is waited for. */
+  /** How long a plugin that is on its way back is waited for. */
   readonly patienceMs?: number;
+  /** How long one that nobody has heard of yet is waited for, where there are plugins at all: it may be just starting. */
+  readonly newcomerMs?: number;
   readonly log: Log;
 }
 
@@ -23,7 +26,7 @@ export interface ActivePlugin {
   readonly kinds: ReadonlySet<string>;
 }
 
-const defaults = { callMs: 120_000, patienceMs: 10_000 };
+const defaults = { callMs: 120_000, patienceMs: 10_000, newcomerMs: 3_000 };
 const activationMs = 10_000;
 const firstPauseMs = 50;
 const longestPauseMs = 1_000;
@@ -41,8 +44,7 @@ export class Plugins {
 
   /** Undefined when nothing says where it is. @throws unavailable when it does not answer */
   async find(name: string): Promise<ActivePlugin | undefined> {
-    const plugin = this.#plugins.get(name);
-    if (!plugin && !(await findPlugin(name, this.#options.folders))) return undefined;
+    if (!this.#plugins.has(name) && !(await this.#appears(name))) return undefined;
     return { name, kinds: await this.#plugin(name).activate() };
   }
 
@@ -68,6 +70,17 @@ export class Plugins {
     this.#listeners.clear();
     for (const plugin of this.#plugins.values()) plugin.close();
     this.#plugins.clear();
+  }
+
+  /** dockerd waits 15 s for any name, on a machine that has never seen a plugin too. */
+  async #appears(name: string): Promise<boolean> {
+    const { folders, newcomerMs } = this.#options;
+    const until = performance.now() + newcomerMs;
+    for (;;) {
+      if (await findPlugin(name, folders)) return true;
+      if (performance.now() > until || !(await isFolder(folders.sockets))) return false;
+      await pause(firstPauseMs);
+    }
   }
 
   #plugin(name: string): Plugin {
@@ -169,6 +182,13 @@ class Plugin {
     this.#address = key;
     return this.#client;
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function keyOf(address: PluginAddress): string {

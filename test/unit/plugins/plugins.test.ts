@@ -14,7 +14,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "plugins-"));
   folders = { sockets: join(root, "run"), specs: [join(root, "etc"), join(root, "lib")] };
   for (const folder of [folders.sockets, ...folders.specs]) await mkdir(folder);
-  plugins = new Plugins({ folders, patienceMs: 300, callMs: 500, log: silentLog });
+  plugins = new Plugins({ folders, patienceMs: 300, callMs: 500, newcomerMs: 0, log: silentLog });
 });
 
 afterEach(async () => {
@@ -23,6 +23,10 @@ afterEach(async () => {
 });
 
 const activation = { "Plugin.Activate": { Implements: ["NetworkDriver", "IpamDriver"] } };
+
+function disposing(it: Plugins) {
+  return { it, [Symbol.asyncDispose]: async () => it.close() };
+}
 
 async function specOf(name: string, text: string, folder = folders.specs[0] ?? ""): Promise<void> {
   await writeFile(join(folder, name), text);
@@ -91,6 +95,19 @@ describe("finding plugins", () => {
 
   it.each(["../run/p", "", ".", "a/b", "-x"])("looks for no plugin named %j", async (name) => {
     expect(await plugins.find(name)).toBeUndefined();
+  });
+
+  it("waits for one that is just starting", async () => {
+    await using patient = disposing(new Plugins({ folders, log: silentLog }));
+    const finding = patient.it.find("p");
+    await using _ = await new FakePlugin(activation).listen({ path: join(folders.sockets, "p.sock") });
+    expect(await finding).toMatchObject({ name: "p" });
+  });
+
+  it("waits for nobody where there have never been plugins", async () => {
+    const nowhere = { sockets: join(root, "nowhere"), specs: [] };
+    await using patient = disposing(new Plugins({ folders: nowhere, newcomerMs: 1e9, log: silentLog }));
+    expect(await patient.it.find("p")).toBeUndefined();
   });
 
   it("lists all that say where they are", async () => {

@@ -1,0 +1,74 @@
+// Drivers that are plugins: found when somebody names one, and remembered, so that what is on record can be restored
+// while its plugin is not there yet.
+
+import { createRemoteIpam, readIpamCapabilities } from "../../drivers/ipam-remote/index.ts";
+import { createRemoteDriver, type RemoteCapabilities, readCapabilities } from "../../drivers/remote/index.ts";
+import type { OtherDrivers, PluginDrivers } from "../cnm/index.ts";
+import type { IpamCapabilities, IpamDriver, NetworkDriver } from "../driverapi/index.ts";
+import type { PluginCaller } from "../driverkit/index.ts";
+import type { Plugins } from "../plugins/index.ts";
+import type { Collection, Store } from "../store/index.ts";
+import { notFound } from "../util/errors.ts";
+
+/** Network and IPAM drivers behind sockets. */
+export function createPluginDrivers(plugins: Plugins, store: Store): PluginDrivers {
+  return {
+    network: new DriversOfKind<NetworkDriver, RemoteCapabilities>({
+      plugins,
+      known: store.collection("network plugins"),
+      kind: "NetworkDriver",
+      read: readCapabilities,
+      create: createRemoteDriver,
+    }),
+    ipam: new DriversOfKind<IpamDriver, IpamCapabilities>({
+      plugins,
+      known: store.collection("ipam plugins"),
+      kind: "IpamDriver",
+      read: readIpamCapabilities,
+      create: createRemoteIpam,
+    }),
+  };
+}
+
+interface Parts<T, Capabilities> {
+  readonly plugins: Plugins;
+  /** By name: what a plugin said that it can do, the last time that it was asked. */
+  readonly known: Collection<Capabilities>;
+  /** As plugins call it. */
+  readonly kind: string;
+  readonly read: (plugin: PluginCaller) => Promise<Capabilities>;
+  readonly create: (plugin: PluginCaller, capabilities: Capabilities) => T;
+}
+
+class DriversOfKind<T, Capabilities> implements OtherDrivers<T> {
+  readonly #parts: Parts<T, Capabilities>;
+
+  constructor(parts: Parts<T, Capabilities>) {
+    this.#parts = parts;
+  }
+
+  async find(name: string): Promise<T | undefined> {
+    const { plugins, kind, read, create } = this.#parts;
+    const plugin = await plugins.find(name);
+    if (!plugin) return undefined;
+    if (!plugin.kinds.has(kind)) {
+      const kinds = [...plugin.kinds].join(", ") || "nothing";
+      throw notFound(`plugin "${name}" is no ${kind}: it implements ${kinds}`);
+    }
+    const caller = plugins.caller(name);
+    const capabilities = await read(caller);
+    await this.#remember(name, capabilities);
+    return create(caller, capabilities);
+  }
+
+  recall(name: string): T | undefined {
+    const { plugins, known, create } = this.#parts;
+    const capabilities = known.get(name);
+    return capabilities && create(plugins.caller(name), capabilities);
+  }
+
+  async #remember(name: string, capabilities: Capabilities): Promise<void> {
+    const { known } = this.#parts;
+    if (JSON.stringify(known.get(name)) !== JSON.stringify(capabilities)) await known.put(name, capabilities);
+  }
+}
