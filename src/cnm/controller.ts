@@ -24,7 +24,9 @@ import {
   GlobalShare,
   type GlobalSurroundings,
   isGlobal,
+  ToldNames,
 } from "./global/index.ts";
+import type { PublishedService, Service, ServiceControl } from "./global/services.ts";
 import { hostPrefixes } from "./host-prefixes.ts";
 import { type HostRoutes, plainHostRoutes } from "./host-routes.ts";
 import { Memory } from "./memory.ts";
@@ -76,7 +78,7 @@ export interface ControllerOptions {
  * The container network model as the engine sees it. Nothing here takes locks: the engine holds the container's around
  * calls for its sandbox. Errors are the clients' (see util/errors), with Docker's messages.
  */
-export interface Controller {
+export interface Controller extends ServiceControl {
   /** Names of network drivers, as /info lists them. */
   readonly driverNames: readonly string[];
   readonly ipamDriverNames: readonly string[];
@@ -108,6 +110,12 @@ export interface Controller {
   /** The container is no more: nothing of it is remembered for a next start. */
   forgetContainer(containerId: string): Promise<void>;
 
+  /**
+   * Whether a container, which runs or is about to, can do its work, as its health check says. One that cannot leaves
+   * names that others have too, and services, on networks of the cluster. Without a word a container is ready.
+   */
+  setReady(containerId: string, isReady: boolean): void;
+
   /** The uplink's MTU may have changed: networks that follow it do, and so do the links of their containers. */
   followUplink(): Promise<void>;
 
@@ -129,13 +137,14 @@ export async function createController(options: ControllerOptions): Promise<Cont
   const sandboxes = new Sandboxes(parts);
   // before endpoints are restored that are on its networks
   const { cluster } = options;
-  const globals = cluster && (await GlobalNetworks.enter(cluster, globalSurroundings(parts, options)));
+  const surroundings = globalSurroundings(parts, sandboxes, options);
+  const globals = cluster && (await GlobalNetworks.enter(cluster, surroundings));
   parts.globals.current = globals;
   await restore(parts, sandboxes, options.live);
   await ensureDefaultNetworks(parts, options.hostNetlink, options.defaultBridge);
   parts.netnsPool.fill();
-  globals?.ready();
-  return new NetworkController(parts, sandboxes, globalSurroundings(parts, options));
+  await globals?.ready();
+  return new NetworkController(parts, sandboxes, surroundings);
 }
 
 /**
@@ -199,7 +208,7 @@ class NetworkController implements Controller {
     const { globals } = this.#parts;
     if (!globals.current) {
       globals.current = await GlobalNetworks.enter(entry, this.#globalSurroundings);
-      globals.current.ready();
+      await globals.current.ready();
     }
     const entered = globals.current;
     return async (options) => {
@@ -209,9 +218,40 @@ class NetworkController implements Controller {
   }
 
   async forgetContainer(containerId: string): Promise<void> {
-    const { memory, records } = this.#parts;
+    const { memory, records, globals } = this.#parts;
+    globals.local.setReady(containerId, true);
     if (!memory.hasAny({ containerId })) return;
     await records.store.commit((transaction) => memory.forgetAll(transaction, { containerId }));
+  }
+
+  setReady(containerId: string, isReady: boolean): void {
+    if (!this.#parts.globals.local.setReady(containerId, isReady)) return;
+    const sandbox = this.sandbox(containerId);
+    if (sandbox) this.#parts.background.run("say who is ready", () => sandbox.announceAgain());
+  }
+
+  services(networkId?: string): readonly Service[] {
+    return this.#parts.globals.services(networkId);
+  }
+
+  async publishService(
+    networkId: string,
+    name: string,
+    ports: readonly PublishedService[],
+  ): Promise<Service> {
+    return await this.#parts.globals.publishService(this.network(networkId).id, name, ports);
+  }
+
+  async unpublishService(
+    networkId: string,
+    name: string,
+    ports: readonly PublishedService[],
+  ): Promise<Service> {
+    return await this.#parts.globals.unpublishService(this.network(networkId).id, name, ports);
+  }
+
+  followServices(listener: Parameters<ServiceControl["followServices"]>[0]): () => void {
+    return this.#parts.globals.followServices(listener);
   }
 
   async followUplink(): Promise<void> {
@@ -234,6 +274,7 @@ class NetworkController implements Controller {
   async settle(): Promise<void> {
     await this.#settleDrivers();
     await this.#parts.background.settle();
+    await this.#parts.globals.current?.settle();
     await this.#settleDrivers();
   }
 
@@ -257,8 +298,12 @@ class NetworkController implements Controller {
   }
 }
 
-function globalSurroundings(parts: ControllerParts, options: ControllerOptions): GlobalSurroundings {
-  const { records, memory, networks, drivers, ipamDrivers, background, log } = parts;
+function globalSurroundings(
+  parts: ControllerParts,
+  sandboxes: Sandboxes,
+  options: ControllerOptions,
+): GlobalSurroundings {
+  const { records, memory, networks, globals, drivers, ipamDrivers, background, log } = parts;
   const logLoss = (loss: EndpointLoss) => log.error(loss, "an endpoint cannot stay on its network");
   return {
     networks,
@@ -268,6 +313,12 @@ function globalSurroundings(parts: ControllerParts, options: ControllerOptions):
     forgetPlaces: (networkId) =>
       records.store.commit((transaction) => memory.forgetAll(transaction, { networkId })),
     lost: options.endpointLost ?? logLoss,
+    local: globals.local,
+    told: new ToldNames(parts.resolvers, background),
+    servicesChanged: (changed, gone) => {
+      sandboxes.servicesChanged(new Set([...changed, ...gone].map(({ networkId }) => networkId)));
+      globals.tellServices(changed, gone);
+    },
     log,
   };
 }

@@ -3,27 +3,36 @@
 import type { NameServer } from "../dns/index.ts";
 import { type Address, prefixContains, sameAddress } from "../netip/index.ts";
 import type { ResolverConfig, Resolvers } from "../proxy/index.ts";
+import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { byGatewayOrder } from "./gateway.ts";
 import type { Netns } from "./netns.ts";
 import type { NetworkEndpoint } from "./network.ts";
 import { networkDns } from "./network-options.ts";
 
-/** Makes an endpoint's names known; on networks without names nothing is said. */
-export async function announce(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
+type Tellers = Pick<ControllerParts, "resolvers" | "globals">;
+
+/**
+ * Makes an endpoint's names known: here when it resolves, on other hosts soon after. On networks without names nothing is
+ * said.
+ */
+export async function announce({ resolvers, globals }: Tellers, endpoint: Endpoint): Promise<void> {
   const { names, networkId } = endpoint.record;
   if (names.length === 0) return;
+  const isReady = globals.announce(endpoint);
   await resolvers.setRecord(endpoint.id, {
     networkId,
     networkName: endpoint.networkName,
     endpointId: endpoint.id,
     names,
     addresses: endpoint.addresses,
+    ...(!isReady && { isReady }),
   });
 }
 
 /** Takes an endpoint's names back. May be repeated. */
-export async function withdraw(resolvers: Resolvers, endpoint: Endpoint): Promise<void> {
+export async function withdraw({ resolvers, globals }: Tellers, endpoint: Endpoint): Promise<void> {
+  globals.withdraw(endpoint.id);
   if (endpoint.record.names.length > 0) await resolvers.setRecord(endpoint.id, undefined);
 }
 

@@ -3,6 +3,8 @@
 import { type Address, formatAddress, prefixContains } from "../netip/index.ts";
 import { conflict, forbidden, invalid } from "../util/errors.ts";
 import { checkEndpointWords, chosenInterfaceName } from "./endpoint-options.ts";
+import { isGlobal } from "./global/index.ts";
+import { driversOwn, serviceOption } from "./names.ts";
 import type { Network } from "./network.ts";
 import type { EndpointSpec, SandboxSpec } from "./types.ts";
 
@@ -11,7 +13,9 @@ export function checkEndpoint(network: Network, spec: EndpointSpec): void {
   if (network.record.configOnly)
     throw forbidden(`cannot connect to network ${network.name}: it is a configuration-only network`);
   checkEndpointWords(spec);
-  network.driver.checkEndpoint?.({ driverOpts: spec.driverOptions });
+  const service = spec.driverOptions[serviceOption];
+  if (service !== undefined) checkService(network, service);
+  network.driver.checkEndpoint?.({ driverOpts: driversOwn(spec) });
   const addresses = [spec.ipv4, spec.ipv6].filter((address) => address !== undefined);
   if (!network.isUserDefined) {
     if (addresses.length > 0)
@@ -27,6 +31,20 @@ export function checkEndpoint(network: Network, spec: EndpointSpec): void {
         .join("\n"),
     );
   }
+}
+
+/** Services are no driver's: any network of the cluster has them. A name is a label of the DNS (RFC 1123 2.1). */
+function checkService(network: Network, service: string): void {
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(service))
+    throw invalid(`invalid value for ${serviceOption}: ${JSON.stringify(service)} is not a label of the DNS`);
+  if (!isGlobal(network))
+    throw invalid(
+      `${serviceOption}: network ${network.name} is this host's alone, and services are a cluster's`,
+    );
+  if (network.record.pools.length === 0)
+    throw invalid(
+      `${serviceOption}: network ${network.name} has no subnet that a service could have an address of`,
+    );
 }
 
 /** @throws invalid or forbidden when a sandbox that is on these networks cannot be on that one too */

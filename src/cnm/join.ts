@@ -11,7 +11,7 @@ import { attachLink } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
 import { leaseAddress } from "./leases.ts";
-import { endpointNames } from "./names.ts";
+import { driversOwn, endpointNames } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import { driverOptions, type Network } from "./network.ts";
 import { endpointRoutes } from "./network-options.ts";
@@ -155,7 +155,7 @@ export async function createInDriver(
       dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? sandbox.dns.fallbackServers ?? []),
       ...(spec.mac && { macAddress: spec.mac }),
       ...(spec.linkLocal.length > 0 && { linkLocal: spec.linkLocal }),
-      driverOpts: spec.driverOptions,
+      driverOpts: driversOwn(spec),
     },
   });
   checkAnswer(record.interface, answer);

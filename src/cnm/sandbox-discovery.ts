@@ -1,7 +1,8 @@
-// What a sandbox knows and tells of names: its files under /etc, its resolver, the records of its endpoints.
+// What a sandbox knows and tells of names: its files under /etc, its resolver, the records of its endpoints, and where
+// services' addresses lead.
 
-import type { Resolvers } from "../proxy/index.ts";
 import { allDone } from "../util/all-done.ts";
+import type { ControllerParts } from "./controller-parts.ts";
 import {
   announce,
   namedEndpoints,
@@ -13,6 +14,7 @@ import {
 } from "./discovery.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EtcFiles } from "./etc-files.ts";
+import { isGlobal, SandboxBalance } from "./global/index.ts";
 import { linkLines } from "./links.ts";
 import type { Netns } from "./netns.ts";
 
@@ -25,17 +27,19 @@ interface Parts {
 
 /** Owned by its sandbox. */
 export class SandboxDiscovery {
-  readonly #resolvers: Resolvers;
+  readonly #parts: ControllerParts;
   readonly #netns: Netns | undefined;
   readonly #files: EtcFiles;
   readonly #resolver: SandboxResolver;
+  readonly #balance: SandboxBalance | undefined;
   readonly #announced = new Set<Endpoint>();
 
-  constructor(resolvers: Resolvers, { sandboxId, netns, files }: Parts) {
-    this.#resolvers = resolvers;
+  constructor(parts: ControllerParts, { sandboxId, netns, files }: Parts) {
+    this.#parts = parts;
     this.#netns = netns;
     this.#files = files;
-    this.#resolver = new SandboxResolver(resolvers, sandboxId);
+    this.#resolver = new SandboxResolver(parts.resolvers, sandboxId);
+    this.#balance = netns && new SandboxBalance(netns);
   }
 
   /** Brings names, files and resolver in line with these endpoints. Repeating a call changes nothing. */
@@ -45,28 +49,38 @@ export class SandboxDiscovery {
     for (const endpoint of fresh) this.#announced.add(endpoint);
     const addresses = endpoints.filter(({ isHidden }) => !isHidden).flatMap(({ addresses }) => addresses);
     await allDone([
-      ...fresh.map((endpoint) => announce(this.#resolvers, endpoint)),
+      ...fresh.map((endpoint) => announce(this.#parts, endpoint)),
       this.#files.setHosts(addresses, linkLines(endpoints)),
       this.#settleResolver(this.#netns, endpoints),
+      this.balance(endpoints),
     ]);
   }
 
   /** Its files are there already, and whatever a user made of them: after a start. */
-  adopt(): void {
+  adopt(endpoints: readonly Endpoint[]): void {
     this.#files.adopt();
+    if (endpoints.some(({ network }) => isGlobal(network))) this.#balance?.adopt();
   }
 
-  /** After their names changed. */
+  /** After their names, or what is said of them, changed. Those that were withdrawn stay so. */
   async announceAgain(endpoints: readonly Endpoint[]): Promise<void> {
-    await allDone(endpoints.map((endpoint) => announce(this.#resolvers, endpoint)));
+    const announced = endpoints.filter((endpoint) => this.#announced.has(endpoint));
+    await allDone(announced.map((endpoint) => announce(this.#parts, endpoint)));
+  }
+
+  /** Leads what goes to the services of its networks to who serves them now. */
+  async balance(endpoints: readonly Endpoint[]): Promise<void> {
+    const services = this.#parts.globals.balanceOf(endpoints.map(({ network }) => network));
+    if (services) await this.#balance?.set(services);
   }
 
   async withdraw(endpoint: Endpoint): Promise<void> {
     this.#announced.delete(endpoint);
-    await withdraw(this.#resolvers, endpoint);
+    await withdraw(this.#parts, endpoint);
   }
 
   async end(): Promise<void> {
+    this.#balance?.end();
     await this.#resolver.end();
   }
 

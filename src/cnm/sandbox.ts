@@ -7,7 +7,7 @@ import { changeMtu } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Members } from "./members.ts";
-import { renamed } from "./names.ts";
+import { renamed, serviceOf } from "./names.ts";
 import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
@@ -161,11 +161,22 @@ export class Sandbox {
     const before = this.#spec.containerName;
     this.#spec = { ...this.#spec, containerName };
     for (const endpoint of this.#members.visible) {
-      const names = renamed(endpoint.record.names, { before, after: containerName });
+      const service = serviceOf(endpoint.record.spec);
+      const names = renamed(endpoint.record.names, { before, after: containerName, service });
       endpoint.record = { ...endpoint.record, containerName, names };
     }
     await this.#settlement.announceAgain(this.#endpoints);
     await this.#store();
+  }
+
+  /** Others are told again how it is: whether it is ready has changed. */
+  async announceAgain(): Promise<void> {
+    if (!this.#deleted) await this.#settlement.announceAgain(this.#endpoints);
+  }
+
+  /** Services of its networks have changed. */
+  async followServices(): Promise<void> {
+    if (!this.#deleted) await this.#settlement.balance(this.#endpoints);
   }
 
   /** Nobody finds the container by name any more: it has ended, and is about to be deleted. Never rejects. */

@@ -37,6 +37,14 @@ export class Sandboxes implements SandboxKeeper {
     }
   }
 
+  /** Services of these networks have changed. */
+  servicesChanged(networkIds: ReadonlySet<string>): void {
+    const networks = new Set([...networkIds].flatMap((id) => this.#parts.networks.get(id) ?? []));
+    for (const sandbox of this.#byContainer.values())
+      if (sandbox.isOn(networks))
+        this.#parts.background.run("balance services", () => sandbox.followServices());
+  }
+
   ended(sandbox: Sandbox): void {
     const { containerId } = sandbox;
     if (this.#byContainer.get(containerId) === sandbox) this.#byContainer.delete(containerId);

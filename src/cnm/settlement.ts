@@ -44,7 +44,7 @@ export class Settlement {
     this.#wayOut = new WayOut(netns);
     this.#links = new Links(parts);
     const files = new EtcFiles(spec, parts.hostFiles, hasIpv6);
-    this.#discovery = new SandboxDiscovery(parts.resolvers, { sandboxId, netns, files });
+    this.#discovery = new SandboxDiscovery(parts, { sandboxId, netns, files });
   }
 
   /** An endpoint that is served from the next `settle` on. */
@@ -64,7 +64,7 @@ export class Settlement {
 
   /** Takes over what is there already, after a start. What a user changed inside meanwhile stays. */
   async adopt(endpoints: readonly Endpoint[]): Promise<void> {
-    this.#discovery.adopt();
+    this.#discovery.adopt(endpoints);
     await this.#wayOut.adopt(endpoints);
   }
 
@@ -87,6 +87,11 @@ export class Settlement {
   /** After their names changed. */
   async announceAgain(endpoints: readonly Endpoint[]): Promise<void> {
     await this.#discovery.announceAgain(endpoints);
+  }
+
+  /** After services of its networks changed. */
+  async balance(endpoints: readonly Endpoint[]): Promise<void> {
+    await this.#discovery.balance(endpoints);
   }
 
   /** Nobody finds the endpoint by name any more. */

@@ -1,10 +1,10 @@
 // Networks of the whole cluster: made and removed by agreement, seen on every host. A host that is cut off serves those
 // that it knows.
 
-import type { Change, ClusterAccess, Entry } from "../../cluster/index.ts";
+import type { Change, ClusterAccess } from "../../cluster/index.ts";
 import type { AddressLoss, IpamDriver, NetworkDriver } from "../../driverapi/index.ts";
 import { formatAddress, sameAddress } from "../../netip/index.ts";
-import { conflict, errorKind, errorMessage, forbidden, unavailable } from "../../util/errors.ts";
+import { conflict, errorKind, errorMessage, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import type { Undo } from "../../util/undo.ts";
 import type { Background } from "../background.ts";
@@ -14,8 +14,14 @@ import { Network } from "../network.ts";
 import type { Networks } from "../networks.ts";
 import type { NetworkRecord } from "../records.ts";
 import { pack, unpack } from "../stored.ts";
+import { ClusterNames } from "./cluster-names.ts";
+import { ClusterServices } from "./cluster-services.ts";
+import type { LocalEndpoints } from "./local-endpoints.ts";
 import { NetworkUsers } from "./network-users.ts";
-import { type GlobalNetworkRecord, type GlobalTables, mostTries, openGlobalTables } from "./records.ts";
+import { type GlobalNetworkRecord, type GlobalTables, openGlobalTables } from "./records.ts";
+import { NetworkRemoval } from "./removal.ts";
+import type { Service, ServiceRef } from "./services.ts";
+import type { ToldNames } from "./told-names.ts";
 
 /** A cluster that this host is in, and what hands out addresses there. */
 export interface ClusterEntry {
@@ -42,11 +48,12 @@ export interface GlobalSurroundings {
   /** Forgets what containers had on a network. */
   readonly forgetPlaces: (networkId: string) => Promise<void>;
   readonly lost: (loss: EndpointLoss) => void;
+  /** What is on them here, and what resolvers know of the others: both outlive a cluster. */
+  readonly local: LocalEndpoints;
+  readonly told: ToldNames;
+  readonly servicesChanged: (changed: readonly Service[], gone: readonly ServiceRef[]) => void;
   readonly log: Log;
 }
-
-/** How long a removal waits for other hosts whose last endpoint has just gone. */
-const usersMs = 500;
 
 /** This host's view of them, for as long as it is in the cluster. */
 export class GlobalNetworks {
@@ -54,10 +61,12 @@ export class GlobalNetworks {
   readonly #tables: GlobalTables;
   readonly #around: GlobalSurroundings;
   readonly #users: NetworkUsers;
+  readonly #removal: NetworkRemoval;
+  readonly #names: ClusterNames;
+  readonly services: ClusterServices;
   readonly #stops: (() => void)[] = [];
   /** Being made here: whoever hears of it finds this one. */
   readonly #own = new Map<string, Network>();
-  readonly #removing = new Set<string>();
   /** By network: what its driver does, one thing after the other. */
   readonly #turns = new Map<string, Promise<void>>();
   #isReady = false;
@@ -66,7 +75,11 @@ export class GlobalNetworks {
     this.#entry = entry;
     this.#tables = tables;
     this.#around = around;
-    this.#users = new NetworkUsers({ cluster: entry.cluster, tables, background: around.background });
+    const { cluster } = entry;
+    this.#users = new NetworkUsers({ cluster, tables, background: around.background });
+    this.#removal = new NetworkRemoval({ cluster, tables, users: this.#users });
+    this.#names = new ClusterNames({ ...around, cluster, tables });
+    this.services = new ClusterServices({ ...around, cluster, tables, changed: around.servicesChanged });
   }
 
   /** All that are known appear on the list. Then endpoints of old may be restored, and `ready` said. */
@@ -81,17 +94,27 @@ export class GlobalNetworks {
     return this.#entry.ipam;
   }
 
-  /** What was here before is on the networks' lists again. */
-  ready(): void {
+  /** What was here before is on the networks' lists again. Resolves when the names of the networks in use are served. */
+  async ready(): Promise<void> {
     this.#isReady = true;
     this.#entry.ipam.open?.();
     this.#look();
     this.#around.background.run("sweep address pools", async () => this.#sweep());
+    await this.#names.ready();
+    this.services.ready();
+  }
+
+  /** Resolves when other hosts have heard of what is here, or the store does not answer. */
+  async settle(): Promise<void> {
+    await this.#names.settle();
+    await this.services.settle();
   }
 
   /** Ends here; the networks stay what they are. When the host `leaves` for good they go from its list. */
   async end({ leaves }: { readonly leaves: boolean }): Promise<void> {
     for (const stop of this.#stops) stop();
+    await this.services.end({ leaves });
+    await this.#names.end({ leaves });
     // others go on with them: nothing but this host's list changes
     if (leaves) for (const network of this.#all()) this.#unlist(network, "the host has left the cluster");
     await Promise.all(this.#turns.values());
@@ -123,27 +146,25 @@ export class GlobalNetworks {
   /** Removes a network from all hosts. @throws forbidden while some host uses it; unavailable */
   async remove(network: Network): Promise<void> {
     const { id, name } = network;
-    this.#removing.add(id);
     try {
-      await this.#users.settled(id);
-      const marked = await this.#mark(network);
-      if (marked) await this.#removeMarked(network, marked);
+      await this.#removal.remove(network);
     } catch (error) {
       if (errorKind(error) !== "unavailable") throw error;
       throw unavailable(`remove network ${name}: the cluster's store is away`, error);
-    } finally {
-      this.#removing.delete(id);
     }
     await this.#turns.get(id);
     await releasePools(network.ipam, network.record.pools);
   }
 
-  /** See `NetworkUsers`. */
-  use(network: Network): Promise<void> {
-    return this.#users.use(network);
+  /** An endpoint is about to be on a network. @throws see `NetworkUsers.use` */
+  async use(network: Network): Promise<void> {
+    await this.#users.use(network);
+    await this.#names.use(network);
   }
 
+  /** An endpoint is off a network. */
   left(network: Network): void {
+    this.#names.left(network);
     this.#users.left(network);
   }
 
@@ -260,76 +281,8 @@ export class GlobalNetworks {
     if (!this.#isReady || this.#entry.cluster.state !== "connected") return;
     this.#around.background.run("say which networks are in use", async () => {
       await this.#users.reconcile(this.#all());
-      await this.#unmarkOwn();
+      await this.#removal.unmarkOwn();
     });
-  }
-
-  /** Undefined: it is gone already. Nobody begins to use a network that is marked. */
-  async #mark({ id }: Network): Promise<Entry<GlobalNetworkRecord> | undefined> {
-    const { networks } = this.#tables;
-    for (let tries = 0; tries < mostTries; tries++) {
-      const entry = networks.get(id);
-      if (!entry) return undefined;
-      try {
-        return await networks.replace(entry, { ...entry.value, removing: this.#entry.cluster.self.id });
-      } catch (error) {
-        if (errorKind(error) !== "conflict") throw error;
-      }
-    }
-    throw conflict("remove network: other hosts change it all the time");
-  }
-
-  async #removeMarked(network: Network, marked: Entry<GlobalNetworkRecord>): Promise<void> {
-    const { cluster } = this.#entry;
-    const { networks, names, users } = this.#tables;
-    const { id, name } = network;
-    const others = await this.#usersAfterAll(id);
-    if (others.length > 0 || network.endpoints.size > 0) {
-      await this.#unmark(marked);
-      const hosts = others.map((host) => cluster.nodes.get(host)?.value.name ?? host).join(", ");
-      throw forbidden(
-        `error while removing network: network ${name} has active endpoints on ${hosts || "this host"}`,
-      );
-    }
-    const left = [...users.entries(`${id}/`)].map(({ key }) => key);
-    await cluster.commit((transaction) => {
-      transaction.remove(networks, marked);
-      if (names.get(name)?.value.networkId === id) transaction.delete(names, name);
-      for (const key of left.slice(0, 100)) transaction.delete(users, key);
-    });
-  }
-
-  /** Whose last endpoint has just gone says so in a moment. */
-  async #usersAfterAll(networkId: string): Promise<readonly string[]> {
-    const others = () => this.#users.others(networkId);
-    if (others().length === 0) return [];
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = this.#tables.users.follow(() => others().length === 0 && resolve(), `${networkId}/`);
-    const timer = setTimeout(resolve, usersMs);
-    try {
-      await promise;
-    } finally {
-      clearTimeout(timer);
-      stop();
-    }
-    return others();
-  }
-
-  async #unmark(marked: Entry<GlobalNetworkRecord>): Promise<void> {
-    const { removing: _, ...record } = marked.value;
-    try {
-      await this.#tables.networks.replace(marked, record);
-    } catch (error) {
-      // whoever changed it has unmarked it, or removed it
-      if (errorKind(error) !== "conflict") throw error;
-    }
-  }
-
-  /** A removal that lost the store half-way, or a crash, leaves a mark. */
-  async #unmarkOwn(): Promise<void> {
-    for (const entry of this.#tables.networks.entries())
-      if (entry.value.removing === this.#entry.cluster.self.id && !this.#removing.has(entry.key))
-        await this.#unmark(entry);
   }
 
   /** Whether a network is on record although no answer came. */

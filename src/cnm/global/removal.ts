@@ -1,0 +1,130 @@
+// How a network of the cluster is removed: marked, so that nobody begins to use it, and gone from the record when no host
+// uses it.
+
+import type { ClusterAccess, Entry, SharedTable } from "../../cluster/index.ts";
+import { conflict, errorKind, forbidden } from "../../util/errors.ts";
+import type { Network } from "../network.ts";
+import type { NetworkUsers } from "./network-users.ts";
+import { type GlobalNetworkRecord, type GlobalTables, keyOn, mostTries } from "./records.ts";
+import { portKey } from "./service-ports.ts";
+
+/** How long a removal waits for other hosts whose last endpoint has just gone. */
+const usersMs = 500;
+
+/** Writes of one transaction, at most. */
+const mostAtOnce = 100;
+
+export interface RemovalSurroundings {
+  readonly cluster: ClusterAccess;
+  readonly tables: GlobalTables;
+  readonly users: NetworkUsers;
+}
+
+/** This host's removals. */
+export class NetworkRemoval {
+  readonly #around: RemovalSurroundings;
+  readonly #removing = new Set<string>();
+
+  constructor(around: RemovalSurroundings) {
+    this.#around = around;
+  }
+
+  /** Takes a network off the record. @throws forbidden while some host uses it; unavailable */
+  async remove(network: Network): Promise<void> {
+    const { id } = network;
+    this.#removing.add(id);
+    try {
+      await this.#around.users.settled(id);
+      const marked = await this.#mark(network);
+      if (marked) await this.#removeMarked(network, marked);
+    } finally {
+      this.#removing.delete(id);
+    }
+  }
+
+  /** A removal that lost the store half-way, or a crash, leaves a mark. */
+  async unmarkOwn(): Promise<void> {
+    const { cluster, tables } = this.#around;
+    for (const entry of tables.networks.entries())
+      if (entry.value.removing === cluster.self.id && !this.#removing.has(entry.key))
+        await this.#unmark(entry);
+  }
+
+  /** Undefined: it is gone already. Nobody begins to use a network that is marked. */
+  async #mark({ id }: Network): Promise<Entry<GlobalNetworkRecord> | undefined> {
+    const { cluster, tables } = this.#around;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const entry = tables.networks.get(id);
+      if (!entry) return undefined;
+      try {
+        return await tables.networks.replace(entry, { ...entry.value, removing: cluster.self.id });
+      } catch (error) {
+        if (errorKind(error) !== "conflict") throw error;
+      }
+    }
+    throw conflict("remove network: other hosts change it all the time");
+  }
+
+  async #removeMarked(network: Network, marked: Entry<GlobalNetworkRecord>): Promise<void> {
+    const { cluster, tables } = this.#around;
+    const { id, name } = network;
+    const others = await this.#usersAfterAll(id);
+    if (others.length > 0 || network.endpoints.size > 0) {
+      await this.#unmark(marked);
+      const hosts = others.map((host) => cluster.nodes.get(host)?.value.name ?? host).join(", ");
+      throw forbidden(
+        `error while removing network: network ${name} has active endpoints on ${hosts || "this host"}`,
+      );
+    }
+    const left = this.#remains(id);
+    await cluster.commit((transaction) => {
+      transaction.remove(tables.networks, marked);
+      if (tables.names.get(name)?.value.networkId === id) transaction.delete(tables.names, name);
+      for (const { table, key } of left.slice(0, mostAtOnce)) transaction.delete(table, key);
+    });
+    for (let at = mostAtOnce; at < left.length; at += mostAtOnce)
+      await cluster.commit((transaction) => {
+        for (const { table, key } of left.slice(at, at + mostAtOnce)) transaction.delete(table, key);
+      });
+  }
+
+  /** What hosts that are gone left on it, and its services with their ports. Their addresses go with the pools. */
+  #remains(id: string): { readonly table: SharedTable<unknown>; readonly key: string }[] {
+    const { users, endpoints, services, ports } = this.#around.tables;
+    const prefix = keyOn(id, "");
+    const published = [...services.entries(prefix)].flatMap(({ value }) => value.published);
+    return [
+      ...[users, endpoints, services].flatMap((table) =>
+        [...table.entries(prefix)].map(({ key }) => ({ table, key })),
+      ),
+      ...published.map((port) => ({ table: ports, key: portKey(port) })),
+    ];
+  }
+
+  /** Whose last endpoint has just gone says so in a moment. */
+  async #usersAfterAll(networkId: string): Promise<readonly string[]> {
+    const { users, tables } = this.#around;
+    const others = () => users.others(networkId);
+    if (others().length === 0) return [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = tables.users.follow(() => others().length === 0 && resolve(), `${networkId}/`);
+    const timer = setTimeout(resolve, usersMs);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      stop();
+    }
+    return others();
+  }
+
+  async #unmark(marked: Entry<GlobalNetworkRecord>): Promise<void> {
+    const { removing: _, ...record } = marked.value;
+    try {
+      await this.#around.tables.networks.replace(marked, record);
+    } catch (error) {
+      // whoever changed it has unmarked it, or removed it
+      if (errorKind(error) !== "conflict") throw error;
+    }
+  }
+}
