@@ -42,12 +42,18 @@ class HealthMonitor {
       check.test[0] === "CMD-SHELL" ? ["/bin/sh", "-c", check.test[1] ?? ""] : check.test.slice(1);
     this.#check = { ...defaults, ...check };
     container.lastHealth = last ?? { status: "starting", failingStreak: 0, log: [] };
+    this.#tellNetworks();
     this.#plan();
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  /** Neither one that is ill nor one whose first good probe is still to come is given others' work. */
+  #tellNetworks(): void {
+    this.#context.controller.setReady(this.#container.id, this.#container.lastHealth?.status === "healthy");
   }
 
   get #isInStartPeriod(): boolean {
@@ -112,6 +118,7 @@ class HealthMonitor {
     const log = [...(before?.log ?? []), probe].slice(-rememberedProbes);
     this.#container.lastHealth = { status, failingStreak, log };
     if (status === before?.status) return;
+    this.#tellNetworks();
     const { id, attributes } = this.#container;
     void this.#context.registry.change(this.#container, { health: this.#container.lastHealth });
     this.#context.events.publish("container", `health_status: ${status}`, id, attributes);
@@ -120,8 +127,17 @@ class HealthMonitor {
 
 /** Begins to probe a container that runs, if it has a check. */
 export function startHealth(context: EngineContext, container: Container, life: CheckedLife): void {
-  const check = container.record.spec.healthcheck;
+  const check = checkOf(container);
   container.lastHealth = undefined;
-  if (!check || check.test.length === 0 || check.test[0] === "NONE") return;
-  container.health = new HealthMonitor(context, container, { ...life, check });
+  if (check) container.health = new HealthMonitor(context, container, { ...life, check });
+}
+
+/** A container is about to start: with a check it is not ready before that says so. */
+export function expectHealth({ controller }: EngineContext, container: Container): void {
+  controller.setReady(container.id, checkOf(container) === undefined);
+}
+
+function checkOf(container: Container): Healthcheck | undefined {
+  const check = container.record.spec.healthcheck;
+  return !check || check.test.length === 0 || check.test[0] === "NONE" ? undefined : check;
 }

@@ -11,7 +11,7 @@ import { conflict, errorKind, errorMessage, notModified, wrapError } from "../ut
 import { Undo } from "../util/undo.ts";
 import type { Container } from "./container.ts";
 import { followExit } from "./exit.ts";
-import { startHealth } from "./health.ts";
+import { expectHealth, startHealth } from "./health.ts";
 import { checkSources } from "./mounts.ts";
 import { etcFiles, hostnameOf, sandboxSpec, sharedNetns } from "./networking.ts";
 import { networkIdsOf, publishMembership } from "./networks.ts";
@@ -63,6 +63,7 @@ async function bringUp(context: EngineContext, container: Container): Promise<vo
   await checkSources(container.record.spec);
   const life: TaskLife = { ended: false };
   const sandboxRequest = sandboxSpec(context, container);
+  expectHealth(context, container);
   // without endpoints yet: they are joined while containerd makes the task
   const [sandbox, rootfs] = await bothOrNeither([
     makeSandbox(context, container, { spec: { ...sandboxRequest, endpoints: [] }, undo }),
