@@ -1,6 +1,6 @@
 // A network: its record, the driver that makes it real, and the endpoints on it.
 
-import type { IpamDriver, NetworkDriver, NetworkOptions } from "../driverapi/index.ts";
+import type { IpamDriver, NetworkDriver, NetworkOptions, NetworkPeer } from "../driverapi/index.ts";
 import type { Address } from "../netip/index.ts";
 import { type EndpointRecord, type NetworkRecord, type PoolRecord, poolDataOf } from "./records.ts";
 import type { IpamSpec, NetworkMember, NetworkView, PoolSpec } from "./types.ts";
@@ -65,6 +65,12 @@ export class Network {
   async effectiveOptions(): Promise<Readonly<Record<string, string>>> {
     if (this.record.configOnly || this.isMissing) return {};
     return (await this.driver.effectiveOptions?.({ networkId: this.id })) ?? {};
+  }
+
+  /** Hosts that have endpoints on it, where it is a cluster's and its driver tells. */
+  peers(): readonly NetworkPeer[] {
+    if (this.record.configOnly || this.isMissing) return [];
+    return this.driver.peers?.({ networkId: this.id }) ?? [];
   }
 
   /** What clients are shown; nothing in it is alive. */

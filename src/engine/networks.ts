@@ -6,7 +6,14 @@ import type { Container, ContainerRecord } from "./container.ts";
 import type { Attributes } from "./events.ts";
 import { matchesNetwork, matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
-import type { EndpointSpec, Filters, NetworkInspection, NetworkOperations, NetworkSpec } from "./types.ts";
+import type {
+  EndpointSpec,
+  Filters,
+  NetworkInspection,
+  NetworkOperations,
+  NetworkPeerView,
+  NetworkSpec,
+} from "./types.ts";
 
 export function networkOperations(context: EngineContext): NetworkOperations {
   const { controller } = context;
@@ -35,10 +42,11 @@ export function networkOperations(context: EngineContext): NetworkOperations {
 }
 
 async function inspectNetwork(
-  { controller }: EngineContext,
+  context: EngineContext,
   ref: string,
   { scope, isVerbose = false }: { readonly scope?: string; readonly isVerbose?: boolean },
 ): Promise<NetworkInspection> {
+  const { controller } = context;
   const network = controller.network(ref);
   if (scope && network.record.scope !== scope) throw notFound(`network ${ref} not found`);
   const [view, effective, details] = await Promise.all([
@@ -46,7 +54,21 @@ async function inspectNetwork(
     network.effectiveOptions(),
     isVerbose ? controller.describeNetwork(network.id) : undefined,
   ]);
-  return { ...view, effective, ...(details && { details }) };
+  const peers = peersOf(context, network, { isVerbose });
+  return { ...view, effective, peers, ...(details && { details }) };
+}
+
+function peersOf(
+  { membership }: EngineContext,
+  network: Network,
+  { isVerbose }: { readonly isVerbose: boolean },
+): NetworkPeerView[] {
+  const tried = isVerbose ? (membership.view()?.peers ?? []) : [];
+  const paths = new Map(tried.map((path) => [path.nodeId, path]));
+  return network.peers().map((peer) => {
+    const path = paths.get(peer.nodeId);
+    return { ...peer, ...(path && { path }) };
+  });
 }
 
 async function createNetwork(

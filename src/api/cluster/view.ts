@@ -26,7 +26,7 @@ export function clusterWire(view: ClusterView, health?: ClusterHealth): ClusterI
     NodeID: view.nodeId,
     Store: { Kind: view.store.kind, Address: view.store.address },
     Nodes: view.nodes.map(nodeWire),
-    Peers: view.peers.map(peerWire),
+    Peers: view.peers.map(pathWire),
     ...(health && { Health: healthWire(health) }),
   };
 }
@@ -59,7 +59,8 @@ export function tokenWire(token: ClusterToken): ClusterTokenBody {
   };
 }
 
-function peerWire(peer: ClusterPeerView): ClusterPeerBody {
+/** How the path to another host is. */
+export function pathWire(peer: ClusterPeerView): ClusterPeerBody {
   return {
     NodeID: peer.nodeId,
     Path: peer.state,

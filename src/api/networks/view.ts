@@ -1,11 +1,19 @@
 // Networks as list and inspect show them.
 
-import type { NetworkInspection, NetworkMember, NetworkView, PoolSpec } from "../../engine/types.ts";
+import type {
+  NetworkInspection,
+  NetworkMember,
+  NetworkPeerView,
+  NetworkView,
+  PoolSpec,
+} from "../../engine/types.ts";
 import { formatAddress, formatPrefix } from "../../netip/index.ts";
+import { pathWire } from "../cluster/view.ts";
 import type {
   IpamPool,
   NetworkContainer,
   NetworkInspect,
+  NetworkPeer,
   NetworkStatus,
   NetworkSummary,
 } from "../schemas/network.ts";
@@ -44,8 +52,15 @@ export function networkInspect(view: NetworkView | NetworkInspection): NetworkIn
   return {
     ...networkSummary(view),
     Containers: Object.fromEntries(view.members.map((it) => [memberKey(it), memberWire(it)])),
+    ...("peers" in view && view.peers.length > 0 && { Peers: view.peers.map(peerWire) }),
     Status: statusWire(view),
   };
+}
+
+/** Docker's, with ours beside it. */
+function peerWire({ nodeId, name, address, path }: NetworkPeerView): NetworkPeer {
+  const { NodeID: _, ...found } = path ? pathWire(path) : { NodeID: nodeId };
+  return { Name: `${name}-${nodeId.slice(0, 12)}`, IP: formatAddress(address), ...found };
 }
 
 function poolWire(pool: PoolSpec): IpamPool {

@@ -1,5 +1,6 @@
 // Networks on the wire.
 
+import type { ClusterPeerBody } from "./cluster.ts";
 import { boolean, list, map, object, type Static, string } from "./decode.ts";
 
 const ipamConfig = object("IPAMConfig", {
@@ -75,7 +76,15 @@ export interface NetworkContainer {
   readonly IPv6Address: string;
 }
 
+/** A host that has endpoints on the network; with `verbose`, ours: how the path to it is. */
+export interface NetworkPeer extends Partial<Omit<ClusterPeerBody, "NodeID">> {
+  readonly Name: string;
+  readonly IP: string;
+}
+
 export interface NetworkInspect extends NetworkSummary {
+  /** Of a network of a cluster. */
+  readonly Peers?: readonly NetworkPeer[];
   readonly Containers: Readonly<Record<string, NetworkContainer>>;
   readonly Status: NetworkStatus;
 }

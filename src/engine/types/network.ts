@@ -2,6 +2,7 @@
 
 import type { EndpointSpec, IpamSpec, NetworkDetails, NetworkSpec, PoolUse } from "../../cnm/index.ts";
 import type { Address, Mac, Prefix } from "../../netip/index.ts";
+import type { ClusterPeerView } from "./cluster.ts";
 import type { Filters, Labels } from "./stream.ts";
 
 // what is asked of the model is the model's
@@ -40,8 +41,19 @@ export interface NetworkView {
   readonly pools: readonly PoolUse[];
 }
 
+/** A host that has endpoints on a network. */
+export interface NetworkPeerView {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly address: Address;
+  /** How the path to it is, when that was asked for; absent for this host, and where it was not tried. */
+  readonly path?: ClusterPeerView;
+}
+
 /** One network, looked at closely. */
 export interface NetworkInspection extends NetworkView {
+  /** Of a cluster's network, this host included. */
+  readonly peers: readonly NetworkPeerView[];
   /** Options as they took effect, defaults included, under the names that users give them. */
   readonly effective: Readonly<Record<string, string>>;
   /** The kernel objects behind it, when they were asked for. */

@@ -171,6 +171,7 @@ export function networkView(given: Partial<NetworkInspection> = {}): NetworkInsp
     members: [],
     pools: [{ subnet: prefix("172.18.0.0/16"), inUse: 3n, available: 65532n }],
     effective: { "com.docker.network.driver.mtu": "1500" },
+    peers: [],
     ...given,
   };
 }

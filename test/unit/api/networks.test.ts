@@ -238,6 +238,22 @@ test("a verbose inspect asks for the kernel objects and shows them", async () =>
   expect((await api.ask("GET", "/networks/x1?verbose=x")).status).toBe(400);
 });
 
+test("the hosts that carry a cluster's network are shown as Docker does, and verbosely how packets get there", async () => {
+  const peer = { nodeId: "ab".repeat(16), name: "host2", address: address("192.0.2.12") };
+  const path = {
+    ...({ nodeId: peer.nodeId, state: "narrow", roundTripMs: 0.5, mtu: 1350 } as const),
+    trouble: "packets of 1450 bytes are lost",
+  };
+  const inspect = async (_: string, options?: { isVerbose?: boolean }) =>
+    networkView({ peers: [options?.isVerbose ? { ...peer, path } : peer] });
+  await using api = await ServedApi.create(fakeEngine({ networks: { inspect } }));
+  const docker = { Name: "host2-abababababab", IP: "192.0.2.12" };
+  expect((await api.ask("GET", "/networks/x1")).json()).toMatchObject({ Peers: [docker] });
+  expect((await api.ask("GET", "/networks/x1?verbose=true")).json()).toMatchObject({
+    Peers: [{ ...docker, Path: "narrow", RoundTripMs: 0.5, MTU: 1350, Trouble: path.trouble }],
+  });
+});
+
 test("a list leaves the containers out, except for clients before 1.28", async () => {
   const list = async () => [withMembers];
   await using api = await ServedApi.create(fakeEngine({ networks: { list } }));
