@@ -122,6 +122,13 @@ class OverlayDriver implements NetworkDriver {
     this.#networks.forget(networkId);
   }
 
+  async forgetNetwork({ networkId }: { networkId: string }): Promise<void> {
+    const network = this.#networks.get(networkId);
+    if (network) await this.#carrier.drop(network);
+    await this.#host.records.delete(networkId);
+    this.#networks.forget(networkId);
+  }
+
   checkEndpoint({ driverOpts }: Pick<EndpointOptions, "driverOpts">): void {
     checkOverlayEndpoint(driverOpts);
   }

@@ -172,6 +172,11 @@ export interface NetworkDriver {
 
   createNetwork(request: CreateNetworkRequest): Promise<void>;
   deleteNetwork(request: { networkId: string }): Promise<void>;
+  /**
+   * The host leaves the cluster that the network is of, which goes on elsewhere: nothing of it stays here, and nothing of
+   * what hosts share is changed or asked for. Absent: the driver keeps nothing of such networks.
+   */
+  forgetNetwork?(request: { networkId: string }): Promise<void>;
 
   /**
    * Refuses options that no endpoint of this driver can have, without looking at anything else: asked when a container is

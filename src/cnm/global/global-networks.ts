@@ -116,7 +116,7 @@ export class GlobalNetworks {
     await this.services.end({ leaves });
     await this.#names.end({ leaves });
     // others go on with them: nothing but this host's list changes
-    if (leaves) for (const network of this.#all()) this.#unlist(network, "the host has left the cluster");
+    if (leaves) for (const network of this.#all()) this.#leave(network);
     await Promise.all(this.#turns.values());
   }
 
@@ -252,6 +252,15 @@ export class GlobalNetworks {
     this.#unlist(network, "the network was removed");
     this.#inTurn(networkId, "delete a network of the cluster", async () => {
       await network.driver.deleteNetwork({ networkId });
+      await this.#around.forgetPlaces(networkId);
+    });
+  }
+
+  #leave(network: Network): void {
+    const { id: networkId } = network;
+    this.#unlist(network, "the host has left the cluster");
+    this.#inTurn(networkId, "forget a network of the cluster", async () => {
+      await network.driver.forgetNetwork?.({ networkId });
       await this.#around.forgetPlaces(networkId);
     });
   }
