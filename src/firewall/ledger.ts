@@ -57,9 +57,13 @@ export class Ledger {
     return { removed, added };
   }
 
-  /** Every rule there is, in the order in which they came. */
+  /**
+   * Every rule there is, by key: in the same order whichever came first. After a start networks come side by side, and a
+   * back end whose kernel keeps rules in a row has nothing to write.
+   */
   rules(): Rule[] {
-    return Array.from(this.#held.values(), ({ rule }) => rule);
+    const held = [...this.#held].toSorted(([one], [other]) => (one < other ? -1 : 1));
+    return held.map(([, { rule }]) => rule);
   }
 
   /** One owner's rules, in the order in which they came. */

@@ -233,7 +233,7 @@ function withoutFence(text: string): string {
   return text.replace(/^table inet tsdocker-fence \{[\s\S]*?^\}\n/m, "");
 }
 
-/** Lines that are in one and not in the other, by key. */
+/** Lines that are in one and not in the other, by key; all of them where only their order differs. */
 function difference(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,
@@ -244,13 +244,9 @@ function difference(
   return Object.fromEntries(
     keys.map((key) => {
       const [old, now] = [lines(before[key]), lines(after[key])];
-      return [
-        key,
-        {
-          less: old.filter((line) => !now.includes(line)),
-          more: now.filter((line) => !old.includes(line)),
-        },
-      ];
+      const less = old.filter((line) => !now.includes(line));
+      const more = now.filter((line) => !old.includes(line));
+      return [key, less.length + more.length > 0 ? { less, more } : { less: old, more: now }];
     }),
   );
 }

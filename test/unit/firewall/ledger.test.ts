@@ -21,6 +21,13 @@ test("what an owner sets replaces all that it wanted before", () => {
   expect(ledger.rules()).toEqual([bridge("br1"), bridge("br2")]);
 });
 
+test("rules are in one order, whichever came first", () => {
+  const rules = [bridge("br2"), p80, bridge("br1"), publish("53", "10.1.0.2", "53")];
+  const expected = ledgerWith(...rules).rules();
+  expect(expected.map(({ kind }) => kind)).toEqual(["bridge", "bridge", "publish", "publish"]);
+  expect(ledgerWith(...rules.toReversed()).rules()).toEqual(expected);
+});
+
 test("the same wish again changes nothing", () => {
   const ledger = ledgerWith(bridge("br1"), p80);
   const before: Before = new Map();
@@ -61,7 +68,7 @@ test("two owners never hold the same key, and a refused wish leaves the owner's 
       message: "set firewall rules of second: publish 0.0.0.0:8080/tcp is already held by first",
     }),
   );
-  expect(ledger.rules()).toEqual([p80, bridge("br2")]);
+  expect(ledger.rules()).toEqual([bridge("br2"), p80]);
 });
 
 test("0.0.0.0 and no host address are the same key", () => {
