@@ -1,0 +1,91 @@
+// A network plugin as somebody else would write one: a bridge per network, a veth pair per endpoint, left in the host's
+// namespace for the daemon to take. What it is asked is noted.
+
+import type { NetworkDriver } from "../../src/driverapi/index.ts";
+import {
+  addAddress,
+  createBridge,
+  createVeth,
+  deleteLink,
+  type Netlink,
+  unless,
+} from "../../src/kernel/index.ts";
+
+/** What a test says of a call before it is answered; what it throws is the answer. */
+export type Before = (method: string) => Promise<void>;
+
+export interface WirePlugin {
+  readonly driver: NetworkDriver;
+  readonly calls: string[];
+  /** Replaced by tests. */
+  before: Before;
+}
+
+/** A driver whose links are in the namespace of this netlink. */
+export function wirePlugin(netlink: Netlink): WirePlugin {
+  const plugin: WirePlugin = {
+    driver: wireDriver(netlink, (method) => note(method)),
+    calls: [],
+    before: async () => undefined,
+  };
+  const note = async (method: string) => {
+    plugin.calls.push(method);
+    await plugin.before(method);
+  };
+  return plugin;
+}
+
+function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
+  const gateways = new Map<string, NonNullable<Awaited<ReturnType<NetworkDriver["join"]>>["gateway"]>>();
+  return {
+    name: "wire",
+    capabilities: { scope: "local", connectivityScope: "local", replay: false },
+    async createNetwork({ networkId, ipv4Data }) {
+      await note("createNetwork");
+      const gateway = ipv4Data[0]?.gateway;
+      await netlink.send(createBridge({ name: bridgeOf(networkId), up: true }));
+      if (!gateway) return;
+      gateways.set(networkId, gateway.address);
+      const bridge = await netlink.link(bridgeOf(networkId));
+      if (bridge) await netlink.send(addAddress({ link: bridge.index, prefix: gateway }));
+    },
+    async deleteNetwork({ networkId }) {
+      await note("deleteNetwork");
+      await unless(["ENODEV"], netlink.send(deleteLink(bridgeOf(networkId))));
+    },
+    async createEndpoint({ interface: asked }) {
+      await note("createEndpoint");
+      return asked;
+    },
+    async deleteEndpoint({ endpointId }) {
+      await note("deleteEndpoint");
+      await unless(["ENODEV"], netlink.send(deleteLink(portOf(endpointId))));
+    },
+    async join({ networkId, endpointId }) {
+      await note("join");
+      const bridge = await netlink.link(bridgeOf(networkId));
+      const ends = { name: portOf(endpointId), up: true, peer: { name: insideOf(endpointId) } };
+      await netlink.send(createVeth({ ...ends, ...(bridge && { master: bridge.index }) }));
+      const gateway = gateways.get(networkId);
+      return {
+        link: { srcName: insideOf(endpointId), dstPrefix: "eth" },
+        ...(gateway && { gateway }),
+        staticRoutes: [],
+        disableGatewayService: false,
+      };
+    },
+    leave: () => note("leave"),
+  };
+}
+
+export function bridgeOf(networkId: string): string {
+  return `wb${networkId.slice(0, 10)}`;
+}
+
+function portOf(endpointId: string): string {
+  return `wp${endpointId.slice(0, 10)}`;
+}
+
+function insideOf(endpointId: string): string {
+  return `wi${endpointId.slice(0, 10)}`;
+}
