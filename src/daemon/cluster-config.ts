@@ -13,6 +13,8 @@ export interface ClusterConfig {
   readonly advertise: string | undefined;
   /** Likewise: UDP port of the tunnels. */
   readonly dataPort: number | undefined;
+  /** How long a host may be gone before the others give away what it had; for a cluster whose first host says nothing else. */
+  readonly graceMs: number | undefined;
 }
 
 export interface StoreConfig {
@@ -39,6 +41,7 @@ export function parseCluster(settings: Settings): ClusterConfig {
     store: url === "" ? undefined : parseStore(url, options),
     advertise: settings.text("cluster-advertise") || undefined,
     dataPort: parseDataPort(settings.number("cluster-data-port")),
+    graceMs: parseGrace(settings.number("cluster-grace")),
   };
 }
 
@@ -46,6 +49,17 @@ function parseDataPort(port: number): number | undefined {
   if (port === 0) return undefined;
   if (port > 65_535) throw invalid(`--cluster-data-port: ${port} is not a port`);
   return port;
+}
+
+/** Shorter than a lease lives it would be given away while its host is thought alive. */
+const shortestGraceS = 10;
+const longestGraceS = 30 * 24 * 3_600;
+
+function parseGrace(seconds: number): number | undefined {
+  if (seconds === 0) return undefined;
+  if (seconds < shortestGraceS || seconds > longestGraceS)
+    throw invalid(`--cluster-grace: ${seconds} is not between ${shortestGraceS} s and 30 days`);
+  return seconds * 1_000;
 }
 
 type Options = Readonly<Record<string, string>>;

@@ -31,7 +31,7 @@ import { Undo } from "../../util/undo.ts";
 import type { ClusterConfig, StoreConfig } from "../cluster-config.ts";
 import { nodeName, onlyUplink, storeAccess } from "./host.ts";
 import { ClusterPart, type PartOptions } from "./part.ts";
-import { putSubnetPools } from "./settings.ts";
+import { defaultGraceMs, openSettings, settle } from "./settings.ts";
 import type { ClusterUser } from "./users.ts";
 
 export interface ClusterSurroundings {
@@ -134,7 +134,7 @@ export class ClusterSide implements Membership {
     const identity = await this.#host.init(await this.#place(founding));
     undo.defer("forget the cluster", () => this.#host.forget());
     const { subnetPools } = founding;
-    const prepare = (cluster: Cluster) => putSubnetPools(cluster, subnetPools);
+    const prepare = (cluster: Cluster) => settle(cluster, { subnetPools, graceMs: this.#graceMs });
     await this.#enter(identity, { dataPort: founding.dataPort, prepare, undo });
     undo.forget();
   }
@@ -260,6 +260,7 @@ export class ClusterSide implements Membership {
     const { address } = await this.#flagged();
     const self = this.#self({ address, dataPort });
     return {
+      prepare: (cluster) => this.#settleLate(cluster),
       connect: this.#connectOptions(clusterId, self),
       access: {
         endpoints: parseEndpoints(store.endpoints),
@@ -270,6 +271,23 @@ export class ClusterSide implements Membership {
       address: () => url,
       host: undefined,
     };
+  }
+
+  get #graceMs(): number {
+    return this.#config.graceMs ?? defaultGraceMs;
+  }
+
+  /** In a cluster that nobody formed the first host settles what holds; a store that is away is asked next time. */
+  async #settleLate(cluster: Cluster): Promise<void> {
+    const { log } = this.#around;
+    if (cluster.state === "connected") await settle(cluster, { subnetPools: [], graceMs: this.#graceMs });
+    const settings = await openSettings(cluster);
+    const { graceMs } = settings();
+    if (this.#config.graceMs !== undefined && this.#config.graceMs !== graceMs)
+      log.warn(
+        { seconds: graceMs / 1_000 },
+        "--cluster-grace is not what the cluster was formed with, which holds",
+      );
   }
 
   async #place({ advertise, listen }: ClusterPlace) {

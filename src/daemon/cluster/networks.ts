@@ -8,12 +8,14 @@ import type { ClusterStay, NetworkDriver } from "../../driverapi/index.ts";
 import type { ClusterPeerView } from "../../engine/types.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
-import { readSubnetPools } from "./settings.ts";
+import { openSettings } from "./settings.ts";
+import { forgetOwn, keepUp } from "./upkeep.ts";
 import type { ClusterUser, EndOfUse } from "./users.ts";
 
 interface Entered extends ClusterEntry {
   readonly cluster: Cluster;
   readonly ipam: ClusterIpam;
+  readonly graceMs: () => number;
 }
 
 /** Owns the IPAM driver of the cluster that the host is in. */
@@ -30,15 +32,17 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   /** For a controller that is built while the host is in a cluster already. */
-  async enter(cluster: Cluster): Promise<ClusterEntry> {
+  async enter(cluster: Cluster): Promise<Entered> {
     if (this.#entered?.cluster === cluster) return this.#entered;
+    const settings = await openSettings(cluster);
     const ipam = await createClusterIpam({
       cluster,
       clusterId: cluster.id,
-      defaultPools: await readSubnetPools(cluster),
+      defaultPools: settings().subnetPools,
+      graceMs: () => settings().graceMs,
       log: this.#log.child({ driver: "ipam-cluster" }),
     });
-    this.#entered = { cluster, ipam };
+    this.#entered = { cluster, ipam, graceMs: () => settings().graceMs };
     return this.#entered;
   }
 
@@ -52,11 +56,18 @@ export class ClusterNetworks implements ClusterUser {
     const entry = await this.enter(cluster);
     const end = await this.#controller?.enterCluster(entry);
     await this.#enterDrivers(cluster);
-    return async ({ leave }) => {
+    const endUpkeep = await keepUp(cluster, {
+      graceMs: entry.graceMs,
+      sweepPools: () => this.#sweepPools(entry.ipam),
+      log: this.#log.child({ part: "cluster" }),
+    });
+    return async ({ leave, isSilent }) => {
+      await endUpkeep();
       await this.endStays({ leaves: leave });
       await end?.({ leaves: leave });
       this.#entered?.ipam.close();
       this.#entered = undefined;
+      if (leave && !isSilent) await this.#forgetOwn(cluster);
     };
   }
 
@@ -77,6 +88,19 @@ export class ClusterNetworks implements ClusterUser {
     const stays = this.#stays;
     this.#stays = [];
     await Promise.all(stays.map((stay) => stay.end(options)));
+  }
+
+  /** A network that is being made here is not on the list yet; nor does the driver take its pool for left behind. */
+  async #sweepPools(ipam: ClusterIpam): Promise<void> {
+    const networks = this.#controller?.networks() ?? [];
+    await ipam.sweep(new Set(networks.flatMap(({ record }) => record.pools.map(({ poolId }) => poolId))));
+  }
+
+  /** What stays the others take off the record when its time has come. */
+  async #forgetOwn(cluster: Cluster): Promise<void> {
+    await forgetOwn(cluster).catch((error: unknown) => {
+      this.#log.debug({ reason: errorMessage(error) }, "cannot take this host's records along");
+    });
   }
 
   async #enterDrivers(cluster: Cluster): Promise<void> {
