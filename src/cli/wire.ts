@@ -162,6 +162,25 @@ export interface ClusterHealth {
   readonly Warnings: readonly string[];
 }
 
+export interface ServiceBody {
+  readonly Name: string;
+  readonly NetworkID: string;
+  readonly NetworkName: string;
+  readonly VIPs: readonly string[];
+  readonly Ports: readonly {
+    readonly Protocol: string;
+    readonly PublishedPort: number;
+    readonly TargetPort: number;
+  }[];
+  readonly Endpoints: readonly { readonly Ready: boolean }[];
+  readonly Closed?: readonly {
+    readonly NodeName: string;
+    readonly Protocol: string;
+    readonly PublishedPort: number;
+    readonly Reason: string;
+  }[];
+}
+
 export interface ClusterTokenBody {
   readonly ID: string;
   readonly Role: string;

@@ -10,6 +10,8 @@ function idPath(kind: string, id: string): string {
 /** The path of one object; `tail` is what follows the name. Throws as `idPath` does. */
 export const containerPath = (id: string, tail = "") => `/containers/${idPath("container", id)}${tail}`;
 export const networkPath = (id: string, tail = "") => `/networks/${idPath("network", id)}${tail}`;
+export const servicePath = (network: string, name: string, tail = "") =>
+  networkPath(network, `/services/${idPath("service", name)}${tail}`);
 export const volumePath = (id: string) => `/volumes/${idPath("volume", id)}`;
 export const clusterNodePath = (id: string) => `/cluster/nodes/${idPath("node", id)}`;
 export const imagePath = (id: string, tail = "") => `/images/${idPath("image", id)}${tail}`;

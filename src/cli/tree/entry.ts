@@ -14,7 +14,8 @@ export interface CommandEntry {
 export interface GroupEntry {
   readonly name: string;
   readonly short: string;
-  readonly commands: readonly CommandEntry[];
+  /** Some of them groups in turn. */
+  readonly commands: readonly TreeEntry[];
 }
 
 export type TreeEntry = CommandEntry | GroupEntry;

@@ -1,6 +1,7 @@
 // Commands on networks and volumes.
 
 import type { GroupEntry } from "./entry.ts";
+import { networkService } from "./network-services.ts";
 
 export const network: GroupEntry = {
   name: "network",
@@ -43,6 +44,7 @@ export const network: GroupEntry = {
       otherNames: ["remove"],
       load: async () => (await import("../commands/network/rm.ts")).rm,
     },
+    networkService,
   ],
 };
 

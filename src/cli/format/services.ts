@@ -1,0 +1,46 @@
+// Rows of `network service ls`.
+
+import type { ServiceBody } from "../wire.ts";
+import type { ListLayout, Row } from "./rows.ts";
+
+export const serviceLayout: ListLayout = {
+  typeName: "*network.serviceContext",
+  headers: {
+    Network: "NETWORK",
+    NetworkID: "NETWORK ID",
+    Name: "NAME",
+    VIP: "VIP",
+    Endpoints: "ENDPOINTS",
+    Ready: "READY",
+    Total: "TOTAL",
+    Ports: "PORTS",
+  },
+};
+
+const serviceTable = "table {{.Network}}\t{{.Name}}\t{{.VIP}}\t{{.Endpoints}}\t{{.Ports}}";
+
+/** The template behind `table`; others are the user's own. */
+export function serviceFormat(source: string, quiet: boolean): string {
+  if (source === "table") return quiet ? "{{.Name}}" : serviceTable;
+  return source;
+}
+
+export function serviceRow(service: ServiceBody): Row {
+  const ready = service.Endpoints.filter(({ Ready }) => Ready).length;
+  const total = service.Endpoints.length;
+  return {
+    Network: () => service.NetworkName,
+    NetworkID: () => service.NetworkID,
+    Name: () => service.Name,
+    VIP: () => service.VIPs.join(", "),
+    Endpoints: () => (ready === total ? String(total) : `${ready}/${total}`),
+    Ready: () => String(ready),
+    Total: () => String(total),
+    Ports: () => service.Ports.map(servicePortText).join(", "),
+  };
+}
+
+/** `*:8080->80/tcp`: on every host. */
+export function servicePortText(port: ServiceBody["Ports"][number]): string {
+  return `*:${port.PublishedPort}->${port.TargetPort}/${port.Protocol}`;
+}
