@@ -7,6 +7,8 @@ import { until } from "./run.ts";
 
 const site = useHosts(3);
 let daemons: readonly Daemon[] = [];
+/** What host3's kernel had before it was in a cluster. */
+let before: Awaited<ReturnType<Daemon["snapshot"]>>;
 const host = (number: number): Daemon => {
   const daemon = daemons[number - 1];
   if (!daemon) throw new Error(`there is no daemon on host${number}`);
@@ -24,6 +26,7 @@ beforeAll(async () => {
   const started: Daemon[] = [];
   for (const number of [1, 2, 3]) started.push(await site().keep(number, { images: ["busybox"] }));
   daemons = started;
+  before = await host(3).snapshot();
   expect(await host(1).tsdocker("cluster", "init", "--subnet-pool", "10.64.0.0/16,size=26")).toMatchObject({
     code: 0,
   });
@@ -192,7 +195,15 @@ describe("a host that leaves", () => {
     expect(await host(3).ok("ps", "--format", "{{.Names}}")).toBe("alone");
     expect(await lists(host(3), "blue")).toBe(false);
     await untilNodes(host(1), "host1 member up, host2 member up");
+    // a network that is left is everywhere else as it was
+    expect(await lists(host(1), "blue")).toBe(true);
+    await serve(host(1), "c1", "--network", "blue");
+    await host(1).ok("rm", "-f", "c1");
     await host(1).ok("network", "rm", "blue");
+    await host(3).ok("rm", "-f", "c3", "alone");
+    // the way out of overlays is a bridge of this host alone: as with dockerd it stays
+    await host(3).ok("network", "rm", "docker_gwbridge");
+    await host(3).expectBackTo(before);
     await join(host(3));
     await untilNodes(host(3), all);
   });
