@@ -83,6 +83,11 @@ export interface Controller extends ServiceControl {
   readonly driverNames: readonly string[];
   readonly ipamDriverNames: readonly string[];
 
+  /** Drivers of these networks (and of their addresses) that are others' programs and do not answer at the moment. */
+  awayDrivers(networkRefs: readonly string[]): readonly string[];
+  /** Tells when drivers may have come that were away. */
+  followDrivers(listener: () => void): () => void;
+
   /** @throws conflict (name), forbidden (predefined, overlap), invalid, not-found (driver) */
   createNetwork(spec: NetworkSpec): Promise<Network>;
   /** Full id, name, or start of an id. @throws not-found, invalid when ambiguous */
@@ -170,6 +175,23 @@ class NetworkController implements Controller {
 
   get ipamDriverNames(): readonly string[] {
     return this.#parts.ipamDrivers.names();
+  }
+
+  awayDrivers(networkRefs: readonly string[]): readonly string[] {
+    const { networks, drivers, ipamDrivers } = this.#parts;
+    const records = networkRefs.flatMap((ref) => networks.lookUp(ref)?.record ?? []);
+    const away = records.flatMap(({ driver, ipam }) => [
+      ...(drivers.isAway(driver) ? [driver] : []),
+      ...(ipamDrivers.isAway(ipam.driver) ? [ipam.driver] : []),
+    ]);
+    return [...new Set(away)];
+  }
+
+  followDrivers(listener: () => void): () => void {
+    const stops = [this.#parts.drivers.follow(listener), this.#parts.ipamDrivers.follow(listener)];
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
   createNetwork(spec: NetworkSpec): Promise<Network> {

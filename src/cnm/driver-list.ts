@@ -8,6 +8,10 @@ export interface OtherDrivers<T> {
   find(name: string): Promise<T | undefined>;
   /** One that was here in an earlier life, for what is on record; it may not be there yet. */
   recall(name: string): T | undefined;
+  /** Whether it did not answer the last time. */
+  isAway(name: string): boolean;
+  /** Tells when some may have come. */
+  follow(listener: () => void): () => void;
 }
 
 /** Of both kinds. */
@@ -39,6 +43,16 @@ export class DriverList<T extends { readonly name: string }> {
   /** For what is on record: whether its driver is there shows when it is called. */
   recall(name: string): T | undefined {
     return this.get(name) ?? this.#note(name, this.#others?.recall(name));
+  }
+
+  /** Whether it is a program that does not answer at the moment. */
+  isAway(name: string): boolean {
+    return this.#others?.isAway(name) ?? false;
+  }
+
+  /** Tells when drivers may have come that were away. */
+  follow(listener: () => void): () => void {
+    return this.#others?.follow(listener) ?? (() => undefined);
   }
 
   names(): string[] {

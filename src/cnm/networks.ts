@@ -45,9 +45,14 @@ export class Networks {
     if (namesake) this.#byName.set(network.name, namesake);
   }
 
+  /** By full id or name. */
+  lookUp(ref: string): Network | undefined {
+    return this.#byId.get(ref) ?? this.#byName.get(ref);
+  }
+
   /** Full id, then name, then the start of an id. @throws not-found, or invalid when several ids start so */
   find(ref: string): Network {
-    const exact = this.#byId.get(ref) ?? this.#byName.get(ref);
+    const exact = this.lookUp(ref);
     if (exact) return exact;
     const matches = ref === "" ? [] : this.all().filter(({ id }) => id.startsWith(ref));
     if (matches.length > 1)

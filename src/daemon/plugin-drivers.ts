@@ -67,6 +67,14 @@ class DriversOfKind<T, Capabilities> implements OtherDrivers<T> {
     return capabilities && create(plugins.caller(name), capabilities);
   }
 
+  isAway(name: string): boolean {
+    return this.#parts.plugins.isDown(name);
+  }
+
+  follow(listener: () => void): () => void {
+    return this.#parts.plugins.onAppear(listener);
+  }
+
   async #remember(name: string, capabilities: Capabilities): Promise<void> {
     const { known } = this.#parts;
     if (JSON.stringify(known.get(name)) !== JSON.stringify(capabilities)) await known.put(name, capabilities);

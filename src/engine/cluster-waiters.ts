@@ -43,7 +43,8 @@ async function tryToStart(context: EngineContext, container: Container): Promise
   }
 }
 
-function isWanted(context: EngineContext, container: Container): boolean {
+/** Whether nobody has taken it in hand meanwhile. */
+export function isWanted(context: EngineContext, container: Container): boolean {
   const isThere = context.registry.get(container.id) === container && !container.removing;
   const isIdle = !container.running && !container.isRestarting;
   return isThere && isIdle && !container.record.stoppedByHand && !context.isShuttingDown();

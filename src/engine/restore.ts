@@ -7,6 +7,7 @@ import { adoptContainer } from "./adopt.ts";
 import { startWithCluster, wantsCluster } from "./cluster-waiters.ts";
 import type { Container } from "./container.ts";
 import { makeContainer } from "./create.ts";
+import { startWithDrivers } from "./driver-waiters.ts";
 import { clearLeftTasks, sweepLateSnapshots, sweepSnapshots } from "./left-tasks.ts";
 import type { EngineContext } from "./parts.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
@@ -107,6 +108,7 @@ async function startAgain(context: EngineContext, container: Container): Promise
     const fields = { container: container.id, reason: errorMessage(error) };
     context.log.warn(fields, "cannot start a container again");
     if (wantsCluster(context, error)) startWithCluster(context, container);
+    else startWithDrivers(context, container);
   }
 }
 

@@ -1,6 +1,6 @@
 // Plugins by name: found when they are needed, activated once, reached again when they come back.
 
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { access } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorMessage, notFound, unavailable } from "../util/errors.ts";
@@ -26,7 +26,7 @@ export interface ActivePlugin {
   readonly kinds: ReadonlySet<string>;
 }
 
-const defaults = { callMs: 120_000, patienceMs: 10_000, newcomerMs: 3_000 };
+const defaults = { callMs: 120_000, patienceMs: 3_000, newcomerMs: 3_000 };
 const activationMs = 10_000;
 const firstPauseMs = 50;
 const longestPauseMs = 1_000;
@@ -51,6 +51,11 @@ export class Plugins {
   /** Calls to a plugin that may not be there yet: each one finds it, or fails. */
   caller(name: string): { readonly name: string; readonly call: Plugin["call"] } {
     return { name, call: (method, request) => this.#plugin(name).call(method, request) };
+  }
+
+  /** Whether it did not answer the last time that it was called. */
+  isDown(name: string): boolean {
+    return this.#plugins.get(name)?.isDown ?? false;
   }
 
   /** All that say where they are, whether they answer or not. */
@@ -91,12 +96,15 @@ export class Plugins {
     return made;
   }
 
-  /** A folder that is not there is not watched: whoever makes it starts the daemon anew, or names it in a file. */
+  /** The folder is made where it is missing, as the first plugin would. */
   #watch(): void {
     if (this.#watcher) return;
     const { folders, log } = this.#options;
     try {
-      this.#watcher = watch(folders.sockets, () => {
+      mkdirSync(folders.sockets, { recursive: true });
+      this.#watcher = watch(folders.sockets, (_, file) => {
+        // a socket is there before it is listened on
+        this.#plugins.get(file?.replace(/\.sock$/, "") ?? "")?.expect();
         for (const listener of this.#listeners) listener();
       });
       this.#watcher.on("error", (error) =>
@@ -122,6 +130,15 @@ class Plugin {
   constructor(name: string, options: Required<PluginsOptions>) {
     this.#name = name;
     this.#options = options;
+  }
+
+  get isDown(): boolean {
+    return this.#isDown;
+  }
+
+  /** It may be about to answer: the next call is patient again. */
+  expect(): void {
+    this.#isDown = false;
   }
 
   /** What it says it is; asked once. @throws unavailable, not-found */

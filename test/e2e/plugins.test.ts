@@ -145,6 +145,9 @@ describe("a plugin that is away", () => {
     await stopServing();
     await daemon().stop();
     await daemon().start();
+    const { events } = daemon();
+    await until("the container waits", async () => events.some(({ Action }) => Action === "wait-driver"));
+    expect(await ok("inspect", "-f", "{{.State.Error}}", "c1")).toContain("plugin wire is not there");
     await serve();
     await until("the container runs", async () => (await ok("ps", "-q", "-f", "name=c1")) !== "");
     expect(await ok("exec", "c1", "ip", "-4", "-o", "addr", "show", "eth0")).toContain("10.9.0.");

@@ -5,6 +5,13 @@ import { unavailable } from "../../../src/util/errors.ts";
 const bridge = { name: "bridge" };
 const weave = { name: "weave" };
 
+const nowhere = {
+  find: async () => undefined,
+  recall: () => undefined,
+  isAway: () => false,
+  follow: () => () => undefined,
+};
+
 describe("drivers by name", () => {
   it("are those that were given, where there are no others", async () => {
     const list = new DriverList([bridge]);
@@ -26,7 +33,7 @@ describe("drivers by name", () => {
       asked.push(name);
       return name === "weave" ? weave : undefined;
     };
-    const list = new DriverList([bridge], { find, recall: () => undefined });
+    const list = new DriverList([bridge], { ...nowhere, find });
     expect(list.get("weave")).toBeUndefined();
     expect(await list.find("weave")).toBe(weave);
     expect(await list.find("weave")).toBe(weave);
@@ -41,7 +48,11 @@ describe("drivers by name", () => {
     const find = async () => {
       throw unavailable("not there");
     };
-    const list = new DriverList([bridge], { find, recall: (name) => (name === "weave" ? weave : undefined) });
+    const list = new DriverList([bridge], {
+      ...nowhere,
+      find,
+      recall: (name) => (name === "weave" ? weave : undefined),
+    });
     expect(list.recall("weave")).toBe(weave);
     expect(list.recall("other")).toBeUndefined();
     expect(list.get("weave")).toBe(weave);
@@ -51,7 +62,26 @@ describe("drivers by name", () => {
     const find = async () => {
       throw unavailable("not there");
     };
-    const list = new DriverList([bridge], { find, recall: () => undefined });
+    const list = new DriverList([bridge], { ...nowhere, find });
     await expect(list.find("weave")).rejects.toThrow("not there");
+  });
+
+  it("tell whether they are away, and when some may have come", () => {
+    const listeners: (() => void)[] = [];
+    const list = new DriverList([bridge], {
+      ...nowhere,
+      isAway: (name) => name === "weave",
+      follow: (listener) => {
+        listeners.push(listener);
+        return () => listeners.pop();
+      },
+    });
+    let told = 0;
+    const stop = list.follow(() => told++);
+    for (const listener of listeners) listener();
+    expect([told, list.isAway("weave"), list.isAway("bridge")]).toEqual([1, true, false]);
+    stop();
+    expect(listeners).toEqual([]);
+    expect(new DriverList([bridge]).isAway("weave")).toBe(false);
   });
 });
