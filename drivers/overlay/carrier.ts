@@ -99,6 +99,7 @@ export class Carrier {
     const cluster = this.#membership.need();
     const { address } = cluster.self;
     const { underlays } = this.#membership.share(cluster);
+    await underlays.ready();
     const mtu = underlays.least(await underlayMtu(this.#host, address));
     return networkMtu(this.#host, config, { mtu, address });
   }

@@ -38,11 +38,15 @@ export interface ProbesOptions {
 }
 
 interface Path {
+  /** Since then it is known. */
+  readonly since: number;
   found: Finding;
   view: PeerPath | undefined;
   running: Promise<void> | undefined;
 }
 
+/** A host that joins is on record before it answers. */
+const graceMs = 6_000;
 /** How long somebody who asks is kept waiting for paths that do not answer. */
 const askMs = 700;
 
@@ -70,6 +74,7 @@ export class Probes {
     const sweep = setInterval(() => probes.#follow(), intervals.sweepMs).unref();
     probes.#stops.push(
       cluster.nodes.follow(() => probes.#follow()),
+      cluster.followLife(() => probes.#tryTroubled()),
       () => clearInterval(sweep),
     );
     probes.#follow();
@@ -118,7 +123,9 @@ export class Probes {
     const gone = [...this.#paths.keys()].filter((id) => !ids.has(id));
     const isNew = nodes.filter(({ id }) => !this.#paths.has(id));
     for (const id of gone) this.#paths.delete(id);
-    for (const { id } of isNew) this.#paths.set(id, { found: {}, view: undefined, running: undefined });
+    const since = performance.now();
+    for (const { id } of isNew)
+      this.#paths.set(id, { since, found: {}, view: undefined, running: undefined });
     this.#work = this.#work
       .then(() => this.#tunnel.setPeers(nodes.filter((peer) => hasPath({ self: cluster.self, peer }))))
       .then(
@@ -129,6 +136,11 @@ export class Probes {
       );
     if (gone.length > 0) changed();
     this.#tick();
+  }
+
+  /** A host has come back, say: its path may be all right again. */
+  #tryTroubled(): void {
+    for (const [id, { view }] of this.#paths) if (view && view.state !== "ok") void this.#try(id);
   }
 
   /** One after the other, so that there is never much at once. */
@@ -151,29 +163,49 @@ export class Probes {
     if (!path || !peer || this.#isClosed) return Promise.resolve();
     path.running ??= this.#examine(path, peer).finally(() => {
       path.running = undefined;
+      if (!path.view && this.#paths.get(id) === path) void this.#try(id);
     });
     return path.running;
   }
 
   async #examine(path: Path, peer: ClusterNode): Promise<void> {
-    const { host, cluster, intervals, full: fullOf } = this.#options;
-    const { patienceMs } = intervals;
-    const { self } = cluster;
-    const full = fullOf();
-    const least = host.link.leastEchoSize[self.address.family];
-    const ask = (size: number, patienceMs: number) => this.#tunnel.ask(peer, size, patienceMs);
-    const found = hasPath({ self, peer })
-      ? await examinePath(ask, { least, full, before: path.found, patienceMs })
-      : {};
+    const { cluster, full } = this.#options;
+    const asked = full();
+    path.found = await this.#find(path, peer, asked);
     // what nobody waited for any more says nothing
     if (this.#isClosed || this.#paths.get(peer.id) !== path) return;
-    const overhead = host.link.vxlanOverhead(self.address.family);
-    const ends = { self, peer, isAlive: cluster.isAlive(peer.id), full, overhead };
+    const isLate = performance.now() - path.since > graceMs;
+    if (
+      !path.view &&
+      path.found.roundTripMs === undefined &&
+      !isLate &&
+      hasPath({ self: cluster.self, peer })
+    )
+      return;
     const before = path.view;
-    path.found = found;
-    path.view = { nodeId: peer.id, ...found, ...pathState(found, ends), checkedAt: new Date() };
+    path.view = this.#viewOf(path.found, peer, Math.min(asked, full()));
     if (before?.state !== path.view.state || before.mtu !== path.view.mtu)
       this.#tell(peer, before, path.view);
+  }
+
+  async #find({ found: before }: Path, peer: ClusterNode, full: number): Promise<Finding> {
+    const { host, cluster, intervals } = this.#options;
+    const { self } = cluster;
+    if (!hasPath({ self, peer })) return {};
+    const ask = (size: number, patienceMs: number) => this.#tunnel.ask(peer, size, patienceMs);
+    const least = host.link.leastEchoSize[self.address.family];
+    return await examinePath(ask, { least, full, before, patienceMs: intervals.patienceMs });
+  }
+
+  /** `full`: what networks send by now, if that is less than what was tried. */
+  #viewOf(found: Finding, peer: ClusterNode, full: number): PeerPath {
+    const { host, cluster } = this.#options;
+    const { self } = cluster;
+    const overhead = host.link.vxlanOverhead(self.address.family);
+    const mtu = found.mtu === undefined ? undefined : Math.min(found.mtu, full);
+    const known = { ...found, ...(mtu !== undefined && { mtu }) };
+    const ends = { self, peer, isAlive: cluster.isAlive(peer.id), full, overhead };
+    return { nodeId: peer.id, ...known, ...pathState(known, ends), checkedAt: new Date() };
   }
 
   #tell(peer: ClusterNode, before: PeerPath | undefined, after: PeerPath): void {

@@ -11,6 +11,9 @@ export interface Underlay {
   readonly mtu: number;
 }
 
+/** How long a network waits for what others carry, before its links follow that later. */
+const mostWaitMs = 500;
+
 /** This host's view of them, and its own record. */
 export class Underlays {
   readonly #cluster: ClusterAccess;
@@ -21,14 +24,26 @@ export class Underlays {
   #own: number | undefined;
   #writing: Promise<void> | undefined;
   #isClosed = false;
+  readonly #opening: Promise<void>;
 
   constructor(cluster: ClusterAccess, log: Log) {
     this.#cluster = cluster;
     this.#log = log;
-    cluster.table<Underlay>("overlay-underlays").then(
+    this.#opening = cluster.table<Underlay>("overlay-underlays").then(
       (table) => this.#open(table),
       (error) => log.error({ reason: errorMessage(error) }, "cannot open the table of hosts' MTUs"),
     );
+  }
+
+  /** Resolves when the others' are known, or after a moment. */
+  async ready(): Promise<void> {
+    if (this.#table) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#cluster.state === "connected" ? mostWaitMs : 0);
+    });
+    await Promise.race([this.#opening, late]);
+    clearTimeout(timer);
   }
 
   /** What this host's link carries now; others hear of it behind the answer. */

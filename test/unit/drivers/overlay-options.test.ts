@@ -52,7 +52,7 @@ describe("options of an overlay network", () => {
 
   test.for([
     [{ [vnis]: "0" }, /is not a list of VNIs/],
-    [{ [vnis]: "16777216" }, /is not a list of VNIs/],
+    [{ [vnis]: "16777215" }, /is not a list of VNIs/],
     [{ [vnis]: "5001,x" }, /is not a list of VNIs/],
     [{ [vnis]: "5001,5001" }, /names a VNI twice/],
     [{ [vnis]: "5001,5002" }, /2 VNIs for 1 subnets/],
