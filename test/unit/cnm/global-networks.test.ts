@@ -1,76 +1,19 @@
 // Networks of a cluster, as the controllers of several hosts with fake drivers see them.
 
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ClusterIpam, createClusterIpam } from "../../../drivers/ipam-cluster/index.ts";
-import { FakeCluster, type FakeHost } from "../../../src/cluster/fake-cluster.ts";
-import type { EndpointLoss } from "../../../src/cnm/index.ts";
+import { describe, expect, test } from "vitest";
+import { createClusterIpam } from "../../../drivers/ipam-cluster/index.ts";
 import { formatPrefix } from "../../../src/netip/index.ts";
-import { errorKind } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
-import { endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
-import { createFakeWorld, FakeDriver, type FakeWorld, type FakeWorldOptions } from "./fakes.ts";
+import { networkSpec, pool } from "../../lab/cnm/specs.ts";
+import { createFakeWorld, FakeDriver, type FakeWorld } from "./fakes.ts";
+import { failure, run, useCluster } from "./global-hosts.ts";
 
-interface HostWorld extends FakeWorld {
-  readonly node: FakeHost;
-  readonly overlay: FakeDriver;
-  readonly losses: EndpointLoss[];
-}
-
-let cluster: FakeCluster;
-const ipams: ClusterIpam[] = [];
-beforeEach(() => {
-  cluster = new FakeCluster();
-});
-afterEach(() => {
-  for (const ipam of ipams.splice(0)) ipam.close();
-});
-
-async function start(node: FakeHost, options: FakeWorldOptions = {}): Promise<HostWorld> {
-  const ipam = await createClusterIpam({ cluster: node, clusterId: cluster.id, log: silentLog });
-  ipams.push(ipam);
-  const losses: EndpointLoss[] = [];
-  let overlay: FakeDriver | undefined;
-  const world = await createFakeWorld({
-    cluster: { cluster: node, ipam },
-    endpointLost: (loss) => losses.push(loss),
-    drivers: (steps) => {
-      overlay = new FakeDriver(steps, "overlay", { scope: "global", connectivityScope: "global" });
-      return [overlay];
-    },
-    ...options,
-  });
-  if (!overlay) throw new Error("no driver was made");
-  await cluster.settled();
-  return { ...world, node, overlay, losses };
-}
-
-const host = async (id: string) => await start(await cluster.addNode(id));
+const { cluster, host, ipams, settled, start } = useCluster();
 const two = async () => [await host("h1"), await host("h2")] as const;
 
 const blue = (more: Partial<Parameters<typeof networkSpec>[1]> = {}) =>
   networkSpec("blue", { driver: "overlay", ...more });
 const names = ({ controller }: FakeWorld) => controller.networks().map(({ name }) => name);
-
-async function run({ controller }: FakeWorld, name: string, network = "blue") {
-  return await controller.createSandbox(
-    sandboxSpec(name, { containerId: name.padEnd(64, "0"), endpoints: [endpointSpec(network)] }),
-  );
-}
-
-async function settled(...worlds: readonly FakeWorld[]): Promise<void> {
-  for (let round = 0; round < 5; round++) {
-    await cluster.settled();
-    for (const { controller } of worlds) await controller.settle();
-  }
-}
-
-async function failure(work: Promise<unknown>): Promise<string> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  return error instanceof Error ? `${errorKind(error)}: ${error.message}` : "no failure";
-}
 
 describe("a network of the cluster", () => {
   test("is there on every host, with one id, one subnet and one gateway", async () => {
@@ -99,19 +42,30 @@ describe("a network of the cluster", () => {
   test("is there as soon as a host that runs enters the cluster, and gone when it leaves", async () => {
     const [h1] = await two();
     await h1.controller.createNetwork(blue());
-    const node = await cluster.addNode("h3");
+    const node = await cluster().addNode("h3");
     const world = await createFakeWorld({
       drivers: (steps) => [new FakeDriver(steps, "overlay", { scope: "global" })],
     });
     expect(await failure(world.controller.createNetwork(blue()))).toEqual(
       expect.stringMatching(/^forbidden: driver "overlay" needs a cluster.*tsdocker cluster init/),
     );
-    const ipam = await createClusterIpam({ cluster: node, clusterId: cluster.id, log: silentLog });
+    const ipam = await createClusterIpam({ cluster: node, clusterId: cluster().id, log: silentLog });
     ipams.push(ipam);
-    const end = await world.controller.enterCluster({ cluster: node, ipam });
+    const heard: string[] = [];
+    const changed = (action: string, { name }: { readonly name: string }) => heard.push(`${action} ${name}`);
+    const end = await world.controller.enterCluster({ cluster: node, ipam, changed });
     expect(names(world)).toContain("blue");
     await run(world, "c1");
+    // others' doings are told, and neither what was there before nor its own
+    await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
+    await world.controller.createNetwork(networkSpec("green", { driver: "overlay" }));
+    await settled(h1);
+    await h1.controller.deleteNetwork("red");
+    await world.controller.deleteNetwork("green");
+    await settled(h1);
+    expect(heard).toEqual(["create red", "destroy red"]);
     await end({ leaves: true });
+    expect(heard).toHaveLength(2);
     expect(names(world)).not.toContain("blue");
     await settled(h1);
     expect(names(h1)).toContain("blue");
@@ -173,7 +127,7 @@ describe("a network of the cluster", () => {
 
   test("is made although the answer of the store is lost", async () => {
     const [h1, h2] = await two();
-    const node = cluster;
+    const node = cluster();
     const create = h1.overlay.createNetwork.bind(h1.overlay);
     h1.overlay.createNetwork = async (request) => {
       await create(request);
@@ -255,13 +209,13 @@ describe("removing a network of the cluster", () => {
     await h1.controller.createNetwork(blue());
     await settled(h1, h2);
     await run(h2, "c1");
-    cluster.partition("h2");
-    cluster.endLease("h2");
-    await cluster.settled();
+    cluster().partition("h2");
+    cluster().endLease("h2");
+    await cluster().settled();
     expect(await failure(h1.controller.deleteNetwork("blue"))).toMatch(/active endpoints on h2$/);
     await h1.node.nodes.delete("h2");
     await h1.controller.deleteNetwork("blue");
-    await cluster.heal("h2");
+    await cluster().heal("h2");
     await settled(h1, h2);
     expect(h2.losses).toMatchObject([{ networkName: "blue", reason: "the network was removed" }]);
   });
@@ -274,9 +228,9 @@ describe("a host without its store", () => {
     await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
     await settled(h1, h2);
     await run(h2, "c1");
-    cluster.partition("h2");
+    cluster().partition("h2");
     await run(h2, "c2");
-    expect(await failure(run(h2, "c3", "red"))).toBe(
+    expect(await failure(run(h2, "c3", { network: "red" }))).toBe(
       "unavailable: this host does not use network red yet, and the cluster's store is away",
     );
     expect(await failure(h2.controller.createNetwork(networkSpec("green", { driver: "overlay" })))).toMatch(
@@ -286,7 +240,7 @@ describe("a host without its store", () => {
       "unavailable: remove network red: the cluster's store is away",
     );
     await h2.controller.createNetwork(networkSpec("local"));
-    await run(h2, "c4", "local");
+    await run(h2, "c4", { network: "local" });
   });
 
   test("catches up when it is back", async () => {
@@ -294,11 +248,11 @@ describe("a host without its store", () => {
     await h1.controller.createNetwork(blue());
     await settled(h1, h2);
     const sandbox = await run(h2, "c1");
-    cluster.partition("h2");
+    cluster().partition("h2");
     await sandbox.delete();
     await h1.controller.createNetwork(networkSpec("red", { driver: "overlay" }));
     expect(await failure(h1.controller.deleteNetwork("blue"))).toMatch(/^forbidden/);
-    await cluster.heal("h2");
+    await cluster().heal("h2");
     await settled(h1, h2);
     expect(names(h2)).toContain("red");
     await h1.controller.deleteNetwork("blue");
@@ -322,12 +276,12 @@ test("containers that ran on go on with their addresses after a start", async ()
 test("containers keep their addresses when their host enters its cluster again", async () => {
   const [h1, h2] = await two();
   await h1.controller.createNetwork(blue());
-  const node = await cluster.addNode("h3");
+  const node = await cluster().addNode("h3");
   const world = await createFakeWorld({
     drivers: (steps) => [new FakeDriver(steps, "overlay", { scope: "global" })],
   });
   const enter = async () => {
-    const ipam = await createClusterIpam({ cluster: node, clusterId: cluster.id, log: silentLog });
+    const ipam = await createClusterIpam({ cluster: node, clusterId: cluster().id, log: silentLog });
     ipams.push(ipam);
     const end = await world.controller.enterCluster({ cluster: node, ipam });
     return async () => {
