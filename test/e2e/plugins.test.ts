@@ -127,7 +127,7 @@ describe("a plugin that fails", () => {
 describe("a plugin that is away", () => {
   test("delays no start of the daemon, and its networks are there", async () => {
     await ok("network", "create", "-d", "wire", "--subnet", "10.9.0.0/24", "w1");
-    await idle("c1", "--network", "w1");
+    await idle("c1", "--network", "w1", "--stop-timeout", "0");
     await stopServing();
     await daemon().stop();
     await daemon().start();
@@ -141,7 +141,7 @@ describe("a plugin that is away", () => {
 
   test("is waited for by containers that restart by themselves", async () => {
     await ok("network", "create", "-d", "wire", "--subnet", "10.9.0.0/24", "w1");
-    await idle("c1", "--network", "w1", "--restart", "always");
+    await idle("c1", "--network", "w1", "--restart", "always", "--stop-timeout", "0");
     await stopServing();
     await daemon().stop();
     await daemon().start();
