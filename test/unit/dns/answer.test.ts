@@ -126,6 +126,33 @@ describe("several endpoints with one name", () => {
   });
 });
 
+describe("an endpoint that is not ready", () => {
+  const both = [
+    record({ names: ["web"], addresses: [ip("192.0.2.1")], isReady: false }),
+    record({ endpointId: "e2", names: ["web", "db"], addresses: [ip("192.0.2.2")] }),
+  ];
+
+  test("leaves a name to others that bear it, until it is ready", () => {
+    const seen = view(both);
+    expect(answer("web", seen)).toEqual(["192.0.2.2"]);
+    seen.zones.setRecord("e1", record({ names: ["web"], addresses: [ip("192.0.2.1")] }));
+    expect(answer("web", seen)).toHaveLength(2);
+  });
+
+  test("answers where nobody else does, or nobody who is ready", () => {
+    const seen = view(both);
+    seen.zones.setRecord("e2", undefined);
+    expect(answer("web", seen)).toEqual(["192.0.2.1"]);
+    const ill = record({ endpointId: "e2", names: ["web"], addresses: [ip("192.0.2.2")], isReady: false });
+    seen.zones.setRecord("e2", ill);
+    expect(answer("web", seen)).toHaveLength(2);
+  });
+
+  test("is still found by its address", () => {
+    expect(answer("1.2.0.192.in-addr.arpa", view(both), { type: "PTR" })).toEqual(["web.x1"]);
+  });
+});
+
 test("private names come first and know their endpoints on any network", () => {
   const records = [
     record({ names: ["db"] }),
