@@ -7,6 +7,7 @@ import { containerStreamRoutes } from "./containers/streams.ts";
 import { execRoutes } from "./execs/routes.ts";
 import { imageRoutes } from "./images/routes.ts";
 import { networkRoutes } from "./networks/routes.ts";
+import { serviceRoutes } from "./networks/service-routes.ts";
 import type { Route } from "./route.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unservedRoutes } from "./unserved.ts";
@@ -20,6 +21,7 @@ export function allRoutes(engine: Engine): readonly Route[] {
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...networkRoutes(engine),
+    ...serviceRoutes(engine),
     ...volumeRoutes(engine),
     ...clusterRoutes(engine),
     ...unservedRoutes,

@@ -13,9 +13,11 @@ export type {
   ServiceRef,
 } from "./global/services.ts";
 export { type WatchedHostRoutes, watchHostRoutes } from "./host-routes.ts";
+export { type ClosedPort, Ingress, type IngressChange, isIngressId } from "./ingress/index.ts";
 export { createNetnsMaker, type SetBalance, type SetDnsRedirect } from "./kernel-netns.ts";
 export type { Balanced, Netns, NetnsMaker } from "./netns.ts";
 export type { Network } from "./network.ts";
+export type { LiveContainers } from "./restore.ts";
 export type { Sandbox } from "./sandbox.ts";
 export type { Keep } from "./sandbox-records.ts";
 export type * from "./types.ts";

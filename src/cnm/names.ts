@@ -26,7 +26,7 @@ export function driversOwn({
  * an endpoint's, and `tasks.` before it names its endpoints.
  */
 export function endpointNames(network: Network, spec: EndpointSpec, sandbox: SandboxSpec): readonly string[] {
-  if (!network.isUserDefined) return [];
+  if (!network.isUserDefined || sandbox.isIngress) return [];
   const names = [sandbox.containerName, ...spec.aliases, shortId(sandbox.containerId), sandbox.hostname];
   return withService([...new Set(names.filter((name) => name !== ""))], serviceOf(spec));
 }

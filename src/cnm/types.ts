@@ -169,6 +169,8 @@ export interface SandboxSpec {
   readonly publishAll: boolean;
   /** In the order that names the interfaces: the first is eth0. */
   readonly endpoints: readonly EndpointSpec[];
+  /** No container lives in it: ports of services lead through it. Nobody finds it by name. */
+  readonly isIngress?: boolean;
 }
 
 /** What a container publishes; may change while it runs. */

@@ -54,6 +54,7 @@ export async function buildEngine(
     settings: engineSettings(config, { network, daemonId }),
     store,
     controller: network.controller,
+    ingress: network.ingress,
     membership,
     containerd,
     runtime,

@@ -88,7 +88,7 @@ async function buildConnected(
   const cluster = await ClusterSide.open(config.cluster, { dataRoot: config.dataRoot, store, version, log });
   undo.defer("let go of the cluster", () => cluster.close({ keeps: leaving.keeps }));
   const network = await buildNetwork(config, { ...surroundings, cluster: () => cluster.access });
-  await cluster.use(network.clusterNetworks);
+  await cluster.use(network.clusterUser);
   return { network, cluster };
 }
 

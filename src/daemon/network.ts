@@ -12,13 +12,16 @@ import {
   createNetnsMaker,
   type DefaultBridgeConfig,
   type EndpointLoss,
+  Ingress,
+  isIngressId,
+  type LiveContainers,
   type WatchedHostRoutes,
   watchHostRoutes,
 } from "../cnm/index.ts";
 import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, createTunnelGuard, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
-import { setBalance, setDnsRedirect } from "../kernel/nftables/index.ts";
+import { setBalance, setDnsRedirect, setIngress } from "../kernel/nftables/index.ts";
 import { Plugins } from "../plugins/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
@@ -27,6 +30,8 @@ import { errorMessage, invalid } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
 import { ClusterNetworks } from "./cluster/networks.ts";
+import { withServices } from "./cluster/services.ts";
+import type { ClusterUser } from "./cluster/users.ts";
 import type { Config } from "./config.ts";
 import { buildDrivers } from "./drivers.ts";
 import type { Failpoints } from "./failpoints.ts";
@@ -42,13 +47,15 @@ const ownNetns = "/proc/self/ns/net";
 
 export interface NetworkSide {
   readonly controller: Controller;
+  /** Ports of services, open on this host too. */
+  readonly ingress: Ingress;
   readonly firewall: OwnedFirewall;
   /** Who is told when somebody else's change of the firewall was undone; the last one set. */
   onFirewallRepaired(listener: () => void): void;
   /** Who disconnects containers that cannot stay on a network of the cluster; the last one set. */
   onEndpointLost(listener: (loss: EndpointLoss) => void): void;
   /** Begins and ends with the host's part in a cluster. */
-  readonly clusterNetworks: ClusterNetworks;
+  readonly clusterUser: ClusterUser;
   /** Outlives the daemon. */
   readonly proxy: ProxyHandle;
 }
@@ -127,14 +134,19 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     hostRoutes,
     defaultNetworkOptions: network.defaultNetworkOptions,
     ...defaultBridge(network),
-    live: await live,
+    live: withIngress(await live),
     ...(entry && { cluster: entry }),
-    endpointLost: (loss) => built.onEndpointLost?.(loss),
+    endpointLost: (loss) => {
+      if (!built.ingress?.lost(loss)) built.onEndpointLost?.(loss);
+    },
     log: log.child({ part: "cnm" }),
   });
   built.controller = controller;
+  const ingress = new Ingress({ controller, setIngress, log: log.child({ part: "ingress" }) });
+  built.ingress = ingress;
   clusterNetworks.controlledBy(controller, drivers);
   undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
+  undo.defer("close ports of services", () => ingress.close({ keeps: leaving.keeps }));
   undo.defer("end trying paths to other hosts", () => clusterNetworks.endStays({ leaves: false }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
@@ -144,9 +156,10 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   await controller.followUplink();
   return {
     controller,
+    ingress,
     firewall,
     proxy,
-    clusterNetworks,
+    clusterUser: withServices(clusterNetworks, ingress),
     onFirewallRepaired: (listener) => {
       built.onRepaired = listener;
     },
@@ -159,6 +172,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
 /** Who is told of events by parts that are there before them. */
 interface Built {
   controller?: Controller;
+  ingress?: Ingress;
   onRepaired?: () => void;
   onEndpointLost?: (loss: EndpointLoss) => void;
 }
@@ -199,6 +213,14 @@ async function openParts(
   undo.defer("end guarding tunnels", () => (leaving.keeps ? tunnels.close() : tunnels.stop()));
   const [hostSysctl, netlink, firewall, proxy] = await Promise.all(openings);
   return { hostSysctl, netlink, firewall, proxy, tunnels };
+}
+
+/** Where containers went on without the daemon, so did the ways by which services are reached. */
+function withIngress(live: ReadonlyMap<string, number>): LiveContainers {
+  return {
+    has: (id) => live.has(id) || (live.size > 0 && isIngressId(id)),
+    get: (id) => live.get(id),
+  };
 }
 
 /** Opens something and puts closing it onto the stack. */

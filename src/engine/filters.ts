@@ -1,7 +1,15 @@
 // Which containers, networks, volumes and events pass a filter: pure functions of a view. Values of one key are
 // alternatives (any may match), keys must all match; label values must all match, as in Docker.
 
-import type { ContainerView, EngineEvent, Filters, Labels, NetworkView, VolumeView } from "./types.ts";
+import type {
+  ContainerView,
+  EngineEvent,
+  Filters,
+  Labels,
+  NetworkView,
+  ServiceView,
+  VolumeView,
+} from "./types.ts";
 
 /** What a container filter may need to know of its surroundings. */
 export interface ContainerFilterContext {
@@ -89,6 +97,25 @@ const volumeTests: Readonly<Record<string, (view: VolumeView, value: string) => 
   driver: (view, value) => view.driver === value,
   name: (view, value) => view.name.includes(value),
   dangling: (view, value) => isTrue(value) === (view.usedBy.length === 0),
+};
+
+/** True when the service passes every filter. */
+export function matchesService(service: ServiceView, filters: Filters): boolean {
+  return [...filters].every(([key, values]) => {
+    const test = serviceTests[key];
+    return !test || values.some((value) => test(service, value));
+  });
+}
+
+const serviceTests: Readonly<Record<string, (service: ServiceView, value: string) => boolean>> = {
+  name: (service, value) => service.name.includes(value),
+  node: ({ backends }, value) =>
+    backends.some(({ node, nodeName }) => nodeName === value || node.startsWith(value)),
+  ready: ({ backends }, value) => isTrue(value) === backends.some(({ isReady }) => isReady),
+  publish: ({ published }, value) =>
+    matchesPort(value, (protocol, port) =>
+      published.some((own) => own.protocol === protocol && own.publishedPort === port),
+    ),
 };
 
 /** True when the event passes every filter. */

@@ -19,6 +19,7 @@ import { networkOperations } from "./networks.ts";
 import type { EngineContext, EngineParts } from "./parts.ts";
 import { Registry } from "./registry.ts";
 import { restoreContainers, startRestored, stopAll } from "./restore.ts";
+import { serviceOperations, tellOfIngress } from "./services.ts";
 import { stopIfRunning } from "./stop.ts";
 import { systemOperations } from "./system.ts";
 import type { Engine } from "./types.ts";
@@ -71,11 +72,13 @@ export async function createEngine(
   };
   const toStart = await restoreContainers(context, parts.live);
   tellOfCluster(events, parts.membership);
+  tellOfIngress(context);
   return {
     system: systemOperations(context),
     containers: containerOperations(context),
     execs: execOperations(context),
     networks: networkOperations(context),
+    services: serviceOperations(context),
     images: imageOperations(context),
     volumes: volumeOperations(context),
     cluster: clusterOperations({

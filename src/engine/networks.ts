@@ -6,6 +6,7 @@ import type { Container, ContainerRecord } from "./container.ts";
 import type { Attributes } from "./events.ts";
 import { matchesNetwork, matchesPrune } from "./filters.ts";
 import type { EngineContext } from "./parts.ts";
+import { servicesOf } from "./services.ts";
 import type {
   EndpointSpec,
   Filters,
@@ -55,7 +56,12 @@ async function inspectNetwork(
     isVerbose ? controller.describeNetwork(network.id) : undefined,
   ]);
   const peers = peersOf(context, network, { isVerbose });
-  return { ...view, effective, peers, ...(details && { details }) };
+  return {
+    ...view,
+    effective,
+    peers,
+    ...(details && { details, services: servicesOf(context, network.id) }),
+  };
 }
 
 function peersOf(
@@ -84,6 +90,8 @@ async function createNetwork(
 
 async function removeNetwork(context: EngineContext, ref: string): Promise<void> {
   const network = context.controller.network(ref);
+  // what its services had open here may be on its way out
+  await context.ingress.settle(network.id);
   await context.locks.run(`network ${network.name}`, () => context.controller.deleteNetwork(network.id));
   publish(context, "destroy", network);
 }

@@ -1,6 +1,6 @@
 // What the engine is built from. The daemon makes these and hands them in; nobody below knows the engine.
 
-import type { Controller, Sandbox } from "../cnm/index.ts";
+import type { Controller, Ingress, Sandbox } from "../cnm/index.ts";
 import type { Images } from "../image/index.ts";
 import type { Address, Prefix } from "../netip/index.ts";
 import type {
@@ -75,6 +75,7 @@ export interface EngineParts {
   readonly volumes: Volumes;
   readonly rootfs: RootfsAccess;
   readonly membership: Membership;
+  readonly ingress: Pick<Ingress, "closedPorts" | "follow" | "settle">;
   readonly log: Log;
   /** The containerd that we run ourselves; absent when it is the system's. */
   readonly supervised?: Supervised;

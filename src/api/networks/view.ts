@@ -19,6 +19,7 @@ import type {
 } from "../schemas/network.ts";
 import { formatTime } from "../time.ts";
 import { kernelWire } from "./kernel-view.ts";
+import { verboseServices } from "./service-view.ts";
 
 /** A network in the list of networks. */
 export function networkSummary(view: NetworkView): NetworkSummary {
@@ -53,6 +54,7 @@ export function networkInspect(view: NetworkView | NetworkInspection): NetworkIn
     ...networkSummary(view),
     Containers: Object.fromEntries(view.members.map((it) => [memberKey(it), memberWire(it)])),
     ...("peers" in view && view.peers.length > 0 && { Peers: view.peers.map(peerWire) }),
+    ...("services" in view && view.services && { Services: verboseServices(view.services) }),
     Status: statusWire(view),
   };
 }

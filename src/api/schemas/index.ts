@@ -9,6 +9,7 @@ export * from "./exec.ts";
 export * from "./image.ts";
 export * from "./network.ts";
 export * from "./ports.ts";
+export * from "./service.ts";
 export * from "./stats.ts";
 export * from "./system.ts";
 export * from "./volume.ts";

@@ -86,7 +86,23 @@ export interface NetworkInspect extends NetworkSummary {
   /** Of a network of a cluster. */
   readonly Peers?: readonly NetworkPeer[];
   readonly Containers: Readonly<Record<string, NetworkContainer>>;
+  /** With `verbose`, by name. */
+  readonly Services?: Readonly<Record<string, VerboseService>>;
   readonly Status: NetworkStatus;
+}
+
+/** A service as Docker's swarm shows it in a verbose inspect. */
+export interface VerboseService {
+  readonly VIP: string;
+  /** `Target: 80, Publish: 8080`. */
+  readonly Ports: readonly string[];
+  readonly LocalLBIndex: number;
+  readonly Tasks: readonly {
+    readonly Name: string;
+    readonly EndpointID: string;
+    readonly EndpointIP: string;
+    readonly Info: Readonly<Record<string, string>>;
+  }[];
 }
 
 /** IPAM is Docker's, since API 1.52 there and in every version here; the rest is ours. */

@@ -12,6 +12,7 @@ import type { ContainerOperations } from "./container-operations.ts";
 import type { ExecOperations } from "./exec.ts";
 import type { ImageOperations } from "./image.ts";
 import type { NetworkOperations } from "./network.ts";
+import type { ServiceOperations } from "./service.ts";
 import type { SystemOperations } from "./system.ts";
 import type { VolumeOperations } from "./volume.ts";
 
@@ -20,6 +21,7 @@ export interface Engine {
   readonly containers: ContainerOperations;
   readonly execs: ExecOperations;
   readonly networks: NetworkOperations;
+  readonly services: ServiceOperations;
   readonly images: ImageOperations;
   readonly volumes: VolumeOperations;
   readonly cluster: ClusterOperations;

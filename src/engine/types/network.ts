@@ -3,6 +3,7 @@
 import type { EndpointSpec, IpamSpec, NetworkDetails, NetworkSpec, PoolUse } from "../../cnm/index.ts";
 import type { Address, Mac, Prefix } from "../../netip/index.ts";
 import type { ClusterPeerView } from "./cluster.ts";
+import type { ServiceView } from "./service.ts";
 import type { Filters, Labels } from "./stream.ts";
 
 // what is asked of the model is the model's
@@ -58,6 +59,8 @@ export interface NetworkInspection extends NetworkView {
   readonly effective: Readonly<Record<string, string>>;
   /** The kernel objects behind it, when they were asked for. */
   readonly details?: NetworkDetails;
+  /** With them. */
+  readonly services?: readonly ServiceView[];
 }
 
 export interface NetworkMember {

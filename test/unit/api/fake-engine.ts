@@ -30,6 +30,7 @@ export function fakeEngine(given: Given = {}): Engine {
     containers: group("containers"),
     execs: group("execs"),
     networks: group("networks"),
+    services: group("services"),
     images: group("images"),
     volumes: group("volumes"),
     cluster: group("cluster"),
