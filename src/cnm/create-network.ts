@@ -1,15 +1,7 @@
 // How a network comes to be: checks, configuration, pools, driver, record; all of it on one undo stack.
 
 import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
-import {
-  type Family,
-  formatPrefix,
-  isUnspecified,
-  type Prefix,
-  prefixContains,
-  prefixesOverlap,
-  sameAddress,
-} from "../netip/index.ts";
+import { type Family, type Prefix, prefixContains, sameAddress } from "../netip/index.ts";
 import { allDone } from "../util/all-done.ts";
 import { forbidden, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
@@ -23,6 +15,7 @@ import { createRequest, driverOptions, Network } from "./network.ts";
 import { checkNetworkOptions, networkOptionNames } from "./network-options.ts";
 import type { NetworkRecord } from "./records.ts";
 import { pack } from "./stored.ts";
+import { checkUnderlay, overlapWarnings } from "./subnet-overlaps.ts";
 import type { NetworkSpec, PoolSpec } from "./types.ts";
 
 const predefinedNames = ["bridge", "host", "none", "default"];
@@ -65,10 +58,11 @@ export async function makeNetwork(
   const draft = draftRecord(spec, driver, options);
   checkIpam(spec.ipam.pools, draft);
   checkKnownOptions(draft, driver);
+  await checkUnderlay(parts, draft);
   await using undo = new Undo(parts.log);
   const record = draft.configOnly ? draft : await withPools(parts, { draft, driver, ipam, options }, undo);
   checkNetworkOptions(record);
-  const network = new Network(record, driver, ipam, await warningsOf(parts, draft));
+  const network = new Network(record, driver, ipam, await overlapWarnings(parts, record));
   // a crash in between leaves links that carry the network's mark, or a record: a start clears either
   undo.defer("forget network", () => parts.records.networks.delete(record.id));
   undo.defer("delete network", () => driver.deleteNetwork({ networkId: record.id }));
@@ -194,26 +188,6 @@ function withPresent({ ipam, options }: NetworkRecord, present: readonly Prefix[
       ...(gateway && { gateway }),
       auxiliaryAddresses: { ...pool.auxiliaryAddresses, ...Object.fromEntries(reserved) },
     };
-  });
-}
-
-/** A subnet that the user names is the user's to answer for; what the host reaches there is lost to it all the same. */
-async function warningsOf(
-  parts: ControllerParts,
-  { driver, ipam, options }: NetworkRecord,
-): Promise<string[]> {
-  const subnets = ipam.pools.flatMap(({ subnet }) =>
-    subnet && !isUnspecified(subnet.address) ? [subnet] : [],
-  );
-  // links on a parent are on the parent's subnet by design, and so is the bridge that was there before
-  if (driver !== "bridge" || subnets.length === 0 || options["com.docker.network.bridge.name"]) return [];
-  const routes = await parts.hostRoutes.routes();
-  return subnets.flatMap((subnet) => {
-    const route = routes.find(({ destination }) => prefixesOverlap(destination, subnet));
-    const text = route && formatPrefix(route.destination);
-    return text
-      ? [`subnet ${formatPrefix(subnet)} overlaps ${text}, which this host reaches by another interface`]
-      : [];
   });
 }
 

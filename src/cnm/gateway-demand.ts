@@ -3,6 +3,9 @@
 import type { Endpoint } from "./endpoint.ts";
 import type { Network } from "./network.ts";
 
+/** Docker's name for the network that leads out (default_gateway_linux.go in libnetwork). */
+export const gatewayNetworkName = "docker_gwbridge";
+
 /** Owned by the controller. */
 export class GatewayDemand {
   /** By driver: whether endpoints on its networks needed another way out, the last time. */

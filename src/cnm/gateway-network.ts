@@ -6,12 +6,10 @@ import { conflict } from "../util/errors.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { makeNetwork } from "./create-network.ts";
 import { removeNetwork } from "./delete-network.ts";
+import { gatewayNetworkName } from "./gateway-demand.ts";
 import { isGlobal } from "./global/index.ts";
 import type { Network } from "./network.ts";
 import type { NetworkSpec } from "./types.ts";
-
-/** Docker's name for it (default_gateway_linux.go in libnetwork). */
-export const gatewayNetworkName = "docker_gwbridge";
 
 /** What somebody needs it for. */
 export interface GatewayWish {

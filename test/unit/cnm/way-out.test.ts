@@ -14,6 +14,7 @@ import {
   leased,
   type Steps,
 } from "./fakes.ts";
+import { useCluster } from "./global-hosts.ts";
 
 /** Its endpoints have no gateway, and want one, as an overlay's. */
 class TunnelDriver extends FakeDriver {
@@ -463,5 +464,34 @@ describe("docker_gwbridge", () => {
     const second = await start(world, "c2", ["t2"]);
     expect(await onGateway(world)).toEqual([hiddenName(second)]);
     expect(subnetOf()).not.toBe(taken);
+  });
+});
+
+describe("subnets of the cluster's networks", () => {
+  const { host, settled } = useCluster();
+  const overlay = (subnet: string) =>
+    networkSpec("blue", { driver: "overlay", ipam: { driver: "default", pools: [pool(subnet)] } });
+
+  test("are not those of a network that the host is on", async () => {
+    const world = await host("h1");
+    const route = { family: 4, table: 254, type: "unicast", destination: prefix("198.51.100.0/24"), link: 2 };
+    Object.assign(world.hostNetlink, { routes: async () => [route] });
+    await expect(world.controller.createNetwork(overlay("198.51.100.128/25"))).rejects.toThrow(
+      "subnet 198.51.100.128/25 overlaps 198.51.100.0/24, a network that this host is on",
+    );
+    await world.controller.createNetwork(overlay("203.0.113.0/24"));
+  });
+
+  test("may be docker_gwbridge's on some host: whoever asks for it there is told", async () => {
+    const [h1, h2] = [await host("h1"), await host("h2")];
+    await h1.controller.createNetwork(
+      networkSpec(gateway, { ipam: { driver: "default", pools: [pool("192.168.200.0/24")] } }),
+    );
+    const blue = await h1.controller.createNetwork(overlay("192.168.200.0/25"));
+    expect(blue.warnings).toEqual([
+      "subnet 192.168.200.0/25 overlaps 192.168.200.0/24 of docker_gwbridge on this host: its containers have no way out here",
+    ]);
+    await settled(h1, h2);
+    expect(h2.controller.network("blue").warnings).toEqual([]);
   });
 });
