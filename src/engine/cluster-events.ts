@@ -12,15 +12,22 @@ export interface ClusterHappening {
   readonly attributes: Attributes;
 }
 
-/** Publishes events of the type `cluster` from now on. */
+/** Publishes events of the type `cluster` from now on, and of networks that come and go by other hosts' doing. */
 export function tellOfCluster(events: Events, membership: Membership): () => void {
   let before = membership.view();
-  return membership.follow(() => {
+  const stop = membership.followNetworks(({ action, id, name, driver }) =>
+    events.publish("network", action, id, { name, type: driver }),
+  );
+  const end = membership.follow(() => {
     const after = membership.view();
     for (const { action, id, attributes } of happenings(before, after))
       events.publish("cluster", action, id, attributes);
     before = after;
   });
+  return () => {
+    stop();
+    end();
+  };
 }
 
 /** In the order in which a reader understands them: this host, the store, the others, then the paths to them. */

@@ -11,11 +11,22 @@ import type {
   ClusterView,
 } from "./types.ts";
 
+/** What another host did to a network of the cluster. */
+export interface NetworkChange {
+  readonly action: "create" | "destroy";
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+}
+
 export interface Membership {
   /** What this host knows of its cluster; undefined: it is in none. */
   view(): ClusterView | undefined;
   /** Tells whenever the view may have changed. */
   follow(listener: () => void): () => void;
+
+  /** Tells of networks that other hosts make and remove. */
+  followNetworks(listener: (change: NetworkChange) => void): () => void;
 
   /** Asks every member. @throws unavailable when not even their list can be had */
   health(): Promise<ClusterHealth | undefined>;

@@ -27,6 +27,8 @@ import type { ToldNames } from "./told-names.ts";
 export interface ClusterEntry {
   readonly cluster: ClusterAccess;
   readonly ipam: IpamDriver;
+  /** Another host has made or removed a network. */
+  readonly changed?: (action: "create" | "destroy", network: Network) => void;
 }
 
 /** An endpoint that cannot stay: its address is another host's, or its network is no more. */
@@ -186,9 +188,16 @@ export class GlobalNetworks {
 
   #changed(changes: readonly Change<GlobalNetworkRecord>[]): void {
     for (const change of changes) {
-      if (change.kind === "put") this.#appear(unpack(change.entry.value.network));
+      if (change.kind === "put") this.#hear(unpack(change.entry.value.network));
       else this.#vanish(change.before.key);
     }
+  }
+
+  #hear(record: NetworkRecord): void {
+    const isNew = !this.#around.networks.get(record.id) && !this.#own.has(record.id);
+    this.#appear(record);
+    const network = isNew ? this.#around.networks.get(record.id) : undefined;
+    if (network) this.#entry.changed?.("create", network);
   }
 
   #appear(record: NetworkRecord): void {
@@ -250,6 +259,7 @@ export class GlobalNetworks {
     const network = this.#around.networks.get(networkId);
     if (!network) return;
     this.#unlist(network, "the network was removed");
+    if (!this.#removal.isUnderWay(networkId)) this.#entry.changed?.("destroy", network);
     this.#inTurn(networkId, "delete a network of the cluster", async () => {
       await network.driver.deleteNetwork({ networkId });
       await this.#around.forgetPlaces(networkId);

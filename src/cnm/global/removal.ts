@@ -42,6 +42,11 @@ export class NetworkRemoval {
     }
   }
 
+  /** Whether this host removes it just now. */
+  isUnderWay(networkId: string): boolean {
+    return this.#removing.has(networkId);
+  }
+
   /** A removal that lost the store half-way, or a crash, leaves a mark. */
   async unmarkOwn(): Promise<void> {
     const { cluster, tables } = this.#around;

@@ -11,7 +11,7 @@ import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.
 import { removeHost } from "../../cluster/join/leaving.ts";
 import type { Serving } from "../../cluster/join/serving.ts";
 import { clusterStatus } from "../../cluster/join/status.ts";
-import type { Membership } from "../../engine/membership.ts";
+import type { Membership, NetworkChange } from "../../engine/membership.ts";
 import type {
   ClusterFounding,
   ClusterHealth,
@@ -68,6 +68,7 @@ export class ClusterSide implements Membership {
   readonly #host: HostMembership;
   readonly #places: Collection<KeptPlace>;
   readonly #listeners = new Set<() => void>();
+  readonly #networkListeners = new Set<(change: NetworkChange) => void>();
   #part: ClusterPart | undefined;
   #user: ClusterUser | undefined;
 
@@ -110,6 +111,9 @@ export class ClusterSide implements Membership {
   async use(user: ClusterUser): Promise<void> {
     this.#user = user;
     user.followPeers(() => this.#changed());
+    user.followNetworks((change) => {
+      for (const listener of [...this.#networkListeners]) listener(change);
+    });
     await this.#part?.use();
   }
 
@@ -121,6 +125,12 @@ export class ClusterSide implements Membership {
     const own = () => listener();
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
+  }
+
+  followNetworks(listener: (change: NetworkChange) => void): () => void {
+    const own = (change: NetworkChange) => listener(change);
+    this.#networkListeners.add(own);
+    return () => void this.#networkListeners.delete(own);
   }
 
   async health(): Promise<ClusterHealth | undefined> {

@@ -5,6 +5,7 @@ import { type ClusterIpam, createClusterIpam } from "../../../drivers/ipam-clust
 import type { Cluster } from "../../cluster/index.ts";
 import type { ClusterEntry, Controller } from "../../cnm/index.ts";
 import type { ClusterStay, NetworkDriver } from "../../driverapi/index.ts";
+import type { NetworkChange } from "../../engine/membership.ts";
 import type { ClusterPeerView } from "../../engine/types.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
@@ -22,6 +23,7 @@ interface Entered extends ClusterEntry {
 export class ClusterNetworks implements ClusterUser {
   readonly #log: Log;
   readonly #listeners = new Set<() => void>();
+  readonly #networkListeners = new Set<(change: NetworkChange) => void>();
   #drivers: readonly NetworkDriver[] = [];
   #stays: readonly ClusterStay[] = [];
   #entered: Entered | undefined;
@@ -42,7 +44,12 @@ export class ClusterNetworks implements ClusterUser {
       graceMs: () => settings().graceMs,
       log: this.#log.child({ driver: "ipam-cluster" }),
     });
-    this.#entered = { cluster, ipam, graceMs: () => settings().graceMs };
+    this.#entered = {
+      ...{ cluster, ipam, graceMs: () => settings().graceMs },
+      changed: (action, { id, name, record }) => {
+        for (const listener of this.#networkListeners) listener({ action, id, name, driver: record.driver });
+      },
+    };
     return this.#entered;
   }
 
@@ -77,6 +84,10 @@ export class ClusterNetworks implements ClusterUser {
 
   async tryPaths(): Promise<void> {
     await Promise.all(this.#stays.map((stay) => stay.tryPaths()));
+  }
+
+  followNetworks(listener: (change: NetworkChange) => void): void {
+    this.#networkListeners.add(listener);
   }
 
   followPeers(listener: () => void): void {

@@ -86,3 +86,23 @@ test("events are of the type cluster, and end with the listener", async () => {
   for await (const { type, action } of heard) told.push(`${type} ${action}`);
   expect(told).toEqual(["cluster join"]);
 });
+
+test("networks that other hosts make and remove are events as those of this host are", async () => {
+  const events = new Events();
+  const membership = new FakeMembership(clusterView());
+  const ending = new AbortController();
+  const heard = events.subscribe({ filters: new Map() }, ending.signal);
+  const stop = tellOfCluster(events, membership);
+  const blue = { id: "b".repeat(64), name: "blue", driver: "overlay" };
+  membership.hear({ action: "create", ...blue });
+  membership.hear({ action: "destroy", ...blue });
+  stop();
+  membership.hear({ action: "create", ...blue });
+  ending.abort();
+  const told: unknown[] = [];
+  for await (const { type, action, actor } of heard) told.push([type, action, actor.id, actor.attributes]);
+  expect(told).toEqual([
+    ["network", "create", blue.id, { name: "blue", type: "overlay" }],
+    ["network", "destroy", blue.id, { name: "blue", type: "overlay" }],
+  ]);
+});

@@ -1,6 +1,6 @@
 // A membership for tests: what it is asked is noted, and its view is the test's to change.
 
-import type { Membership } from "../../../src/engine/membership.ts";
+import type { Membership, NetworkChange } from "../../../src/engine/membership.ts";
 import type { ClusterHealth, ClusterNodeView, ClusterToken, ClusterView } from "../../../src/engine/types.ts";
 import { unavailable } from "../../../src/util/errors.ts";
 import { address } from "../api/fake-engine.ts";
@@ -40,6 +40,7 @@ export class FakeMembership implements Membership {
   readonly asked: string[] = [];
   isStoreGone = false;
   readonly #listeners = new Set<() => void>();
+  readonly #networkListeners = new Set<(change: NetworkChange) => void>();
   #view: ClusterView | undefined;
   #tokens: ClusterToken[] = [];
 
@@ -59,6 +60,16 @@ export class FakeMembership implements Membership {
   follow(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  followNetworks(listener: (change: NetworkChange) => void): () => void {
+    this.#networkListeners.add(listener);
+    return () => void this.#networkListeners.delete(listener);
+  }
+
+  /** Another host did something to a network. */
+  hear(change: NetworkChange): void {
+    for (const listener of this.#networkListeners) listener(change);
   }
 
   async health(): Promise<ClusterHealth> {
