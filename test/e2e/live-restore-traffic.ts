@@ -199,7 +199,7 @@ async function netnsState({ netns }: LabHost): Promise<Record<string, string>> {
   const texts = await Promise.all(
     Object.entries(commands).map(async ([what, command]) => {
       const { stdout } = await run("nsenter", [`--net=${netns}`, ...command]);
-      return [what, steady(stdout)] as const;
+      return [what, what === "nft" ? byTable(steady(stdout)) : steady(stdout)] as const;
     }),
   );
   return Object.fromEntries(texts);
@@ -210,6 +210,14 @@ async function hasSettledAddresses({ name, netns }: LabHost): Promise<void> {
   await until(`${name}'s addresses are its own`, async () => {
     return (await run("nsenter", [`--net=${netns}`, ...tentative])).stdout === "";
   });
+}
+
+/** Tables in one order: nft lists them as they came, and what holds isolation during a repair comes with each daemon. */
+function byTable(ruleset: string): string {
+  return ruleset
+    .split(/^(?=table )/m)
+    .toSorted()
+    .join("");
 }
 
 /** Without counters, timers, comments, and settings that change by themselves. */
