@@ -16,6 +16,7 @@ export function withServices(networks: ClusterUser, ingress: Ingress): ClusterUs
     },
     peers: () => networks.peers(),
     tryPaths: () => networks.tryPaths(),
+    followNetworks: (listener) => networks.followNetworks(listener),
     followPeers: (listener) => networks.followPeers(listener),
   };
 }
