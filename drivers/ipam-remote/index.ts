@@ -17,7 +17,9 @@ import {
   prefixesOverlap,
 } from "../../src/netip/index.ts";
 import { errorKind, forbidden, internal } from "../../src/util/errors.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
 import { Undo } from "../../src/util/undo.ts";
+import { OwingIpam } from "./owed.ts";
 
 /** How many pools that overlap something of the host are asked for before that is an error. dockerd asks for ever. */
 const mostPools = 64;
@@ -36,9 +38,17 @@ export async function readIpamCapabilities(plugin: PluginCaller): Promise<IpamCa
   }
 }
 
-/** An IPAM driver that may not be there yet: each call finds it, or fails. */
-export function createRemoteIpam(plugin: PluginCaller, capabilities: IpamCapabilities): IpamDriver {
-  return new RemoteIpam(plugin, capabilities);
+/**
+ * An IPAM driver that may not be there yet: each call finds it, or fails. One that wants to be told again after a start
+ * what it has leased is told when it is there.
+ */
+export function createRemoteIpam(
+  plugin: PluginCaller,
+  capabilities: IpamCapabilities,
+  log: Log = silentLog,
+): IpamDriver {
+  const driver = new RemoteIpam(plugin, capabilities);
+  return capabilities.requiresRequestReplay ? new OwingIpam(driver, log) : driver;
 }
 
 class RemoteIpam implements IpamDriver {

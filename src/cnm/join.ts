@@ -2,7 +2,7 @@
 
 import type { DeleteEndpointRequest, EndpointInterface, JoinResponse } from "../driverapi/index.ts";
 import { deleteLink, deleteRoute, unless } from "../kernel/index.ts";
-import { type Address, type Family, sameAddress } from "../netip/index.ts";
+import { type Address, type Family, randomMac, sameAddress } from "../netip/index.ts";
 import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
 import { newId, shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
@@ -208,6 +208,10 @@ async function leaseAddresses(
   // the null driver hands nothing out: the network driver finds addresses by itself, or there are none
   if (network.ipam.name === "null" || network.record.pools.length === 0) return;
   undo.defer("release addresses", () => releaseAddresses(endpoint));
+  if (network.ipam.capabilities.requiresMacAddress && !endpoint.record.interface.macAddress) {
+    const macAddress = place.remembered?.mac ?? randomMac();
+    endpoint.record = withInterface(endpoint.record, { macAddress }, {});
+  }
   const { ipv4, ipv6 } = place.remembered ?? {};
   const isPromised = (address: Address) => memory.isAnothers(address, endpoint.record);
   if (enableIpv4) {
@@ -242,7 +246,7 @@ function lease({ network, record }: Endpoint, family: Family, asked: AddressWish
     ...(isPromised && { isPromised }),
     ...(onRecord && { onRecord }),
     containerName: record.containerName,
-    ...(record.spec.mac && { mac: record.spec.mac }),
+    ...(record.interface.macAddress && { mac: record.interface.macAddress }),
     network,
   });
 }

@@ -123,7 +123,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
       }),
       createNullIpam({ defaultPools: [] }),
     ],
-    plugins: createPluginDrivers(plugins, store),
+    plugins: createPluginDrivers(plugins, { store, log }),
     resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
     netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect, setBalance)),
     netnsFolder,

@@ -9,9 +9,15 @@ import type { PluginCaller } from "../driverkit/index.ts";
 import type { Plugins } from "../plugins/index.ts";
 import type { Collection, Store } from "../store/index.ts";
 import { notFound } from "../util/errors.ts";
+import type { Log } from "../util/log.ts";
+
+interface Surroundings {
+  readonly store: Store;
+  readonly log: Log;
+}
 
 /** Network and IPAM drivers behind sockets. */
-export function createPluginDrivers(plugins: Plugins, store: Store): PluginDrivers {
+export function createPluginDrivers(plugins: Plugins, { store, log }: Surroundings): PluginDrivers {
   return {
     network: new DriversOfKind<NetworkDriver, RemoteCapabilities>({
       plugins,
@@ -25,7 +31,7 @@ export function createPluginDrivers(plugins: Plugins, store: Store): PluginDrive
       known: store.collection("ipam plugins"),
       kind: "IpamDriver",
       read: readIpamCapabilities,
-      create: createRemoteIpam,
+      create: (plugin, capabilities) => createRemoteIpam(plugin, capabilities, log),
     }),
   };
 }

@@ -174,6 +174,54 @@ describe("addresses of a remote IPAM driver", () => {
   });
 });
 
+describe("a remote IPAM driver that keeps nothing", () => {
+  const forgetful = { ...nothing, requiresRequestReplay: true };
+  const pool = { ...poolRequest, pool: prefix("10.1.0.0/16"), onRecord: "old" };
+  const lease = { poolId: "old", address: address("10.1.0.5"), purpose: "endpoint", onRecord: true } as const;
+
+  it("is told what is on record, whatever it calls the pool now", async () => {
+    const { ipam, plugin } = ipamOf(
+      { RequestPool: { PoolID: "new", Pool: "10.1.0.0/16" }, RequestAddress: { Address: "10.1.0.5/16" } },
+      forgetful,
+    );
+    expect(await ipam.requestPool(pool)).toEqual({ poolId: "old", pool: prefix("10.1.0.0/16") });
+    expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
+    expect(plugin.last).toMatchObject({ PoolID: "new", Address: "10.1.0.5" });
+  });
+
+  it("hears of it before anything else when it was away", async () => {
+    const answers: Record<string, Answer> = {
+      RequestPool: unavailable("away"),
+      RequestAddress: unavailable("away"),
+    };
+    const { ipam, plugin } = ipamOf(answers, forgetful);
+    expect(await ipam.requestPool(pool)).toMatchObject({ poolId: "old" });
+    expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
+    await expect(ipam.requestAddress({ poolId: "old", purpose: "endpoint" })).rejects.toMatchObject({
+      kind: "unavailable",
+    });
+    plugin.calls.length = 0;
+    Object.assign(answers, {
+      RequestPool: { PoolID: "new", Pool: "10.1.0.0/16" },
+      RequestAddress: { Address: "10.1.0.6/16" },
+    });
+    expect(await ipam.requestAddress({ poolId: "old", purpose: "endpoint" })).toEqual(prefix("10.1.0.6/16"));
+    expect(plugin.calls).toMatchObject([
+      { method: "IpamDriver.RequestPool", request: { Pool: "10.1.0.0/16" } },
+      { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "10.1.0.5" } },
+      { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "" } },
+    ]);
+  });
+
+  it("may refuse what it had given, which stops nothing else", async () => {
+    const answers: Record<string, Answer> = { RequestPool: unavailable("away"), ReleasePool: {} };
+    const { ipam } = ipamOf(answers, forgetful);
+    await ipam.requestPool(pool);
+    answers.RequestPool = { Error: "taken" };
+    await ipam.releasePool("old");
+  });
+});
+
 function prefix(text: string): Prefix {
   const value = parsePrefix(text);
   if (!value) throw new Error(`${text} is no prefix`);
