@@ -1,4 +1,15 @@
-// The fields of the API's answers that the client reads, in Docker's spelling. Answers of older daemons lack some.
+// The fields of the API's answers that the client reads, in Docker's spelling. Answers of older daemons lack some; those of
+// routes that only this one has are as its schemas say.
+
+export type {
+  ClusterHealthBody,
+  ClusterInspect,
+  ClusterInvitationBody,
+  ClusterNodeBody,
+  ClusterPeerBody,
+  ClusterTokenBody,
+  InitClusterResponse,
+} from "../api/schemas/cluster.ts";
 
 export interface Port {
   readonly IP?: string;
@@ -124,44 +135,6 @@ export interface EventMessage {
   readonly timeNano?: number | bigint;
 }
 
-export interface ClusterNodeBody {
-  readonly ID: string;
-  readonly Name: string;
-  readonly Address: string;
-  readonly DataPort: number;
-  readonly Role: string;
-  readonly Status: string;
-  readonly Version: string;
-  readonly Self: boolean;
-}
-
-export interface ClusterPeerBody {
-  readonly NodeID: string;
-  readonly Path: string;
-  readonly RoundTripMs?: number;
-  readonly MTU?: number;
-  readonly Trouble: string;
-}
-
-export interface ClusterInspect {
-  readonly ID: string;
-  readonly State: string;
-  readonly Trouble: string;
-  readonly Revision: number;
-  readonly NodeID: string;
-  readonly Store: { readonly Kind: string; readonly Address: string };
-  readonly Nodes: readonly ClusterNodeBody[];
-  readonly Peers: readonly ClusterPeerBody[];
-  readonly Health?: ClusterHealth;
-}
-
-export interface ClusterHealth {
-  readonly Voters: number;
-  readonly Healthy: number;
-  readonly Tolerates: number;
-  readonly Warnings: readonly string[];
-}
-
 export interface ServiceBody {
   readonly Name: string;
   readonly NetworkID: string;
@@ -179,18 +152,4 @@ export interface ServiceBody {
     readonly PublishedPort: number;
     readonly Reason: string;
   }[];
-}
-
-export interface ClusterTokenBody {
-  readonly ID: string;
-  readonly Role: string;
-  readonly CreatedAt: string;
-  readonly ExpiresAt: string;
-  readonly Used: number;
-  readonly Uses?: number;
-}
-
-export interface ClusterInvitation {
-  readonly Token: string;
-  readonly Remote: string;
 }

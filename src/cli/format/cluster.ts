@@ -1,7 +1,7 @@
 // Hosts of a cluster, its tokens and its state, for people.
 
 import type {
-  ClusterHealth,
+  ClusterHealthBody,
   ClusterInspect,
   ClusterNodeBody,
   ClusterPeerBody,
@@ -99,7 +99,7 @@ const frozenText = `Until the store answers, networks, addresses and services of
 what other hosts change is not seen here. What runs goes on; networks of this host alone are as ever.
 `;
 
-function healthText({ Voters, Healthy, Tolerates }: ClusterHealth): string {
+function healthText({ Voters, Healthy, Tolerates }: ClusterHealthBody): string {
   const answering = `${Healthy} of ${Voters} ${Voters === 1 ? "answers" : "answer"}`;
   if (Tolerates < 1) return `${answering}, none may fail`;
   return `${answering}, ${Tolerates} may fail`;

@@ -2,7 +2,7 @@
 
 import { type CommandSpec, noArgs } from "../../command.ts";
 import { list } from "../../flags/spec.ts";
-import type { ClusterInvitation } from "../../wire.ts";
+import type { InitClusterResponse } from "../../wire.ts";
 import { invitationText } from "./invitation.ts";
 import { placeFlags, placeOf } from "./place.ts";
 
@@ -23,7 +23,7 @@ The store that they share is run by the daemons of up to five hosts; nothing els
   ],
   async run({ session, flags }) {
     const json = { ...placeOf(flags), SubnetPools: flags.list("subnet-pool").map(poolOf) };
-    const made = await session.client.post<ClusterInvitation & { NodeID: string }>("/cluster/init", { json });
+    const made = await session.client.post<InitClusterResponse>("/cluster/init", { json });
     session.out.line(`Cluster formed: this host (${made.NodeID}) is its first member.\n`);
     session.out.write(invitationText(made, { lifetime: "24 hours" }));
   },

@@ -1,10 +1,10 @@
 // What to type on another host.
 
-import type { ClusterInvitation } from "../../wire.ts";
+import type { ClusterInvitationBody } from "../../wire.ts";
 
 /** With the command for a host that joins as a member, a node, or what the cluster needs. */
 export function invitationText(
-  { Token, Remote }: ClusterInvitation,
+  { Token, Remote }: ClusterInvitationBody,
   { role, lifetime }: { readonly role?: string; readonly lifetime: string },
 ): string {
   const flag = role === "node" ? "--node " : "";

@@ -5,7 +5,7 @@ import { bool, duration, formatFlag, uint } from "../../flags/spec.ts";
 import { tokenFormat, tokenLayout, tokenRow } from "../../format/cluster.ts";
 import { writeRows } from "../../format/rows.ts";
 import { humanDuration } from "../../format/units.ts";
-import type { ClusterInvitation, ClusterTokenBody } from "../../wire.ts";
+import type { ClusterInvitationBody, ClusterTokenBody } from "../../wire.ts";
 import { invitationText } from "./invitation.ts";
 import { roleFlag } from "./role.ts";
 
@@ -33,7 +33,7 @@ async function makeToken({ session, flags }: Invocation): Promise<void> {
   const lifetime = flags.number("expires");
   if (lifetime <= 0) throw new Error("--expires: a time above zero is wanted, such as 24h");
   const json = { Role: role, Lifetime: lifetime, Uses: flags.number("uses"), Rotate: flags.bool("rotate") };
-  const made = await session.client.post<ClusterInvitation>("/cluster/tokens", { json });
+  const made = await session.client.post<ClusterInvitationBody>("/cluster/tokens", { json });
   if (flags.bool("quiet")) return session.out.line(made.Token);
   session.out.write(invitationText(made, { role, lifetime: humanDuration(lifetime / 1e6).toLowerCase() }));
 }
