@@ -83,3 +83,6 @@ export * from "./vxlan.ts";
 export type { VxlanState } from "./vxlan-attributes.ts";
 export { type NetworkEvent, type WatchedKind, watchLinks } from "./watch.ts";
 export { type EspLack, lackOfEsp } from "./xfrm.ts";
+export * from "./xfrm-association.ts";
+export { type XfrmSelector, xfrmGroup, xfrmMessage } from "./xfrm-layout.ts";
+export * from "./xfrm-policy.ts";

@@ -89,6 +89,24 @@ export const field = {
   /** FIN 1, SYN 2, RST 4, … (RFC 9293). */
   tcpFlags: payload("transport", 13, 1),
   icmpType: payload("transport", 0, 1),
+  /** Of a VXLAN datagram (RFC 7348 5), behind the UDP header. */
+  vni: payload("transport", 12, 3),
+  /** 1 where the packet's route leads through IPsec: `rt ipsec exists` (NFT_RT_XFRM). */
+  isSealed: {
+    size: 1,
+    load: (register) => ({ name: "rt", encode: (into) => into.be32(1, register).be32(2, 4) }),
+  },
+  /**
+   * Request id of the IPsec association that the packet came by, the outermost, host byte order: `ipsec in reqid`. A rule
+   * that reads it does not match what came by none (`nft_xfrm_get_eval_in` in net/netfilter/nft_xfrm.c).
+   */
+  arrivedRequestId: {
+    size: 4,
+    load: (register) => ({
+      name: "xfrm",
+      encode: (into) => into.be32(1, register).be32(2, 5).u8(3, 0).be32(4, 0),
+    }),
+  },
   /** Target of a neighbour solicitation or advertisement (RFC 4861). */
   ndTarget: payload("transport", 8, 16),
   ctState: conntrack(0, 4),

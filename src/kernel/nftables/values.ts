@@ -36,6 +36,8 @@ export interface Chain {
  */
 export const fieldType = {
   nf_proto: { number: 2, size: 1 },
+  /** An integer to nft. */
+  vni: { number: 4, size: 3 },
   ipv4_addr: { number: 7, size: 4 },
   ipv6_addr: { number: 8, size: 16 },
   ether_addr: { number: 9, size: 6 },
@@ -90,6 +92,11 @@ export function padded(size: number): number {
 /** A port as a field. */
 export function portField(port: number): Uint8Array {
   return Uint8Array.of(port >> 8, port & 0xff);
+}
+
+/** A VNI as a field. */
+export function vniField(vni: number): Uint8Array {
+  return Uint8Array.of(vni >> 16, (vni >> 8) & 0xff, vni & 0xff);
 }
 
 /** An interface name as a field. @throws RangeError when it has more than 15 bytes */
