@@ -43,8 +43,8 @@ export interface StoreCluster extends Cluster {
   use(access: Pick<EtcdOptions, "endpoints" | "tls" | "auth">): void;
 }
 
-/** With something to start from nobody waits longer than this for a store that is away. */
-const knownConnectMs = 3_000;
+/** With something to start from nobody waits longer than this: it is what a store takes that is there. */
+const knownConnectMs = 300;
 const goodbyeMs = 2_000;
 /** A line that is lost is mostly another member's a moment later. */
 const shortestPatienceMs = 1_000;
@@ -86,6 +86,7 @@ class EtcdCluster implements StoreCluster {
   #trouble: string | undefined = "the store was not reached yet";
   #lastTrouble = "reach the store: no answer yet";
   #isConnectedOnce = false;
+  #hasGivenUp = false;
   #hasLeft = false;
   #freezing: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -258,7 +259,12 @@ class EtcdCluster implements StoreCluster {
   #giveUp(): void {
     if (this.#isConnectedOnce) return;
     if (this.#isKnown) {
-      this.#log.warn({ cluster: this.id, reason: this.#lastTrouble }, "started without the cluster's store");
+      if (!this.#hasGivenUp)
+        this.#log.warn(
+          { cluster: this.id, reason: this.#lastTrouble },
+          "started without the cluster's store",
+        );
+      this.#hasGivenUp = true;
       this.#trouble = this.#lastTrouble;
       this.#first.resolve();
     } else this.#first.reject(unavailable(this.#lastTrouble));

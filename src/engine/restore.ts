@@ -102,12 +102,13 @@ export async function startRestored(context: EngineContext, containers: readonly
 }
 
 async function startAgain(context: EngineContext, container: Container): Promise<void> {
+  const before = context.membership.view()?.state;
   try {
     await startContainer(context, container);
   } catch (error) {
     const fields = { container: container.id, reason: errorMessage(error) };
     context.log.warn(fields, "cannot start a container again");
-    if (wantsCluster(context, error)) startWithCluster(context, container);
+    if (wantsCluster(context, error, before)) startWithCluster(context, container);
     else startWithDrivers(context, container);
   }
 }

@@ -41,8 +41,8 @@ export interface ClusterSurroundings {
   readonly log: Log;
 }
 
-/** How long a start waits for the store: for one that had answered before, until what was last known is at hand. */
-const patienceMs = { known: 3_500, unknown: 1_000 };
+/** How long a start waits for the store at most: a daemon without it serves its local networks. */
+const patienceMs = 500;
 const firstConnectMs = 5_000;
 const defaultDataPort = 4789;
 
@@ -211,8 +211,7 @@ export class ClusterSide implements Membership {
     if (!options) return;
     const part = this.#newPart(options);
     this.#part = part;
-    const isKnown = this.#places.get(store?.clusterId ?? cluster?.id ?? "") !== undefined;
-    await part.keepConnecting(isKnown ? patienceMs.known : patienceMs.unknown);
+    await part.keepConnecting(patienceMs);
   }
 
   /** That the store has answered once: the next start waits for what is known of it. */
