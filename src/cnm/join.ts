@@ -174,8 +174,8 @@ function draftRecord(network: Network, { spec, place, isHidden }: JoinOptions): 
     networkId: network.id,
     sandboxId,
     containerId: sandbox.containerId,
-    // Docker's name for it, which never changes
-    containerName: isHidden ? `gateway_${shortId(sandbox.containerId)}` : sandbox.containerName,
+    // Docker's name for it, which no renaming changes (setupDefaultGW in libnetwork)
+    containerName: isHidden ? `gateway_${shortId(sandboxId)}` : sandbox.containerName,
     spec,
     interface: spec.mac ? { macAddress: spec.mac } : {},
     names: isHidden ? [] : endpointNames(network, spec, sandbox),

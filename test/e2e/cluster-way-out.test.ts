@@ -80,7 +80,7 @@ test("a container on an overlay reaches others by it, and all else by its host",
   expect(
     await host(1).ok("inspect", "-f", "{{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}", "c1"),
   ).toBe("blue");
-  const id = await host(1).ok("inspect", "-f", "{{.Id}}", "c1");
+  const id = await host(1).ok("inspect", "-f", "{{.NetworkSettings.SandboxID}}", "c1");
   const members = await host(1).ok(
     "network",
     "inspect",

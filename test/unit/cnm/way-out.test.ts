@@ -73,7 +73,7 @@ async function onGateway({ controller }: FakeWorld): Promise<string[] | undefine
   return network && (await network.view()).members.map(({ name }) => name);
 }
 
-const hiddenName = ({ containerId }: Sandbox) => `gateway_${containerId.slice(0, 12)}`;
+const hiddenName = ({ id }: Sandbox) => `gateway_${id.slice(0, 12)}`;
 const networksOf = (sandbox: Sandbox) =>
   sandbox.endpoints().map(({ networkName, interfaceName }) => `${networkName} ${interfaceName}`);
 const hostPorts = (sandbox: Sandbox) => sandbox.publishedPorts().map(({ hostPort }) => hostPort);
