@@ -19,6 +19,7 @@ export type {
   SharedTransaction,
 } from "../cluster/index.ts";
 export type { AllowRule, BridgeRule, Firewall, GatewayMode, PublishRule, Rule } from "../firewall/rules.ts";
+export type { EncryptionWish, SealPlan } from "../firewall/tunnel-seals.ts";
 export type { TunnelGuard, TunnelWish } from "../firewall/tunnels.ts";
 export type { FdbEntry, Link, Neighbour, Netlink, NetworkEvent, Request } from "../kernel/index.ts";
 export type { Parent, ParentRequest, Parents } from "../parents/index.ts";

@@ -1,22 +1,26 @@
 // Guards the tunnels between hosts (VXLAN) in the host's netns: a datagram for their port is heard only when it comes from
 // a host of the cluster, and only the kernel's own tunnels send any. Tables of its own, there while there are tunnels.
 
+import { unless } from "../kernel/index.ts";
 import {
   linkField,
   type Nftables,
   openNftables,
   portField,
+  vniField,
   watchNftables,
 } from "../kernel/nftables/index.ts";
 import { type Address, addressBytes, sameAddress } from "../netip/index.ts";
 import { errorMessage, hasCode } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
 import type { WantedTable } from "./nftables/drift.ts";
-import { egressLayout, egressSets, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
+import { egressLayout, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
 import { KeptTable } from "./nftables/kept-table.ts";
-import { canFilterEgress } from "./nftables/probe.ts";
-import { tunnelLayout, tunnelSets, tunnelTable } from "./nftables/tunnel-chains.ts";
+import { canFilterEgress, canSeal } from "./nftables/probe.ts";
+import { sealSet } from "./nftables/seal-chains.ts";
+import { tunnelLayout, tunnelTable } from "./nftables/tunnel-chains.ts";
 import { type TunnelLinks, TunnelLinkWatch } from "./tunnel-links.ts";
+import { type EncryptionWish, sealRequestId, TunnelSeals } from "./tunnel-seals.ts";
 
 /** Who may tunnel with this host. */
 export interface TunnelWish {
@@ -26,6 +30,8 @@ export interface TunnelWish {
   readonly self: Address;
   /** The hosts of the cluster, this one included. */
   readonly nodes: readonly Address[];
+  /** Networks whose datagrams are never in clear. */
+  readonly encryption?: EncryptionWish | undefined;
 }
 
 export interface TunnelGuard {
@@ -33,6 +39,8 @@ export interface TunnelGuard {
   set(wish: TunnelWish | undefined): Promise<void>;
   /** What the kernel lacks for all that is guarded, in its configuration's words; known when a wish was set. */
   readonly lack?: string | undefined;
+  /** What the kernel lacks to keep encrypted networks out of the clear, beside the ciphers; undefined: nothing. */
+  lackOfSeals?(): Promise<string | undefined>;
 }
 
 /** One that the daemon owns. */
@@ -44,6 +52,7 @@ export interface OwnedTunnelGuard extends TunnelGuard {
 }
 
 /** What filters frames of packet sockets. */
+const sealMatches = "nftables' matches of IPsec (CONFIG_NFT_XFRM)";
 const egressHook = "netfilter's egress hook (CONFIG_NETFILTER_EGRESS, Linux 5.16)";
 
 /** What an earlier process left stays in force until `set`, which fails where the kernel has no nftables. */
@@ -61,11 +70,9 @@ class Guard implements OwnedTunnelGuard {
   readonly #netns: string | undefined;
   readonly #log: Log;
   readonly #links: TunnelLinkWatch;
-  readonly #tunnels = new KeptTable(
-    tunnelTable,
-    tunnelSets.map(({ name }) => name),
-  );
-  readonly #egress = new KeptTable(egressTable, egressSets);
+  readonly #tunnels = new KeptTable(tunnelTable);
+  readonly #egress = new KeptTable(egressTable);
+  readonly #seals: TunnelSeals;
   /** Opened when it is needed first. */
   #nftables: Nftables | undefined;
   #wish: TunnelWish | undefined;
@@ -79,6 +86,7 @@ class Guard implements OwnedTunnelGuard {
     this.#netns = netns;
     this.#log = log;
     this.#links = new TunnelLinkWatch({ netns, log, onDoubt: () => this.#repair() });
+    this.#seals = new TunnelSeals(netns, () => this.#repair());
   }
 
   get lack(): string | undefined {
@@ -99,6 +107,7 @@ class Guard implements OwnedTunnelGuard {
       this.#isClosed = true;
       this.#watch?.[Symbol.dispose]();
       await this.#links.close();
+      await this.#seals.close();
       await this.#nftables?.close();
     });
   }
@@ -111,19 +120,30 @@ class Guard implements OwnedTunnelGuard {
     }
   }
 
+  lackOfSeals(): Promise<string | undefined> {
+    return this.#queue(async () => {
+      const nftables = await this.#open(true);
+      return nftables && (await canSeal(nftables)) ? undefined : sealMatches;
+    });
+  }
+
   async #apply(): Promise<void> {
     const wish = this.#wish;
     const nftables = await this.#open(wish !== undefined);
     if (!nftables) return;
     if (!wish) {
+      await this.#seals.keep(undefined);
       await this.#egress.remove(nftables);
       await this.#tunnels.remove(nftables);
       return;
     }
     const others = wish.nodes.filter((node) => !sameAddress(node, wish.self));
     const links = await this.#links.look(others);
-    const isOwned = await this.#tunnels.keep(nftables, tunnelsFor(wish, links));
+    const sealed = await sealedVnis(nftables, wish.encryption);
+    const isOwned = await this.#tunnels.keep(nftables, tunnelsFor(wish, { links, sealed }));
     await this.#guardLinks(nftables, wish, links);
+    // what there is no seal for is dropped by now
+    await this.#seals.keep(wish);
     if (!isOwned) await this.#watchOthers();
   }
 
@@ -189,12 +209,27 @@ class Guard implements OwnedTunnelGuard {
   }
 }
 
-function tunnelsFor({ ports, self, nodes }: TunnelWish, { uplinks }: TunnelLinks): WantedTable {
+type Keys = readonly { readonly key: Uint8Array }[];
+
+/** VNIs of encrypted networks; undefined: there are none. */
+async function sealedVnis(nftables: Nftables, wish: EncryptionWish | undefined): Promise<Keys | undefined> {
+  if (!wish) return undefined;
+  const old = wish.keepsOld
+    ? await unless(["ENOENT"], nftables.elements(tunnelTable, sealSet.name))
+    : undefined;
+  const keys = unique([...wish.vnis.map(vniField), ...(old ?? []).map(({ key }) => key)]);
+  return keys.length > 0 ? keys : undefined;
+}
+
+function tunnelsFor(
+  { ports, self, nodes }: TunnelWish,
+  { links: { uplinks }, sealed }: { readonly links: TunnelLinks; readonly sealed: Keys | undefined },
+): WantedTable {
   const keys = (addresses: readonly Address[], family: 4 | 6) =>
     unique(addresses.filter((address) => address.family === family).map(addressBytes));
   return {
     table: tunnelTable,
-    layout: tunnelLayout(),
+    layout: tunnelLayout(sealed && { seals: { requestId: sealRequestId } }),
     elements: new Map([
       ["ports", unique(ports.map(portField))],
       ["nodes4", keys(nodes, 4)],
@@ -202,6 +237,7 @@ function tunnelsFor({ ports, self, nodes }: TunnelWish, { uplinks }: TunnelLinks
       ["self4", keys([self], 4)],
       ["self6", keys([self], 6)],
       ["links", unique(uplinks.map(linkField))],
+      ...(sealed ? [[sealSet.name, sealed] as const] : []),
     ]),
   };
 }
@@ -219,6 +255,6 @@ function egressFor({ ports }: TunnelWish, devices: readonly string[]): WantedTab
   };
 }
 
-function unique(keys: readonly Uint8Array[]): { readonly key: Uint8Array }[] {
+function unique(keys: readonly Uint8Array[]): Keys {
   return [...new Map(keys.map((key) => [key.join(), { key }])).values()];
 }

@@ -31,8 +31,6 @@ const sets: readonly SetSpec[] = [
   { name: "hiding", key: ["inet_proto"] },
 ];
 
-export const egressSets: readonly string[] = sets.map(({ name }) => name);
-
 const udp = 17;
 const fragment = 44;
 /** IPv6 extension headers that a receiver steps over (RFC 8200 4.1): hop-by-hop, routing, authentication, destination. */

@@ -15,24 +15,21 @@ import { differenceFrom, type WantedTable } from "./drift.ts";
 /** Owns one table of one netns; its socket is handed in, always the same. Calls must not overlap. */
 export class KeptTable {
   readonly #table: Table;
-  /** Names of its sets. */
-  readonly #sets: readonly string[];
   #isOwner = false;
 
-  constructor(table: Table, sets: readonly string[]) {
+  constructor(table: Table) {
     this.#table = table;
-    this.#sets = sets;
   }
 
   is({ family, name }: Table): boolean {
     return family === this.#table.family && name === this.#table.name;
   }
 
-  /** By what differs: the same again changes nothing. Answers whether the table is out of others' reach. */
+  /** By what differs: the same again changes nothing. Every set of the table has its elements in `wanted`, or an empty list. Answers whether the table is out of others' reach. */
   async keep(nftables: Nftables, wanted: WantedTable): Promise<boolean> {
     const state = (await nftables.tables()).find((table) => this.is(table));
     const owned = state ? (state.flags & tableFlag.persist) !== 0 : await this.#make(nftables, wanted);
-    const difference = state ? await differenceFrom(nftables, wanted, this.#sets) : [];
+    const difference = state ? await differenceFrom(nftables, wanted, [...wanted.elements.keys()]) : [];
     const changes =
       difference === "everything" ? [deleteTable(this.#table), ...contents(wanted, owned)] : difference;
     const claim = owned && !this.#isOwner && state ? [addTable(this.#table, { owned })] : [];

@@ -77,3 +77,24 @@ export async function canFilterEgress(nftables: Nftables): Promise<boolean> {
     throw error;
   }
 }
+
+/** Whether rules can tell what IPsec sealed from what is in clear, in either direction (`rt ipsec`, `ipsec in reqid`). */
+export async function canSeal(nftables: Nftables): Promise<boolean> {
+  const isOut = equals(field.isSealed, Uint8Array.of(1));
+  const isIn = equals(field.arrivedRequestId, hostNumber(1));
+  try {
+    await nftables.commit([
+      addTable(table),
+      addChain(table, { name: "in", hook: { type: "filter", at: "prerouting", priority: 0 } }),
+      addChain(table, { name: "out", hook: { type: "filter", at: "postrouting", priority: 0 } }),
+      addChain(table, { name: "again", hook: { type: "route", at: "output", priority: 0 } }),
+      addRule(table, "in", [isIn]),
+      addRule(table, "out", [isOut]),
+      deleteTable(table),
+    ]);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EOPNOTSUPP", "EINVAL", "ENOENT")) return false;
+    throw error;
+  }
+}

@@ -18,11 +18,12 @@ import {
   verdict,
 } from "../../kernel/nftables/index.ts";
 import { layout } from "./layout.ts";
-import { addressFields, type ChainWithRules, isFamily, rule } from "./matches.ts";
+import { addressFields, type ChainWithRules, type CommentedRule, isFamily, rule } from "./matches.ts";
+import { sealChains, sealSet, unsealing } from "./seal-chains.ts";
 
 export const tunnelTable: Table = { family: "inet", name: "tsdocker-tunnels" };
 
-export const tunnelSets: readonly SetSpec[] = [
+const sets: readonly SetSpec[] = [
   { name: "ports", key: ["inet_service"] },
   { name: "nodes4", key: ["ipv4_addr"] },
   { name: "nodes6", key: ["ipv6_addr"] },
@@ -51,33 +52,35 @@ function ofSource(version: 4 | 6, set: "nodes" | "self"): readonly Statement[] {
   return [isFamily[version], isTunnel, inSet([addressFields[version].source], `${set}${version}`)];
 }
 
-const chains: readonly ChainWithRules[] = [
-  {
-    name: "arrive",
-    hook: { type: "filter", at: "prerouting", priority: -300 },
-    rules: [
-      rule("from this host", equals(field.inLink, linkField("lo")), isHere, verdict("drop")),
-      ...innerKinds.map((kind) =>
-        rule(
-          "from what is on this host",
-          equals(field.inLinkKind, linkField(kind)),
-          isHere,
-          inSet([field.inLink], "links", { not: true }),
-          verdict("drop"),
-        ),
+const arrive = (unseal: readonly CommentedRule[]): ChainWithRules => ({
+  name: "arrive",
+  hook: { type: "filter", at: "prerouting", priority: -300 },
+  rules: [
+    rule("from this host", equals(field.inLink, linkField("lo")), isHere, verdict("drop")),
+    ...innerKinds.map((kind) =>
+      rule(
+        "from what is on this host",
+        equals(field.inLinkKind, linkField(kind)),
+        isHere,
+        inSet([field.inLink], "links", { not: true }),
+        verdict("drop"),
       ),
-      ...([4, 6] as const).map((version) =>
-        rule(
-          "from a host of the cluster",
-          ...ofSource(version, "nodes"),
-          isForThisHost,
-          noTrack,
-          verdict("accept"),
-        ),
+    ),
+    ...unseal,
+    ...([4, 6] as const).map((version) =>
+      rule(
+        "from a host of the cluster",
+        ...ofSource(version, "nodes"),
+        isForThisHost,
+        noTrack,
+        verdict("accept"),
       ),
-      rule("from anyone else", isHere, verdict("drop")),
-    ],
-  },
+    ),
+    rule("from anyone else", isHere, verdict("drop")),
+  ],
+});
+
+const others: readonly ChainWithRules[] = [
   {
     name: "depart",
     hook: { type: "filter", at: "output", priority: -300 },
@@ -101,7 +104,10 @@ const chains: readonly ChainWithRules[] = [
   },
 ];
 
-/** Requests that make the table's constant part; it must be empty. */
-export function tunnelLayout(): Request[] {
-  return layout(tunnelTable, tunnelSets, chains);
+/** Requests that make the table's constant part; it must be empty. With `seals` there are encrypted networks. */
+export function tunnelLayout({ seals }: { readonly seals?: { readonly requestId: number } } = {}): Request[] {
+  if (!seals) return layout(tunnelTable, sets, [arrive([]), ...others]);
+  const isOurs = ([4, 6] as const).map((version) => ofSource(version, "self").flat());
+  const sealing = sealChains(isTunnel, isOurs, seals.requestId);
+  return layout(tunnelTable, [...sets, sealSet], [...sealing, arrive(unsealing(isTunnel)), ...others]);
 }
