@@ -1,5 +1,6 @@
 // The room's door: containerd, the OCI spec, processes and their streams.
 
+export type { ProcessExit } from "../util/watched-process.ts";
 export {
   type Containerd,
   type ContainerdOptions,
@@ -55,4 +56,3 @@ export type { ExecProcess, StreamOptions, Task } from "./task.ts";
 export type { TaskEvent, TaskExit } from "./task-event.ts";
 export { type TaskEvents, watchTasks } from "./task-events.ts";
 export type { Descriptor, LabelChanges, Labels, Mount } from "./values.ts";
-export type { ProcessExit } from "./watched-process.ts";

@@ -7,16 +7,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage, invalid, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
-import { probeContainerd } from "./containerd.ts";
-import { configToml } from "./containerd-config.ts";
-import { findLeftOver } from "./left-over.ts";
 import {
   childProcess,
   endProcess,
+  findLeftOver,
   foreignProcess,
   type ProcessExit,
   type WatchedProcess,
-} from "./watched-process.ts";
+} from "../util/watched-process.ts";
+import { probeContainerd } from "./containerd.ts";
+import { configToml } from "./containerd-config.ts";
 
 export interface SuperviseOptions {
   /** Where images and snapshots are kept. */
@@ -124,9 +124,9 @@ class Supervisor implements Supervised {
   }
 
   async #takeOver(isReconfigured: boolean): Promise<WatchedProcess | undefined> {
-    const pid = await findLeftOver(this.#pidFile, this.#configFile);
+    const pid = (await findLeftOver(this.#pidFile, this.#configFile))?.pid;
     if (pid === undefined) return undefined;
-    const found = foreignProcess(pid, this.#stopping.signal);
+    const found = foreignProcess(pid, { stop: this.#stopping.signal });
     if (isReconfigured || (await isReplaced(pid))) {
       this.#log.info({ pid }, "containerd was upgraded: starting the new one in place of the one that runs");
       await endProcess(found, stopTimeoutMs);

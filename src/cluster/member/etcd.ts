@@ -8,6 +8,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage, hasCode, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
+import {
+  childProcess,
+  endProcess,
+  findLeftOver,
+  foreignProcess,
+  type ProcessExit,
+  type WatchedProcess,
+} from "../../util/watched-process.ts";
 import type { Credentials } from "../trust/index.ts";
 import {
   type EtcdSpec,
@@ -18,14 +26,6 @@ import {
 } from "./etcd-arguments.ts";
 import { type EndReason, readEndReason, rotateLog } from "./etcd-log.ts";
 import { checkHealth } from "./health.ts";
-import {
-  childProcess,
-  endProcess,
-  findLeftOver,
-  foreignProcess,
-  type ProcessExit,
-  type WatchedProcess,
-} from "./watched-process.ts";
 
 export interface EtcdOptions {
   readonly spec: EtcdSpec;

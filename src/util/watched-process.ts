@@ -1,4 +1,4 @@
-// The etcd process, our own child or one that an earlier daemon left running: found, watched, ended.
+// Processes that are watched and ended: children of our own, and those that an earlier daemon left running.
 
 import type { ChildProcess } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ export function childProcess(child: ChildProcess): WatchedProcess {
 export interface Watch {
   readonly stop: AbortSignal;
   /** Nobody wants to know any more: `exited` stays open. */
-  readonly release: AbortSignal;
+  readonly release?: AbortSignal;
 }
 
 /** Somebody else's child: its end can only be looked for, the more often once `stop` has fired. */
@@ -62,8 +62,10 @@ export async function endProcess(watched: WatchedProcess, patienceMs: number): P
 
 async function watchForeign(pid: number, { stop, release }: Watch): Promise<ProcessExit> {
   while (await isAlive(pid)) {
-    if (release.aborted) return await new Promise(() => undefined);
-    const signal = stop.aborted ? release : AbortSignal.any([stop, release]);
+    if (release?.aborted) return await new Promise(() => undefined);
+    // after the stop was asked for somebody waits
+    const signals = [...(stop.aborted ? [] : [stop]), ...(release ? [release] : [])];
+    const signal = AbortSignal.any(signals);
     await sleep(stop.aborted ? 20 : 250, undefined, { signal }).catch(() => undefined);
   }
   return { code: null, signal: null };
