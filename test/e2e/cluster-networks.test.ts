@@ -181,6 +181,63 @@ test("with live restore a container stays on its network while there is no daemo
   await untilNodes(host(2), all);
 });
 
+describe("the path to another host", () => {
+  const pathTo = async (number: number) =>
+    (await host(1).tsdocker("cluster", "status")).stdout
+      .split("\n")
+      .find((line) => line.startsWith(`host${number} `))
+      ?.replace(/ +/g, " ");
+  const untilPath = (number: number, wanted: RegExp) =>
+    until(`the path is ${wanted}`, async () => wanted.test((await pathTo(number)) ?? ""), 40_000);
+  /** Drops what comes for a host's tunnels. */
+  const block = (number: number, what: string) =>
+    site()
+      .host(number)
+      .run(
+        "nft",
+        `add table inet cut; add chain inet cut c { type filter hook prerouting priority -400; }; flush chain inet cut c; ${what}`,
+      );
+
+  test("is tried: what does not pass, and what to do, stands in the status and is an event", async () => {
+    await untilPath(2, / up ok [\d.]+ ms 1450$/);
+    const since = String(Math.floor(Date.now() / 1000));
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    for (const number of [1, 2]) {
+      await until("blue is there", () => lists(host(number), "blue"));
+      await serve(host(number), `c${number}`, "--network", "blue");
+    }
+    const peers = () =>
+      host(1)
+        .ask("GET", "/networks/blue?verbose=true")
+        .then(({ Peers }) => Peers);
+    const seen = [
+      { Name: expect.stringMatching(/^host1-[0-9a-f]{12}$/), IP: "192.0.2.1" },
+      { Name: expect.stringMatching(/^host2-[0-9a-f]{12}$/), IP: "192.0.2.2", Path: "ok", MTU: 1450 },
+    ];
+    await until("both carry it", async () => (await peers())?.length === 2);
+    expect(await peers()).toMatchObject(seen);
+    try {
+      await block(2, "add rule inet cut c udp dport 4789 meta length gt 1400 drop");
+      await untilPath(2, / up narrow [\d.]+ ms 1350$/);
+      await block(2, "add rule inet cut c udp dport 4789 drop");
+      await untilPath(2, / up down /);
+      expect((await host(1).tsdocker("cluster", "status")).stdout).toContain(
+        "host2: no packet comes back: let UDP port 4789 through between 192.0.2.1 and 192.0.2.2, both ways",
+      );
+      expect(await pathTo(3)).toMatch(/ up ok /);
+    } finally {
+      await block(2, "delete table inet cut");
+    }
+    await untilPath(2, / up ok /);
+    const told = await host(1).ok(
+      ...["events", "--since", since, "--until", "0s", "--filter", "type=cluster"],
+      ...["--format", "{{.Action}} {{.Actor.Attributes.name}}"],
+    );
+    const wanted = ["path-narrow host2", "path-down host2", "path-ok host2"];
+    expect(told.split("\n")).toEqual(expect.arrayContaining(wanted));
+  });
+});
+
 describe("a host that leaves", () => {
   test("is kept while its containers use the cluster's networks, unless by force", async () => {
     await host(1).ok("network", "create", "-d", "overlay", "blue");
