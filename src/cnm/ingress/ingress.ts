@@ -15,7 +15,7 @@ export interface IngressOptions extends IngressHands {
     Controller,
     "createSandbox" | "sandbox" | "networks" | "services" | "followServices"
   >;
-  /** How soon what could not be opened is tried again; 10 s when absent. */
+  /** How soon what could not be opened is tried again; 3 s when absent. */
   readonly retryMs?: number;
   readonly log: Log;
 }
@@ -162,7 +162,7 @@ export class Ingress {
 
   #retry(): void {
     clearTimeout(this.#timer);
-    const { retryMs = 10_000 } = this.#options;
+    const { retryMs = 3_000 } = this.#options;
     this.#timer = setTimeout(() => {
       for (const networkId of this.#refusals.keys()) this.#look(networkId);
     }, retryMs).unref();

@@ -1,7 +1,7 @@
 // The ingress of one network on this host: a sandbox on the network, as a container would have one, whose ports the host
 // publishes and which leads them to the services' endpoints, wherever those are.
 
-import { errorMessage } from "../../util/errors.ts";
+import { EngineError, errorMessage } from "../../util/errors.ts";
 import type { Controller } from "../controller.ts";
 import type { Network } from "../network.ts";
 import type { Sandbox } from "../sandbox.ts";
@@ -79,8 +79,14 @@ async function publish(sandbox: Sandbox, ports: readonly IngressPort[]): Promise
     await sandbox.setPorts({ exposedPorts: [], portBindings: ports.map(bindingOf), publishAll: false });
     return undefined;
   } catch (error) {
-    return errorMessage(error);
+    return reasonOf(error);
   }
+}
+
+/** Without the words of what was tried on the way: which endpoint it was for is nobody's business. */
+function reasonOf(error: unknown): string {
+  const { cause } = error instanceof EngineError ? error : {};
+  return cause instanceof EngineError ? reasonOf(cause) : errorMessage(error);
 }
 
 function openIn(sandbox: Sandbox): (port: IngressPort) => boolean {

@@ -1,0 +1,125 @@
+// Services of a network over two hosts: one virtual address, and ports that are open on every host.
+
+import { beforeAll, expect, test } from "vitest";
+import type { LabHost } from "../lab/lab.ts";
+import type { Daemon } from "./daemon.ts";
+import { untilNodes, useHosts } from "./hosts.ts";
+import { until } from "./run.ts";
+
+const site = useHosts(3);
+/** A host without a daemon. */
+const client = () => site().host(3);
+let hosts: readonly [Daemon, Daemon];
+
+beforeAll(async () => {
+  hosts = [await site().keep(1, { images: ["busybox"] }), await site().keep(2, { images: ["busybox"] })];
+  const [one, two] = hosts;
+  expect(await one.tsdocker("cluster", "init")).toMatchObject({ code: 0 });
+  const token = (await one.tsdocker("cluster", "token", "-q", "--node")).stdout.trim();
+  expect(await two.tsdocker("cluster", "join", "--node", "--token", token, "192.0.2.1")).toMatchObject({
+    code: 0,
+  });
+  for (const daemon of hosts) await untilNodes(daemon, "host1 member up, host2 node up");
+  await one.ok("network", "create", "-d", "overlay", "blue");
+  await until("blue is there", async () => (await two.ok("network", "ls", "-q", "-f", "name=blue")) !== "");
+});
+
+/** Answers its name on port 80 until it is removed, as an endpoint of the service `web`. */
+const serve = (daemon: Daemon, name: string) =>
+  daemon.ok(
+    ...["run", "-d", "--name", name, "--stop-timeout", "0"],
+    ...["--network", "name=blue,driver-opt=tsdocker.service=web", "busybox"],
+    // what is not read when the connection ends would end it by a reset
+    ...["nc", "-ll", "-p", "80", "-e", "sh", "-c", `head -c 5 > /dev/null; echo ${name}`],
+  );
+
+/** Of the one service of the network. */
+async function service(daemon: Daemon, format: string): Promise<string> {
+  const { stdout } = await daemon.tsdocker("network", "service", "ls", "--format", format, "blue");
+  return stdout.trim();
+}
+
+const publishes = (daemon: Daemon, ...words: readonly string[]) =>
+  daemon.tsdocker("network", "service", ...words);
+
+/** Who answers, asked many times: one by one, since so the servers answer. */
+async function answers(from: LabHost, at: string): Promise<string> {
+  const seen = new Set<string>();
+  for (let times = 0; times < 12; times++)
+    seen.add((await from.ask(at).catch((error: Error) => error.message)).trim());
+  return [...seen].sort().join();
+}
+
+async function untilAnswers(from: LabHost, at: string, wanted: string): Promise<void> {
+  let seen = "";
+  await until(`${at} answers ${wanted}`, async () => {
+    seen = await answers(from, at);
+    return seen === wanted;
+  }).catch((error) => {
+    throw new Error(`${error}; it answers ${seen}`);
+  });
+}
+
+test("a service is one address for endpoints on all hosts", async () => {
+  const [one, two] = hosts;
+  await serve(one, "w1");
+  await serve(two, "w2");
+  await until("both are ready", async () => (await service(two, "{{.Name}} {{.Ready}}")) === "web 2");
+  const vip = await service(one, "{{.VIP}}");
+  // one of them asks: it may be served by itself
+  const inside = await one.inside("w1");
+  await untilAnswers(inside, `${vip}:80`, "w1,w2");
+  await inside.close();
+});
+
+test("its published ports are open on every host, and lead to endpoints on all of them", async () => {
+  const [one, two] = hosts;
+  expect(await publishes(one, "publish", "blue", "web", "8080:80")).toEqual({
+    code: 0,
+    stdout: "*:8080->80/tcp\n",
+    stderr: "",
+  });
+  for (const at of ["192.0.2.1:8080", "192.0.2.2:8080"]) await untilAnswers(client(), at, "w1,w2");
+  await untilAnswers(one.host, "127.0.0.1:8080", "w1,w2");
+  await untilAnswers(two.host, "127.0.0.1:8080", "w1,w2");
+  expect(await publishes(one, "publish", "blue", "web", "8080:81")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("8080/tcp"),
+  });
+});
+
+test("a port that is taken on one host is open on the others, until it is free", async () => {
+  const [one, two] = hosts;
+  const taken = await two.host.listen("0.0.0.0", 9090);
+  expect(await publishes(one, "publish", "blue", "web", "9090:80")).toMatchObject({ code: 0 });
+  await untilAnswers(client(), "192.0.2.1:9090", "w1,w2");
+  const closed = async () =>
+    (
+      await publishes(
+        one,
+        "inspect",
+        "--format",
+        "{{range .Closed}}{{.NodeName}}: {{.Reason}}{{end}}",
+        "blue",
+        "web",
+      )
+    ).stdout.trim();
+  await until("host2 says why", async () =>
+    (await closed()).startsWith("host2: failed to bind host port 0.0.0.0:9090/tcp: address already in use"),
+  );
+  expect(two.events.some(({ Action }) => Action === "service-port-closed")).toBe(true);
+  await taken.close();
+  await until("it is open there too", async () => (await closed()) === "", 20_000);
+  await untilAnswers(client(), "192.0.2.2:9090", "w1,w2");
+});
+
+test("endpoints that are gone are asked no more, and with the last one ports refuse and the network may go", async () => {
+  const [one, two] = hosts;
+  await two.ok("rm", "-f", "w2");
+  await untilAnswers(client(), "192.0.2.2:8080", "w1");
+  await one.ok("rm", "-f", "w1");
+  await untilAnswers(client(), "192.0.2.2:8080", "ECONNREFUSED");
+  expect(await publishes(two, "unpublish", "blue", "web", "8080", "9090")).toMatchObject({ code: 0 });
+  await until("the service is gone", async () => (await service(one, "{{.Name}}")) === "");
+  await one.ok("network", "rm", "blue");
+});
