@@ -10,6 +10,7 @@ import type { Changeset, Outcome } from "./changeset.ts";
 import { deleteKey, type Endpoint, EtcdClient, type EtcdOptions, transact } from "./etcd/index.ts";
 import { KeySpace } from "./key-space.ts";
 import { LastKnown } from "./last-known.ts";
+import { Lives } from "./lives.ts";
 import { NodeLease } from "./node-lease.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
@@ -105,7 +106,7 @@ class EtcdCluster implements StoreCluster {
     this.#isKnown = this.#loadLastKnown();
     this.#patienceMs = ttlSeconds * 800;
     const parts = { client: this.client, keys: this.#keys, replica: this.#replica, log };
-    this.#lease = new NodeLease({ ...parts, self, ttlSeconds });
+    this.#lease = new NodeLease({ ...parts, self, ttlSeconds, lives: new Lives(store, id) });
     this.#link = new StoreLink({
       ...parts,
       lease: this.#lease,

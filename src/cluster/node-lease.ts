@@ -1,19 +1,23 @@
 // This host's sign of life: a lease, and the records that say that it is there. The lease outlives a change of members;
 // one that ran out is replaced, and the host announced again.
 
+import { formatAddress } from "../netip/index.ts";
 import { encodeRecord } from "../store/codec.ts";
-import { unavailable } from "../util/errors.ts";
+import { conflict, errorMessage, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import {
   type EtcdClient,
   grantLease,
   headOf,
+  isAtRevision,
   type Pulse,
   putKey,
+  readKey,
   revokeLease,
   transact,
 } from "./etcd/index.ts";
 import type { KeySpace } from "./key-space.ts";
+import type { Lives } from "./lives.ts";
 import type { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import type { ClusterNode } from "./types.ts";
@@ -24,8 +28,19 @@ export interface NodeLeaseParts {
   readonly replica: Replica;
   readonly self: ClusterNode;
   readonly ttlSeconds: number;
+  readonly lives: Lives;
   readonly log: Log;
 }
+
+/** Goes with the lease. */
+interface AliveRecord {
+  readonly ttlSeconds: number;
+  /** Of the daemon that wrote it: see `Lives`. */
+  readonly life?: string;
+}
+
+/** How often it is tried again when the record changes at the same time. */
+const mostTries = 5;
 
 /** How long an announcement may take to come back. */
 const arrivalMs = 5_000;
@@ -36,6 +51,8 @@ export class NodeLease {
   #id: bigint | undefined;
   #isEnded = false;
   #isPaused = false;
+  /** The token of the record that this life has replaced. */
+  #replaced: string | undefined;
 
   constructor(parts: NodeLeaseParts) {
     this.#parts = parts;
@@ -67,7 +84,8 @@ export class NodeLease {
   /** A sign of life; a lease that ran out meanwhile is replaced. @throws unavailable when it is not answered */
   async beat(pulse: Pulse): Promise<void> {
     const isAlive = this.#id !== undefined && (await pulse.beat(this.#id, this.timeoutMs));
-    if (this.#isPaused || (isAlive && this.#isOnRecord())) return;
+    if (this.#isPaused) return;
+    if (isAlive && this.#isOnRecord()) return await this.#defend(this.#id);
     const reason = isAlive ? "its record is gone" : "its lease ran out";
     this.#parts.log.warn({ reason }, "the others took this host for dead");
     await this.announce(pulse);
@@ -99,17 +117,53 @@ export class NodeLease {
     return encodeRecord(replica.copy(nodesTable).get(self.id)?.value ?? null) === encodeRecord(self);
   }
 
-  /** Resolves when it is here. */
-  async #write(lease: bigint): Promise<void> {
-    const { client, keys, replica, self, ttlSeconds } = this.#parts;
-    const key = self.id;
-    const alive = putKey(keys.keyOf({ table: aliveTable, key }), encodeRecord({ ttlSeconds }), lease);
-    const record = putKey(keys.keyOf({ table: nodesTable, key }), encodeRecord(self));
-    const success = this.#isOnRecord() ? [alive] : [alive, record];
+  /** Two daemons with one id: who came last, taking the other for its own earlier life, gives way. @throws conflict */
+  async #defend(lease: bigint | undefined): Promise<void> {
+    const { replica, self, lives } = this.#parts;
+    const life = replica.copy<AliveRecord>(aliveTable).get(self.id)?.value.life;
+    if (lease === undefined || life === undefined || life === lives.own) return;
+    if (life === this.#replaced) lives.disown(life);
+    await this.#write(lease, { isFirst: life !== this.#replaced });
+  }
+
+  /** Resolves when it is here. @throws conflict when somebody else lives under this host's id, unless this one was first */
+  async #write(lease: bigint, { isFirst = false }: { readonly isFirst?: boolean } = {}): Promise<void> {
+    const { keys, replica, self, ttlSeconds, lives } = this.#parts;
     const doing = "announce this host in the store";
-    const answer = await transact(client, { success }, { doing, isRepeatable: true });
-    const { revision } = headOf(answer.header);
-    if (!(await replica.until(() => replica.revision >= revision, arrivalMs)))
+    await lives.keep().catch((error: unknown) => {
+      this.#parts.log.warn({ reason: errorMessage(error) }, "cannot keep the token of this life");
+    });
+    const value: AliveRecord = { ttlSeconds, life: lives.own };
+    const key = keys.keyOf({ table: aliveTable, key: self.id });
+    const alive = putKey(key, encodeRecord(value), lease);
+    const record = putKey(keys.keyOf({ table: nodesTable, key: self.id }), encodeRecord(self));
+    const success = this.#isOnRecord() ? [alive] : [alive, record];
+    for (let tries = 0; tries < mostTries; tries++) {
+      const compare = [isAtRevision(key, await this.#checkTwin(key, isFirst))];
+      const answer = await transact(this.#parts.client, { compare, success }, { doing, isRepeatable: true });
+      if (!answer.succeeded) continue;
+      const { revision } = headOf(answer.header);
+      if (await replica.until(() => replica.revision >= revision, arrivalMs)) return;
       throw unavailable(`${doing}: it did not come back within ${arrivalMs} ms`);
+    }
+    throw unavailable(`${doing}: its record changes all the time`);
+  }
+
+  /** The revision of this host's sign of life. @throws conflict when it is not this host's */
+  async #checkTwin(key: string, isFirst: boolean): Promise<number> {
+    const { client, keys, replica, self, lives } = this.#parts;
+    const found = await readKey(client, key, { doing: "look for this host in the store" });
+    if (!found) return 0;
+    const { life } = (keys.recordOf(found)?.value ?? {}) as Partial<AliveRecord>;
+    if (isFirst || lives.isOwn(life)) {
+      if (!isFirst && life !== lives.own) this.#replaced = life;
+      return Number(found.modRevision);
+    }
+    const other = replica.copy<ClusterNode>(nodesTable).get(self.id)?.value ?? self;
+    throw conflict(
+      `announce this host in the store: another daemon lives under its id ${self.id} (last seen as ${other.name}, ` +
+        `${formatAddress(other.address)}): this host's data root is a copy of that one's. Stop this daemon, remove the ` +
+        "folder cluster of its data root, start it, and join the cluster again",
+    );
   }
 }
