@@ -12,6 +12,7 @@ import { firewallMeasure } from "./measures/firewall.ts";
 import { floorMeasure } from "./measures/floor.ts";
 import { forwardMeasure } from "./measures/forward.ts";
 import { networksMeasure } from "./measures/networks.ts";
+import { overlayMeasure } from "./measures/overlay.ts";
 import { portsMeasure } from "./measures/ports.ts";
 import { publishedMeasure } from "./measures/published.ts";
 import { rateMeasure } from "./measures/rate.ts";
@@ -36,6 +37,7 @@ const measures: readonly Measure[] = [
   rateMeasure,
   forwardMeasure,
   dnsMeasure,
+  overlayMeasure,
   cliMeasure,
 ];
 
