@@ -1,10 +1,11 @@
 // What this host carries: a network comes with the first container that joins it here and goes with the last.
 
-import type { Host, JoinRequest } from "../../src/driverapi/index.ts";
+import type { ClusterAccess, Host, JoinRequest } from "../../src/driverapi/index.ts";
 import { invalid } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { CarriedNetwork } from "./carried.ts";
+import type { Encryption } from "./encryption.ts";
 import { guardOwner, markedId, netnsName, portName } from "./mark.ts";
 import type { Membership } from "./membership.ts";
 import { networkMtu, underlayMtu } from "./mtu.ts";
@@ -18,6 +19,7 @@ import { probeNetns } from "./probe-tunnel.ts";
 export interface CarrierOptions {
   readonly membership: Membership;
   readonly peers: Peers;
+  readonly encryption: Encryption;
   /** See `CarriedOptions`. */
   readonly sweepMs: number;
 }
@@ -28,14 +30,16 @@ export class Carrier {
   readonly #membership: Membership;
   readonly #sweepMs: number;
   readonly #peers: Peers;
+  readonly #encryption: Encryption;
   /** Everything on record has been replayed. */
   #isSwept = false;
 
-  constructor(host: Host, { membership, peers, sweepMs }: CarrierOptions) {
+  constructor(host: Host, { membership, peers, encryption, sweepMs }: CarrierOptions) {
     this.#host = host;
     this.#membership = membership;
     this.#sweepMs = sweepMs;
     this.#peers = peers;
+    this.#encryption = encryption;
   }
 
   /** Guarded from its first frame. Answers its index in the sandbox. */
@@ -133,6 +137,7 @@ export class Carrier {
       log.info({ netns: name }, "removing a namespace that was left behind");
       await netns.remove(name);
     }
+    this.#encryption.sweep();
     await this.#peers.sweep();
   }
 
@@ -144,14 +149,15 @@ export class Carrier {
     const cluster = this.#membership.need();
     const share = this.#membership.share(cluster);
     await using undo = new Undo(this.#host.log);
-    undo.defer("release peers", () => this.#peers.release(networkId));
+    undo.defer("release peers", () => this.#releasePeers(networkId));
     const name = netnsName(networkId);
     const opening = this.#host.netns.open(name);
     undo.defer("close netns", async () => {
       const netns = await opening.catch(() => undefined);
       if (netns) await (netns.isOld ? netns.close() : this.#host.netns.remove(name));
     });
-    const [netns, mtu] = await Promise.all([opening, this.mtu(config), this.#peers.hold(networkId, cluster)]);
+    const holding = this.#holdPeers(network, cluster);
+    const [netns, mtu] = await Promise.all([opening, this.mtu(config), holding]);
     // those of live containers that follow are in force still
     if (!netns.isOld || this.#isSwept) await netns.startGuards();
     const spec = { config, vnis, self: cluster.self, mtu };
@@ -172,7 +178,19 @@ export class Carrier {
     if (!carried) return;
     delete network.carried;
     await carried.remove();
-    await this.#peers.release(network.config.networkId);
+    await this.#releasePeers(network.config.networkId);
+  }
+
+  /** Sealed, where that is asked for, before there is a tunnel. */
+  async #holdPeers({ config, vnis }: OverlayNetwork, cluster: ClusterAccess): Promise<void> {
+    const { networkId, encrypted } = config;
+    if (encrypted) await this.#encryption.hold(networkId, vnis, cluster);
+    await this.#peers.hold(networkId, cluster);
+  }
+
+  async #releasePeers(networkId: string): Promise<void> {
+    this.#encryption.release(networkId);
+    await this.#peers.release(networkId);
   }
 
   async #dropIfUnused(network: OverlayNetwork): Promise<void> {

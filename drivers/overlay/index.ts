@@ -24,6 +24,7 @@ import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { Carrier } from "./carrier.ts";
 import { describeOverlay, effectiveOptions } from "./describe.ts";
+import { Encryption } from "./encryption.ts";
 import { joinResponse } from "./join-response.ts";
 import { portName } from "./mark.ts";
 import { Membership } from "./membership.ts";
@@ -79,9 +80,11 @@ class OverlayDriver implements NetworkDriver {
   constructor(host: Host, { sweepMs, probes }: OverlayIntervals) {
     this.#host = host;
     this.#membership = new Membership(host);
-    this.#peers = new Peers(host);
+    const encryption = new Encryption(host);
+    this.#peers = new Peers(host, encryption);
     this.#probeIntervals = probes;
-    this.#carrier = new Carrier(host, { membership: this.#membership, peers: this.#peers, sweepMs });
+    const { membership, peers } = { membership: this.#membership, peers: this.#peers };
+    this.#carrier = new Carrier(host, { membership, peers, encryption, sweepMs });
   }
 
   async createNetwork(request: CreateNetworkRequest): Promise<void> {
@@ -258,10 +261,11 @@ class OverlayDriver implements NetworkDriver {
     if (ipv6.length > 0 && !settings.ipv6)
       throw invalid("IPv6 networks need IPv6 in the host's kernel, which has none");
     if (!encrypted) return;
-    const lack = await link.lackOfEsp(this.#membership.need().self.address.family);
-    if (lack) throw notImplemented(`overlay encryption needs ${lack}: this kernel has none`);
+    const lack =
+      (await link.lackOfEsp(this.#membership.need().self.address.family)) ??
+      (await this.#host.tunnels.lackOfSeals?.());
     // never in clear where it was asked for
-    throw notImplemented("overlay networks cannot be encrypted yet");
+    if (lack) throw notImplemented(`overlay encryption needs ${lack}: this kernel has none`);
   }
 
   #behind(doing: string, work: Promise<unknown>): void {

@@ -2,16 +2,20 @@
 
 import type { ClusterAccess, Host } from "../../src/driverapi/index.ts";
 import { errorMessage } from "../../src/util/errors.ts";
+import { Encryption } from "./encryption.ts";
 
 /** Keeps the guard of tunnels in line with the hosts on record. */
 export class Peers {
   readonly #host: Pick<Host, "tunnels" | "log">;
+  readonly #encryption: Encryption;
   readonly #holders = new Set<string>();
   #cluster: ClusterAccess | undefined;
   #unfollow: (() => void) | undefined;
 
-  constructor(host: Pick<Host, "tunnels" | "log">) {
+  constructor(host: Pick<Host, "tunnels" | "log">, encryption = new Encryption(host)) {
     this.#host = host;
+    this.#encryption = encryption;
+    encryption.onChange = () => this.#refresh();
   }
 
   /** Resolves when the guard is in force; before the network's tunnels are opened. */
@@ -37,13 +41,15 @@ export class Peers {
     if (this.#cluster === cluster) return;
     this.#unfollow?.();
     this.#cluster = cluster;
-    this.#unfollow = cluster?.nodes.follow(() => {
-      this.#set().catch((error) => {
-        this.#host.log.error(
-          { reason: errorMessage(error) },
-          "cannot tell the guard of tunnels who is in the cluster",
-        );
-      });
+    this.#unfollow = cluster?.nodes.follow(() => this.#refresh());
+  }
+
+  #refresh(): void {
+    this.#set().catch((error) => {
+      this.#host.log.error(
+        { reason: errorMessage(error) },
+        "cannot tell the guard of tunnels who is in the cluster",
+      );
     });
   }
 
@@ -58,6 +64,7 @@ export class Peers {
       ports: [...new Set(all.map(({ dataPort }) => dataPort))],
       self: cluster.self.address,
       nodes: all.map(({ address }) => address),
+      encryption: this.#encryption.wish(cluster.self, nodes),
     });
   }
 }
