@@ -4,24 +4,27 @@
 import type { Change, ClusterAccess } from "../../cluster/index.ts";
 import type { AddressLoss, IpamDriver, NetworkDriver } from "../../driverapi/index.ts";
 import { formatAddress, sameAddress } from "../../netip/index.ts";
-import { conflict, errorKind, errorMessage, unavailable } from "../../util/errors.ts";
+import { errorKind, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import type { Undo } from "../../util/undo.ts";
 import type { Background } from "../background.ts";
 import type { DriverList } from "../driver-list.ts";
 import { leaseAgain, releasePools } from "../leases.ts";
-import { Network } from "../network.ts";
+import { Network, type NetworkEndpoint } from "../network.ts";
 import type { Networks } from "../networks.ts";
 import type { NetworkRecord } from "../records.ts";
-import { pack, unpack } from "../stored.ts";
+import { unpack } from "../stored.ts";
 import { ClusterNames } from "./cluster-names.ts";
 import { ClusterServices } from "./cluster-services.ts";
 import type { LocalEndpoints } from "./local-endpoints.ts";
+import { type EndpointLoss, lossesOf } from "./losses.ts";
 import { NetworkUsers } from "./network-users.ts";
+import { NetworkPublication } from "./publication.ts";
 import { type GlobalNetworkRecord, type GlobalTables, openGlobalTables } from "./records.ts";
 import { NetworkRemoval } from "./removal.ts";
 import type { Service, ServiceRef } from "./services.ts";
 import type { ToldNames } from "./told-names.ts";
+import { Turns } from "./turns.ts";
 
 /** A cluster that this host is in, and what hands out addresses there. */
 export interface ClusterEntry {
@@ -29,16 +32,6 @@ export interface ClusterEntry {
   readonly ipam: IpamDriver;
   /** Another host has made or removed a network. */
   readonly changed?: (action: "create" | "destroy", network: Network) => void;
-}
-
-/** An endpoint that cannot stay: its address is another host's, or its network is no more. */
-export interface EndpointLoss {
-  readonly networkId: string;
-  readonly networkName: string;
-  readonly endpointId: string;
-  readonly containerId: string;
-  /** For people. */
-  readonly reason: string;
 }
 
 export interface GlobalSurroundings {
@@ -63,14 +56,13 @@ export class GlobalNetworks {
   readonly #tables: GlobalTables;
   readonly #around: GlobalSurroundings;
   readonly #users: NetworkUsers;
+  readonly #publication: NetworkPublication;
   readonly #removal: NetworkRemoval;
   readonly #names: ClusterNames;
   readonly services: ClusterServices;
   readonly #stops: (() => void)[] = [];
-  /** Being made here: whoever hears of it finds this one. */
-  readonly #own = new Map<string, Network>();
-  /** By network: what its driver does, one thing after the other. */
-  readonly #turns = new Map<string, Promise<void>>();
+  /** What networks' drivers do. */
+  readonly #turns: Turns;
   #isReady = false;
 
   private constructor(entry: ClusterEntry, tables: GlobalTables, around: GlobalSurroundings) {
@@ -78,6 +70,8 @@ export class GlobalNetworks {
     this.#tables = tables;
     this.#around = around;
     const { cluster } = entry;
+    this.#turns = new Turns(around.log);
+    this.#publication = new NetworkPublication({ cluster, tables, log: around.log });
     this.#users = new NetworkUsers({ cluster, tables, background: around.background });
     this.#removal = new NetworkRemoval({ cluster, tables, users: this.#users });
     this.#names = new ClusterNames({ ...around, cluster, tables });
@@ -88,7 +82,7 @@ export class GlobalNetworks {
   static async enter(entry: ClusterEntry, around: GlobalSurroundings): Promise<GlobalNetworks> {
     const it = new GlobalNetworks(entry, await openGlobalTables(entry.cluster), around);
     it.#begin();
-    await Promise.all(it.#turns.values());
+    await it.#turns.allSettled();
     return it;
   }
 
@@ -119,30 +113,12 @@ export class GlobalNetworks {
     await this.#names.end({ leaves });
     // others go on with them: nothing but this host's list changes
     if (leaves) for (const network of this.#all()) this.#leave(network);
-    await Promise.all(this.#turns.values());
+    await this.#turns.allSettled();
   }
 
-  /**
-   * Puts a network on record, with its name: all hosts see it, or none. When nobody can tell whether they do, `undo` is
-   * forgotten: it would take away what they may see.
-   *
-   * @throws conflict when the name is taken; unavailable
-   */
+  /** Puts a network on record. @throws see `NetworkPublication.publish` */
   async publish(network: Network, undo: Undo): Promise<void> {
-    const { id, name, record } = network;
-    const { networks, names } = this.#tables;
-    this.#own.set(id, network);
-    try {
-      await this.#entry.cluster.commit((transaction) => {
-        transaction.create(names, name, { networkId: id });
-        transaction.create(networks, id, { network: pack(record) });
-      });
-    } catch (error) {
-      if (errorKind(error) === "conflict") throw conflict(`network with name ${name} already exists`, error);
-      if (errorKind(error) !== "unavailable" || !(await this.#isPublished(id, undo))) throw error;
-    } finally {
-      this.#own.delete(id);
-    }
+    await this.#publication.publish(network, undo);
   }
 
   /** Removes a network from all hosts. @throws forbidden while some host uses it; unavailable */
@@ -154,7 +130,7 @@ export class GlobalNetworks {
       if (errorKind(error) !== "unavailable") throw error;
       throw unavailable(`remove network ${name}: the cluster's store is away`, error);
     }
-    await this.#turns.get(id);
+    await this.#turns.settled(id);
     await releasePools(network.ipam, network.record.pools);
   }
 
@@ -194,7 +170,7 @@ export class GlobalNetworks {
   }
 
   #hear(record: NetworkRecord): void {
-    const isNew = !this.#around.networks.get(record.id) && !this.#own.has(record.id);
+    const isNew = !this.#around.networks.get(record.id) && !this.#publication.underWay(record.id);
     this.#appear(record);
     const network = isNew ? this.#around.networks.get(record.id) : undefined;
     if (network) this.#entry.changed?.("create", network);
@@ -207,7 +183,7 @@ export class GlobalNetworks {
       this.#keep(known);
       return;
     }
-    const own = this.#own.get(record.id);
+    const own = this.#publication.underWay(record.id);
     if (own) {
       networks.add(own);
       return;
@@ -225,7 +201,7 @@ export class GlobalNetworks {
     // whoever connects to it first waits for the driver
     network.isMissing = true;
     networks.add(network);
-    this.#inTurn(record.id, "make a network of the cluster", async () => {
+    this.#turns.take(record.id, "make a network of the cluster", async () => {
       if (networks.get(record.id) !== network) return;
       for (const pool of record.pools) await leaseAgain(ipam, pool, record.name);
       await network.makeAgain();
@@ -237,7 +213,7 @@ export class GlobalNetworks {
     const ipam = this.#ipamOf(network.record);
     if (!ipam || network.ipam === ipam || network.record.scope !== "global") return;
     network.ipam = ipam;
-    this.#inTurn(network.id, "keep a network of the cluster", async () => {
+    this.#turns.take(network.id, "keep a network of the cluster", async () => {
       for (const pool of network.record.pools) await leaseAgain(ipam, pool, network.name);
       for (const { record } of network.endpoints.values()) {
         const { poolIpv4, poolIpv6, containerName: endpointName } = record;
@@ -260,7 +236,7 @@ export class GlobalNetworks {
     if (!network) return;
     this.#unlist(network, "the network was removed");
     if (!this.#removal.isUnderWay(networkId)) this.#entry.changed?.("destroy", network);
-    this.#inTurn(networkId, "delete a network of the cluster", async () => {
+    this.#turns.take(networkId, "delete a network of the cluster", async () => {
       await network.driver.deleteNetwork({ networkId });
       await this.#around.forgetPlaces(networkId);
     });
@@ -269,7 +245,7 @@ export class GlobalNetworks {
   #leave(network: Network): void {
     const { id: networkId } = network;
     this.#unlist(network, "the host has left the cluster");
-    this.#inTurn(networkId, "forget a network of the cluster", async () => {
+    this.#turns.take(networkId, "forget a network of the cluster", async () => {
       await network.driver.forgetNetwork?.({ networkId });
       await this.#around.forgetPlaces(networkId);
     });
@@ -277,22 +253,15 @@ export class GlobalNetworks {
 
   #unlist(network: Network, reason: string): void {
     this.#around.networks.remove(network);
-    for (const { id: endpointId, record } of network.endpoints.values())
-      this.#around.lost({ ...lossOf(network), endpointId, containerId: record.containerId, reason });
+    for (const loss of lossesOf(network, reason)) this.#around.lost(loss);
   }
 
   #addressLost({ poolId, address, reason }: AddressLoss): void {
-    for (const network of this.#all()) {
-      if (!network.record.pools.some((pool) => pool.poolId === poolId)) continue;
-      for (const { id: endpointId, record, addresses } of network.endpoints.values())
-        if (addresses.some((own) => sameAddress(own, address)))
-          this.#around.lost({
-            ...lossOf(network),
-            endpointId,
-            containerId: record.containerId,
-            reason: `${formatAddress(address)} is another's now: ${reason}`,
-          });
-    }
+    const why = `${formatAddress(address)} is another's now: ${reason}`;
+    const isLost = ({ addresses }: NetworkEndpoint) => addresses.some((own) => sameAddress(own, address));
+    const isOfPool = ({ record }: Network) => record.pools.some((pool) => pool.poolId === poolId);
+    for (const network of this.#all().filter(isOfPool))
+      for (const loss of lossesOf(network, why, isLost)) this.#around.lost(loss);
   }
 
   /** The store, or a host, has come or gone. */
@@ -304,41 +273,9 @@ export class GlobalNetworks {
     });
   }
 
-  /** Whether a network is on record although no answer came. */
-  async #isPublished(networkId: string, undo: Undo): Promise<boolean> {
-    const { users, networks } = this.#tables;
-    try {
-      // one more write: when it is here, so is all that happened before
-      await users.put(`life/${this.#entry.cluster.self.id}`, { since: new Date().toISOString() });
-      return networks.get(networkId) !== undefined;
-    } catch (error) {
-      this.#around.log.warn(
-        { network: networkId, reason: errorMessage(error) },
-        "whether the network was made is unknown until the store is back",
-      );
-      undo.forget();
-      return false;
-    }
-  }
-
   /** Pools of networks that never came to be. */
   async #sweep(): Promise<void> {
     const pools = this.#all().flatMap(({ record }) => record.pools.map(({ poolId }) => poolId));
     await this.#entry.ipam.sweep?.(new Set(pools));
   }
-
-  #inTurn(networkId: string, what: string, work: () => Promise<void>): void {
-    const before = this.#turns.get(networkId) ?? Promise.resolve();
-    const turn = before.then(work).catch((error: unknown) => {
-      this.#around.log.error({ network: networkId, reason: errorMessage(error) }, `cannot ${what}`);
-    });
-    this.#turns.set(networkId, turn);
-    void turn.finally(() => {
-      if (this.#turns.get(networkId) === turn) this.#turns.delete(networkId);
-    });
-  }
-}
-
-function lossOf({ id, name }: Network) {
-  return { networkId: id, networkName: name };
 }

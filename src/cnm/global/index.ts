@@ -11,12 +11,8 @@ import { LocalEndpoints } from "./local-endpoints.ts";
 import { keyOn } from "./records.ts";
 import type { PublishedService, Service, ServiceControl, ServiceRef } from "./services.ts";
 
-export {
-  type ClusterEntry,
-  type EndpointLoss,
-  GlobalNetworks,
-  type GlobalSurroundings,
-} from "./global-networks.ts";
+export { type ClusterEntry, GlobalNetworks, type GlobalSurroundings } from "./global-networks.ts";
+export type { EndpointLoss } from "./losses.ts";
 export { SandboxBalance } from "./sandbox-balance.ts";
 export { ToldNames } from "./told-names.ts";
 
