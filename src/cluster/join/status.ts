@@ -16,6 +16,8 @@ export interface MemberStatus {
   readonly isLearner: boolean;
   /** Why it does not serve; absent when it does. */
   readonly trouble?: string;
+  /** It serves what is there and takes nothing new. */
+  readonly alarm?: "no-space" | "corrupt";
 }
 
 export interface ClusterStatus {
@@ -36,8 +38,15 @@ export async function clusterStatus({ members, tables, membership }: Serving): P
   const admissions = [...tables.admissions.entries()].map(({ value }) => value);
   const records = await members.list();
   const credentials = membership.keys.get();
-  const states = await Promise.all(records.map((record) => askMember(record, admissions, credentials)));
-  return summarize(states);
+  const alarms = await members.alarms();
+  const states = records.map(async (record) => {
+    const alarm = alarms.find(({ memberId }) => memberId === record.id)?.kind;
+    const state = await askMember(record, admissions, credentials);
+    // its health page says no more than that something is wrong
+    const { trouble: _, ...facts } = state;
+    return alarm === undefined || alarm === "unknown" ? state : { ...facts, alarm };
+  });
+  return summarize(await Promise.all(states));
 }
 
 /** What the states of the members come to. */
@@ -52,12 +61,28 @@ export function summarize(members: readonly MemberStatus[]): ClusterStatus {
     healthy,
     tolerates: healthy - quorum,
     warnings: [
+      ...alarmWords(members),
       ...sick.map(({ name, address, trouble }) => `member ${name} at ${address} does not answer: ${trouble}`),
       ...(voters.length === 2
         ? ["there are two members and neither may fail: a third host makes it three"]
         : []),
     ],
   };
+}
+
+/** One sentence for all members: with one of them full nothing new is taken by any. */
+function alarmWords(members: readonly MemberStatus[]): string[] {
+  const named = (alarm: MemberStatus["alarm"]) =>
+    members.filter((member) => member.alarm === alarm).map(({ name }) => name);
+  const [full, damaged] = [named("no-space"), named("corrupt")];
+  return [
+    ...(full.length > 0
+      ? [
+          `the store is out of space (alarm NOSPACE on ${full.join(", ")}): nothing can be agreed on until its members are compacted and defragmented and the alarm is disarmed; what runs goes on`,
+        ]
+      : []),
+    ...(damaged.length > 0 ? [`the store is damaged (alarm CORRUPT on ${damaged.join(", ")})`] : []),
+  ];
 }
 
 async function askMember(

@@ -3,7 +3,9 @@
 import { EngineError, errorKind, forbidden, unavailable } from "../../util/errors.ts";
 import {
   addMember,
+  type EtcdAlarm,
   EtcdClient,
+  listAlarms,
   listMembers,
   memberStatus,
   moveLead,
@@ -71,6 +73,10 @@ export class EtcdMembers implements Members {
     } catch (error) {
       if (errorKind(error) !== "not-found") throw error;
     }
+  }
+
+  async alarms(): Promise<readonly EtcdAlarm[]> {
+    return await listAlarms(this.#open());
   }
 
   /** The endpoints or the credentials are others now. */

@@ -1,6 +1,6 @@
 // The members of the cluster's etcd, as etcd itself has them.
 
-import type { EtcdMember } from "../etcd/index.ts";
+import type { EtcdAlarm, EtcdMember } from "../etcd/index.ts";
 
 /** `name` is the host's node id; empty until the member has started for the first time. A learner has no vote yet. */
 export type MemberRecord = EtcdMember;
@@ -16,5 +16,7 @@ export interface Members {
   yieldLead(member: MemberRecord, heirs: readonly MemberRecord[]): Promise<void>;
   /** One that is gone is success. */
   remove(id: string, options?: { readonly timeoutMs: number }): Promise<void>;
+  /** What members have raised an alarm about; needs no quorum of writers. */
+  alarms(): Promise<readonly EtcdAlarm[]>;
   close(): void;
 }

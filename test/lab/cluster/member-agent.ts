@@ -1,7 +1,8 @@
 // What a daemon does with its membership, alone in a lab host: told over IPC, as lab-agent.mjs is.
 
 import { connectCluster, type StoreCluster } from "../../../src/cluster/connect.ts";
-import { parseEndpoints } from "../../../src/cluster/etcd/index.ts";
+import { disarmAlarms, parseEndpoints } from "../../../src/cluster/etcd/index.ts";
+import { Maintenance } from "../../../src/cluster/gen/rpc_pb.ts";
 import { HostMembership, type InitOptions } from "../../../src/cluster/join/host-membership.ts";
 import type { JoinOptions } from "../../../src/cluster/join/joining.ts";
 import { type Heard, leaveCluster, removeHost } from "../../../src/cluster/join/leaving.ts";
@@ -107,6 +108,13 @@ const operations: Record<string, (request: never) => Promise<unknown>> = {
     serve().nudge();
   },
   members: async () => await serve().members.list(),
+  // as when a member's database has grown to its quota: activate is 1 (AlarmRequest.AlarmAction), NOSPACE is 1
+  raiseAlarm: async () => {
+    const [member] = await serve().members.list();
+    const request = { action: 1, memberID: BigInt(`0x${member?.id ?? 0}`), alarm: 1 };
+    await cluster?.client.call(Maintenance.method.alarm, request, { doing: "raise an alarm" });
+  },
+  disarm: async () => cluster && (await disarmAlarms(cluster.client)),
   put: async ({ key }: { key: string }) => {
     const table = await cluster?.table<string>("things");
     await table?.put(key, key);

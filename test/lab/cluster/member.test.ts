@@ -280,6 +280,27 @@ test("the cluster's last member leaves only by force, and then nothing is left",
   expect(await first.state()).toMatchObject({ store: "connected" });
 });
 
+test("a store that is full says so, to those who write and in the status, and recovers when the alarm is gone", async () => {
+  await using site = await MemberSite.create();
+  const first = await site.host("h1");
+  await first.call("init", {});
+  await first.call("put", { key: "before" });
+  await first.call("raiseAlarm");
+  await expect(first.call("put", { key: "meanwhile" })).rejects.toMatchObject({
+    kind: "unavailable",
+    message: expect.stringContaining("the store is out of space (alarm NOSPACE): compact and defragment"),
+  });
+  expect(await first.call("read", { key: "before" })).toBe("before");
+  expect(await first.state()).toMatchObject({ store: "connected", trouble: null });
+  expect(await first.call("status")).toMatchObject({
+    healthy: 1,
+    warnings: [expect.stringMatching(/^the store is out of space \(alarm NOSPACE on h1\)/)],
+  });
+  await first.call("disarm");
+  await first.call("put", { key: "after" });
+  expect(await first.call("status")).toMatchObject({ healthy: 1, warnings: [] });
+});
+
 test("a cluster may live on IPv6 alone", async () => {
   await using site = await MemberSite.create();
   const [first, second] = [await site.host("h1"), await site.host("h2")];

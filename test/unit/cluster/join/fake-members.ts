@@ -37,6 +37,10 @@ export class FakeMembers implements Members {
     this.records = this.records.filter((record) => record.id !== id);
   }
 
+  async alarms() {
+    return [];
+  }
+
   close(): void {}
 
   /** A member that has its vote. */

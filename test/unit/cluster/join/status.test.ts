@@ -34,3 +34,12 @@ test("a learner has no vote to lose", () => {
   const learner = { ...member("h9", "rpc not supported for learner"), isLearner: true };
   expect(summarize([...well(1), learner])).toMatchObject({ voters: 1, tolerates: 0, warnings: [] });
 });
+
+test("a store that is full is said to be, once for all its members", () => {
+  const full = { ...member("h0"), alarm: "no-space" } as const;
+  const status = summarize([full, { ...full, name: "h1" }, member("h2")]);
+  expect(status).toMatchObject({ voters: 3, healthy: 3, tolerates: 1 });
+  expect(status.warnings).toEqual([
+    expect.stringMatching(/^the store is out of space \(alarm NOSPACE on h0, h1\): /),
+  ]);
+});
