@@ -1,7 +1,7 @@
 // What was found on a path, in words that say what to do.
 
 import type { ClusterNode, PeerPath } from "../../src/driverapi/index.ts";
-import { formatAddress } from "../../src/netip/index.ts";
+import { formatAddress, sameAddress } from "../../src/netip/index.ts";
 import { optionNames } from "./options.ts";
 import type { Finding } from "./probe-path.ts";
 
@@ -24,13 +24,15 @@ export function pathState(found: Finding, ends: PathEnds): Pick<PeerPath, "state
   return { state: "ok" };
 }
 
-/** Hosts that no tunnel can be between. */
+/** Whether a tunnel can be between them. */
 export function hasPath({ self, peer }: Pick<PathEnds, "self" | "peer">): boolean {
-  return self.address.family === peer.address.family;
+  return self.address.family === peer.address.family && !sameAddress(self.address, peer.address);
 }
 
 function downText({ self, peer, isAlive }: PathEnds): string {
   const [here, there] = [self, peer].map(({ address }) => formatAddress(address));
+  if (sameAddress(self.address, peer.address))
+    return `the host is on record with this host's address, ${here}: let it join again with its own`;
   if (!hasPath({ self, peer }))
     return `no tunnel leads from ${here} to ${there}: advertise addresses of one family on all hosts`;
   if (!isAlive) return "no packet comes back, and the host is down";

@@ -32,6 +32,11 @@ export class Peers {
     await this.#host.tunnels.set(undefined);
   }
 
+  /** The daemon ends: the guard stays what it is. */
+  rest(): void {
+    this.#follow(undefined);
+  }
+
   /** After a start: a guard that nobody needs any more goes. */
   async sweep(): Promise<void> {
     if (this.#holders.size === 0) await this.#host.tunnels.set(undefined);

@@ -58,7 +58,9 @@ export class ProbeTunnel {
   async setPeers(nodes: readonly ClusterNode[]): Promise<void> {
     await this.#make();
     const link = this.#links.tunnels.get(probeVni) ?? 0;
-    const wanted = nodes.flatMap((node) => this.#rowsOf(node, link));
+    // of two with one address one is heard
+    const ends = new Map(nodes.map((node) => [formatAddress(node.address), node]));
+    const wanted = [...ends.values()].flatMap((node) => this.#rowsOf(node, link));
     const changes = rowChanges(wanted, await readRows(this.#netns, this.#links));
     await writeRows(this.#host, this.#netns, changes);
   }

@@ -203,7 +203,11 @@ export class Probes {
     const { self } = cluster;
     const overhead = host.link.vxlanOverhead(self.address.family);
     const mtu = found.mtu === undefined ? undefined : Math.min(found.mtu, full);
-    const known = { ...found, ...(mtu !== undefined && { mtu }) };
+    const took = found.roundTripMs;
+    const known = {
+      ...(took !== undefined && { roundTripMs: Math.round(took * 1_000) / 1_000 }),
+      ...(mtu !== undefined && { mtu }),
+    };
     const ends = { self, peer, isAlive: cluster.isAlive(peer.id), full, overhead };
     return { nodeId: peer.id, ...known, ...pathState(known, ends), checkedAt: new Date() };
   }

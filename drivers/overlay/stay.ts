@@ -66,7 +66,9 @@ export class OverlayStay implements ClusterStay {
     this.#listeners.clear();
     await this.#probes?.close({ leaves });
     this.#probes = undefined;
-    if (leaves) await this.#options.peers.release(holder);
+    const { peers } = this.#options;
+    if (leaves) await peers.release(holder);
+    else peers.rest();
   }
 
   /** Reads what the link that has this host's address carries now. */

@@ -109,6 +109,14 @@ describe("people are told", () => {
       "no tunnel leads from 192.0.2.11 to 2001:db8::2: advertise addresses of one family on all hosts",
     );
   });
+
+  test("that a host has this one's address on record", async () => {
+    const both = await ends("192.0.2.11");
+    expect(hasPath(both)).toBe(false);
+    expect(pathState({}, both).trouble).toMatch(
+      /^the host is on record with this host's address, 192\.0\.2\.11/,
+    );
+  });
 });
 
 describe("the smallest underlay", () => {
