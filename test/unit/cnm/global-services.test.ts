@@ -479,6 +479,26 @@ describe("who follows services", () => {
   });
 });
 
+test("a start that fails at any step leaves no name, no service and no address behind", async () => {
+  const [h1, h2] = await two();
+  await serve(h2, "c2", "api");
+  await run(h1, "client");
+  await settled(h1, h2);
+  let failures = 0;
+  for (let step = 1; step <= 30; step++) {
+    h1.steps.failAt(step);
+    const outcome = await failure(serve(h1, "c1"));
+    h1.steps.failAt(undefined);
+    if (outcome === "no failure") break;
+    failures++;
+    await settled(h1, h2);
+    expect(shown(h2), outcome).toEqual([expect.stringMatching(/^api .*: c2$/)]);
+    expect([...asked(h1, "c1"), ...asked(h2, "c1"), ...asked(h2, "web")], outcome).toEqual([]);
+    expect(await reserved(h1), outcome).toBe(1);
+  }
+  expect(failures).toBeGreaterThan(5);
+});
+
 describe("after a crash", () => {
   const web = (world: FakeWorld) => `${blue(world)}/web`;
 

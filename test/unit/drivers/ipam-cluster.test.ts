@@ -2,7 +2,18 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { address, prefix } from "../../lab/cnm/specs.ts";
-import { failure, graceMs, Hosts, lease, passing, release, take, takeMany, text } from "./cluster-hosts.ts";
+import {
+  failure,
+  graceMs,
+  type Host,
+  Hosts,
+  lease,
+  passing,
+  release,
+  take,
+  takeMany,
+  text,
+} from "./cluster-hosts.ts";
 
 let hosts: Hosts;
 beforeEach(() => {
@@ -282,6 +293,43 @@ describe("addresses of the network itself", () => {
     expect(await take(h1, poolId)).toBe("10.1.0.4");
     await h1.ipam.releaseAddress(poolId, address("10.1.0.2"));
     expect(await take(h1, poolId, "10.1.0.2")).toBe("10.1.0.2");
+  });
+});
+
+describe("an address that becomes all hosts' together", () => {
+  const share = ({ ipam }: Host, poolId: string, { held, name = "web" }: { held: string; name?: string }) =>
+    ipam.shareAddress(poolId, address(held), name);
+
+  test("is nobody's on any host, as often as it is said, and outlives the host that leased it", async () => {
+    const [h1, h2] = await two();
+    const { poolId } = await lease(h1, { pool: "10.1.0.0/24" });
+    const held = await take(h1, poolId);
+    await share(h1, poolId, { held });
+    await share(h1, poolId, { held });
+    await share(h2, poolId, { held });
+    expect(await failure(take(h2, poolId, held))).toMatch(/the network's own$/);
+    hosts.cluster.partition("h1");
+    hosts.cluster.endLease("h1");
+    await hosts.pass(graceMs + 5_000);
+    expect(await failure(take(h2, poolId, held))).toMatch(/the network's own$/);
+    await h2.ipam.unshareAddress(poolId, address(held));
+    await h2.ipam.unshareAddress(poolId, address(held));
+    expect(await take(h2, poolId, held)).toBe(held);
+  });
+
+  test("must be leased under the name that is said, or free", async () => {
+    const [h1, h2] = await two();
+    const { poolId } = await lease(h1, { pool: "10.1.0.0/24" });
+    const held = await take(h1, poolId);
+    expect(await failure(share(h1, poolId, { held, name: "db" }))).toMatch(
+      /^forbidden: .*web on this host has it$/,
+    );
+    expect(await failure(share(h2, poolId, { held }))).toMatch(/^forbidden: .*web on host h1 has it$/);
+    // it is an endpoint's still, whoever says that it is shared no longer
+    await h2.ipam.unshareAddress(poolId, address(held));
+    expect(await failure(take(h2, poolId, held))).toMatch(/web on host h1 has it$/);
+    await share(h2, poolId, { held: "10.1.0.200" });
+    expect(await failure(take(h1, poolId, "10.1.0.200"))).toMatch(/the network's own$/);
   });
 });
 
