@@ -161,6 +161,10 @@ async function lose({ one, two, three }: Named<"one" | "two" | "three">): Promis
   say("A container on host3 that asks all the time, to see what it costs to lose something.");
   await three.type("tsdocker run -d --name client --network blue busybox sleep 1d");
   await three.type("tsdocker exec client ping -c 3 web");
+  say("What host1's kernel knows of it: all that a packet needs. No daemon is in its way.");
+  const inNetwork = "nsenter --net=$(ls -d /run/tsdocker/netns/overlay-????????????)";
+  await one.type(`${inNetwork} bridge fdb show | grep dst`);
+  await one.type(`${inNetwork} ip neigh show nud permanent`);
 
   say("The store loses a member: the other two go on, and the daemon starts it again.");
   await three.type("kill -9 $(pidof etcd)");
