@@ -1,6 +1,6 @@
 // LMDB behind the Store: one file, one sub-database; keys are [collection, key], values JSON.
 
-import { mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { decodeRecord, encodeRecord } from "./codec.ts";
@@ -17,9 +17,19 @@ type Write = {
 /** Opens (or makes) the store at `path`. @throws when the file belongs to a newer schema */
 export function openStore(path: string): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const database: RootDatabase<string, Key> = open({ path, encoding: "string", noSubdir: true });
+  closeToOthers(path);
+  const options = { path, encoding: "string", noSubdir: true, permissionsMode: ownerOnly } as const;
+  const database: RootDatabase<string, Key> = open(options);
   upgradeSchema(database);
   return new LmdbStore(database);
+}
+
+/** Records hold secrets: keys of the cluster's encrypted networks, for one. */
+const ownerOnly = 0o600;
+
+/** Files that an earlier version made for everybody to read. */
+function closeToOthers(path: string): void {
+  for (const file of [path, `${path}-lock`]) if (existsSync(file)) chmodSync(file, ownerOnly);
 }
 
 class LmdbStore implements Store {

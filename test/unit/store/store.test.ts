@@ -1,6 +1,6 @@
 // Records and transactions, on disk, and what comes back of them.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -24,6 +24,22 @@ test("a record that was put is there after the store is opened again", async () 
   expect(again.collection("things").get("one")).toEqual({ a: 1 });
   expect(again.collection("others").size).toBe(0);
   await again.close();
+});
+
+test("what is on disk is its owner's alone to read, also where an earlier version let others", async () => {
+  const files = ["state.mdb", "state.mdb-lock"].map((name) => join(folder, name));
+  const modes = async () =>
+    (await Promise.all(files.map((file) => stat(file)))).map(({ mode }) => mode & 0o777);
+  const umask = process.umask(0);
+  try {
+    await open().close();
+    expect(await modes()).toEqual([0o600, 0o600]);
+    for (const file of files) await chmod(file, 0o664);
+    await open().close();
+    expect(await modes()).toEqual([0o600, 0o600]);
+  } finally {
+    process.umask(umask);
+  }
 });
 
 test("a transaction writes to several collections at once", async () => {
