@@ -93,10 +93,11 @@ export class TunnelSeals {
 
   /** Undefined: none is ours any more. What is there and as it should be is left alone, numbers and all. */
   async keep({ self, encryption: wish }: SealWish | undefined = { self: nobody }): Promise<void> {
-    this.#socket ??= await openXfrm(this.#netns, wish !== undefined);
+    const isNeeded = wish !== undefined && wish.vnis.length > 0;
+    this.#socket ??= await openXfrm(this.#netns, isNeeded);
     const socket = this.#socket;
     if (!socket) return;
-    if (wish) this.#watch ??= await this.#follow();
+    if (isNeeded) this.#watch ??= await this.#follow();
     if (wish && !wish.plan) return;
     const { seals, targets } = wish?.plan ?? { seals: [], targets: [] };
     const before = await ownedBy(socket);

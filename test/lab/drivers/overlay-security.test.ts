@@ -16,6 +16,7 @@ import {
 } from "../../../src/kernel/index.ts";
 import { type Address, addressBytes, type Mac, macBytes } from "../../../src/netip/index.ts";
 import { address, mac } from "../../unit/kernel/values.ts";
+import { forge as forgeFrame, forgeries } from "../firewall/forgery.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import { expectPing, type OverlayContainer, overlayHost } from "./overlay-world.ts";
 
@@ -23,12 +24,12 @@ const aWhile = { timeout: 5_000 };
 const vni = 5001;
 const generic = { "com.docker.network.driver.overlay.vxlanid_list": String(vni) };
 
-async function two(lab: Lab, more: Readonly<Record<string, string>> = {}) {
+async function two(lab: Lab, more: Readonly<Record<string, string>> = {}, family: 4 | 6 = 4) {
   const cluster = new FakeCluster();
-  const segment = lab.segment("192.0.2.0/24");
+  const segment = lab.segment("192.0.2.0/24", "2001:db8:2::/64");
   const [one, other] = [
-    await overlayHost(segment, cluster, "one"),
-    await overlayHost(segment, cluster, "two"),
+    await overlayHost(segment, cluster, "one", { family }),
+    await overlayHost(segment, cluster, "two", { family }),
   ];
   await one.createNetwork({ generic: { ...generic, ...more } });
   await other.createNetwork({ generic: { ...generic, ...more } });
@@ -156,6 +157,28 @@ describe("tunnels", () => {
     await forge(one.lab, "192.0.2.1", { to: c1.mac, user: "65534" });
     await expect.poll(() => heard.get(c1)?.(), aWhile).toBe(1);
   });
+
+  test.for([4, 6] as const)(
+    "carry no frame that a process wrote past the host's routing, and all of their own, over IPv%i",
+    async (family) => {
+      await using lab = await Lab.create();
+      await using world = await two(lab, {}, family);
+      const { one, other, c1, c2 } = world;
+      const heard = await listen(c2);
+      const [source, target] = [one.cluster.self.address, other.cluster.self.address];
+      const payload = forgedPayload(c2.mac ?? mac("02:00:00:00:00:01"));
+      const way = { link: "eth0", source, target, port: 4789, payload };
+      for (const forgery of forgeries[family]) {
+        await forgeFrame(one.lab, forgery, way);
+        expect(await heard(), forgery.name).toBe(0);
+      }
+      await expectPing(c1, c2);
+      await one.host.tunnels.set(undefined);
+      const before = await heard();
+      await forgeFrame(one.lab, { name: "as it is" }, way);
+      await expect.poll(heard, aWhile).toBe(before + 1);
+    },
+  );
 
   test("are closed to hosts that left", async () => {
     await using lab = await Lab.create();

@@ -345,6 +345,8 @@ export interface HostOptions {
   /** Of the underlay. */
   readonly family?: 4 | 6;
   readonly log?: Log;
+  /** Stand-ins for what the driver asks the kernel room. */
+  readonly link?: Partial<Host["link"]>;
   /** Hears of no change in the kernel, and looks by itself as often as this. */
   readonly looksEveryMs?: number;
 }
@@ -354,7 +356,7 @@ export async function overlayHost(
   segment: Segment,
   cluster: FakeCluster,
   name: string,
-  { family = 4, log = silentLog, looksEveryMs }: HostOptions = {},
+  { family = 4, link = {}, log = silentLog, looksEveryMs }: HostOptions = {},
 ): Promise<OverlayHost> {
   const lab = await segment.host(name);
   const address = lab.addresses.find((own) => own.family === family);
@@ -373,6 +375,7 @@ export async function overlayHost(
     cluster: node,
     host: {
       ...notebook,
+      link: { ...notebook.link, ...link },
       netns: looksEveryMs === undefined ? namespaces : deaf(namespaces),
       tunnels,
       cluster: node,
