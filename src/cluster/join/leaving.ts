@@ -222,13 +222,13 @@ function isOf({ peerUrls }: MemberRecord, admission: Admission): boolean {
 
 // The member that was asked may be the one that has just gone.
 async function untilDone(attempt: () => Promise<void>): Promise<void> {
-  const deadline = Date.now() + patienceMs;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       const isWorthwhile = ["unavailable", "conflict"].includes(errorKind(error));
-      if (!isWorthwhile || Date.now() > deadline) throw error;
+      if (!isWorthwhile || performance.now() > deadline) throw error;
       await sleep(200);
     }
   }

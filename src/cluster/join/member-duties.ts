@@ -48,7 +48,7 @@ export class MemberDuties {
     const place = cluster.listen ?? { address: cluster.address, port: cluster.ports.join };
     const server = await JoinServer.listen({ ...place, credentials: keys.get(), admitting, log });
     undo.defer("close the join port", () => server.close());
-    const keeper = new SeatKeeper({ ...shared, ...options.seats });
+    const keeper = new SeatKeeper({ ...shared, elapsedMs: () => performance.now(), ...options.seats });
     undo.defer("keep seats no longer", () => keeper.close());
     undo.defer("follow hosts no longer", followHosts(options, keeper));
     undo.defer("follow revocations no longer", followRevocations(options));

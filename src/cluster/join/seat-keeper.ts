@@ -16,6 +16,8 @@ export interface SeatKeeperOptions {
   readonly isAlive: (nodeId: string) => boolean;
   readonly log: Log;
   readonly now?: () => Date;
+  /** Milliseconds of a clock that never jumps; without it those of `now`. */
+  readonly elapsedMs?: () => number;
   /** How long a newcomer has until its vote, in milliseconds. */
   readonly patienceMs?: number;
   /** How often is looked without a reason, in milliseconds. */
@@ -108,10 +110,10 @@ export class SeatKeeper {
     );
     for (const id of this.#left.keys()) if (!left.some((member) => member.id === id)) this.#left.delete(id);
     for (const { id, peerUrls } of left) {
-      const since = this.#left.get(id) ?? this.#now().getTime();
+      const since = this.#left.get(id) ?? this.#elapsedMs();
       this.#left.set(id, since);
       // a copy without any host is not one to judge by
-      if (urls.size === 0 || this.#now().getTime() - since < leftPatienceMs) continue;
+      if (urls.size === 0 || this.#elapsedMs() - since < leftPatienceMs) continue;
       log.info({ url: peerUrls[0] }, "removing a member whose host has left the cluster");
       await members.remove(id);
     }
@@ -120,7 +122,7 @@ export class SeatKeeper {
   /** True while it may still come up. */
   async #see(learner: MemberRecord): Promise<boolean> {
     const { members, log, patienceMs = usualPatienceMs } = this.#options;
-    const now = this.#now().getTime();
+    const now = this.#elapsedMs();
     const [url = ""] = learner.peerUrls;
     const since = this.#learners.get(url) ?? now;
     this.#learners.set(url, since);
@@ -134,7 +136,7 @@ export class SeatKeeper {
       "a new member did not come up: removing it",
     );
     await members.remove(learner.id);
-    if (host?.value.seat === "offered") await this.#write(host, passedOver(host.value, new Date(now)));
+    if (host?.value.seat === "offered") await this.#write(host, passedOver(host.value, this.#now()));
     return false;
   }
 
@@ -178,6 +180,10 @@ export class SeatKeeper {
 
   #admissions(): Entry<Admission>[] {
     return [...this.#options.tables.admissions.entries()];
+  }
+
+  #elapsedMs(): number {
+    return this.#options.elapsedMs?.() ?? this.#now().getTime();
   }
 
   #now(): Date {

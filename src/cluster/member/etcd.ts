@@ -89,7 +89,7 @@ export class EtcdMember {
   /** Waits until it serves. @throws unavailable when it does not within `timeoutMs`, or ends */
   async untilHealthy(credentials: Credentials, timeoutMs: number): Promise<void> {
     const { address, ports } = this.#options.spec;
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     for (;;) {
       try {
         await checkHealth({ address, port: ports.client }, credentials, Math.min(2000, timeoutMs));
@@ -97,7 +97,7 @@ export class EtcdMember {
         return;
       } catch (error) {
         if (!this.#process) throw unavailable(`start etcd: ${(await this.#reason()).message}`, error);
-        if (Date.now() >= deadline || this.#stopping.signal.aborted)
+        if (performance.now() >= deadline || this.#stopping.signal.aborted)
           throw unavailable(`wait for etcd: ${errorMessage(error)} (see ${this.#logFile})`, error);
         await sleep(50);
       }
@@ -195,14 +195,14 @@ export class EtcdMember {
   async #keepAlive(first: WatchedProcess, start: EtcdStart): Promise<void> {
     let current: WatchedProcess | undefined = first;
     let backoffMs = 0;
-    let startedAt = Date.now();
+    let startedAt = performance.now();
     while (!this.#stopping.signal.aborted) {
       if (current && (await this.#ended(await current.exited)) === "removed") return;
-      if (Date.now() - startedAt > healthyAfterMs) backoffMs = 0;
+      if (performance.now() - startedAt > healthyAfterMs) backoffMs = 0;
       await sleep(backoffMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (this.#stopping.signal.aborted) return;
       backoffMs = Math.min(Math.max(100, backoffMs * 2), longestBackoffMs);
-      startedAt = Date.now();
+      startedAt = performance.now();
       current = await this.#restart(start);
     }
   }

@@ -7,7 +7,7 @@ import { type Cluster, connectCluster, type StoreCluster } from "../../../src/cl
 import { parseAddress } from "../../../src/netip/index.ts";
 import { Undo } from "../../../src/util/undo.ts";
 import { Lab, type LabHost } from "../lab.ts";
-import { cut, EtcdFixture, type EtcdFixtureOptions, type Reach } from "./etcd-fixture.ts";
+import { cutWays, EtcdFixture, type EtcdFixtureOptions, type Reach, type Way } from "./etcd-fixture.ts";
 
 let clusters = 0;
 
@@ -112,9 +112,10 @@ export class LabCluster implements AsyncDisposable {
     return cluster;
   }
 
-  async partition(name: string): Promise<void> {
+  async partition(name: string, ways: readonly Way[] = ["input", "output"]): Promise<void> {
     const { host } = this.#lab.host(name);
-    this.#cuts.set(name, await cut(host, ...this.#lab.etcd.members.map(({ address }) => address)));
+    const addresses = this.#lab.etcd.members.map(({ address }) => address);
+    this.#cuts.set(name, await cutWays(host, ways, addresses));
     await until(() => this.#of(name).every(({ state }) => state === "frozen"), `${name} is frozen`);
   }
 

@@ -268,10 +268,21 @@ function tlsArguments({ ca, cert, key }: EtcdTls): string[] {
   return ["--client-cert-auth", "--trusted-ca-file", ca, "--cert-file", cert, "--key-file", key];
 }
 
+export type Way = "input" | "output";
+
 /** Nothing passes between a host and these addresses any more, either way, until `join` is called. */
 export async function cut(
   host: LabHost,
   ...addresses: readonly string[]
+): Promise<{ join(): Promise<void> }> {
+  return await cutWays(host, ["input", "output"], addresses);
+}
+
+/** The same, for what comes in or what goes out alone. */
+export async function cutWays(
+  host: LabHost,
+  ways: readonly Way[],
+  addresses: readonly string[],
 ): Promise<{ join(): Promise<void> }> {
   const table = `cut${++fixtures}`;
   const set = `{ ${addresses.join(", ")} }`;
@@ -280,8 +291,9 @@ export async function cut(
     ...["input", "output"].map(
       (hook) => `add chain inet ${table} ${hook} { type filter hook ${hook} priority -300 ; }`,
     ),
-    `add rule inet ${table} input ip saddr ${set} drop`,
-    `add rule inet ${table} output ip daddr ${set} drop`,
+    ...ways.map(
+      (way) => `add rule inet ${table} ${way} ip ${way === "input" ? "saddr" : "daddr"} ${set} drop`,
+    ),
   ];
   await host.run("nft", commands.join("\n"));
   return { join: async () => void (await host.run("nft", "delete", "table", "inet", table)) };

@@ -183,6 +183,28 @@ test("a host that is cut off is dead to the others when its lease is over, and a
   await until(() => one.isAlive("two"), "two is alive again");
 });
 
+test.each([
+  ["hears the store no more", "input"],
+  ["is not heard by the store", "output"],
+] as const)(
+  "a host that %s is dead to the others, and catches up over a compaction when that is over",
+  async (_, way) => {
+    const [mine, theirs] = [await one.table<number>("numbers"), await two.table<number>("numbers")];
+    await until(() => one.isAlive("two"), "two is alive");
+    await mine.put("old", 0);
+    await cluster.partition("two", [way]);
+    await until(() => !one.isAlive("two"), "two is dead to one");
+    await expect(theirs.put("mine", 1)).rejects.toMatchObject({ kind: "unavailable" });
+    await mine.delete("old");
+    for (let number = 0; number < 5; number++) await mine.put(`n${number}`, number);
+    await cluster.compact();
+    await cluster.heal("two");
+    await until(() => one.isAlive("two"), "two is alive again");
+    await expectSameOnBoth([0, 1, 2, 3, 4]);
+    expect(theirs.get("old")).toBeUndefined();
+  },
+);
+
 test("a lease that was revoked by someone is replaced", async () => {
   await until(() => one.isAlive("two"), "two is alive");
   const { Lease } = await import("../../../src/cluster/gen/rpc_pb.ts");

@@ -205,3 +205,20 @@ test("a host that leaves takes its records with it, and is not announced again",
   await cluster.settled();
   expect(table.get("two/right")?.value).toBe("blue");
 });
+
+test("a jump of the time of day makes nobody gone", async () => {
+  const gone = await watchOn(one);
+  await lose("lost");
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    for (const day of ["2001-01-01", "2099-12-31"]) {
+      vi.setSystemTime(new Date(day));
+      expect(await gone.sweep()).toEqual([]);
+    }
+    now += graceMs;
+    expect(await gone.sweep()).toEqual(["lost"]);
+  } finally {
+    vi.useRealTimers();
+    gone.close();
+  }
+});
