@@ -19,5 +19,5 @@ export type { Balanced, Netns, NetnsMaker } from "./netns.ts";
 export type { Network } from "./network.ts";
 export type { LiveContainers } from "./restore.ts";
 export type { Sandbox } from "./sandbox.ts";
-export type { Keep } from "./sandbox-records.ts";
+export type { Keep, KeptChange } from "./sandbox-records.ts";
 export type * from "./types.ts";

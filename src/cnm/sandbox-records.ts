@@ -9,6 +9,13 @@ import { pack } from "./stored.ts";
 /** What a caller has to store of a change, in the transaction that stores the change itself. */
 export type Keep = (transaction: Transaction) => void;
 
+/** The same of a change that is on record before it is known to succeed. */
+export interface KeptChange {
+  readonly keep: Keep;
+  /** Stores what was there before. */
+  readonly takeBack: Keep;
+}
+
 export interface StoredSandbox {
   readonly record: SandboxRecord;
   readonly endpoints: readonly Endpoint[];
@@ -17,23 +24,38 @@ export interface StoredSandbox {
   readonly keep?: Keep | undefined;
 }
 
-/** Writes it as it is now; each endpoint's place is remembered for a next start. */
-export async function storeSandbox(
-  { records, memory }: ControllerParts,
-  { record, endpoints, leaving, keep }: StoredSandbox,
-): Promise<void> {
-  await records.store.commit((transaction) => {
-    for (const { id, record: left } of leaving) {
-      transaction.delete(records.endpoints, id);
-      memory.forget(transaction, left);
-    }
-    transaction.put(records.sandboxes, record.id, pack(record));
-    for (const endpoint of endpoints) {
-      transaction.put(records.endpoints, endpoint.id, pack(endpoint.record));
-      memory.note(transaction, endpoint.record);
-    }
-    keep?.(transaction);
-  });
+/** Owned by its sandbox. */
+export class SandboxRecords {
+  readonly #parts: ControllerParts;
+  /** What is on disk as it is: values are replaced, never changed. */
+  #written: ReadonlySet<unknown> = new Set();
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes what has changed since the last time; each endpoint's place is remembered for a next start. */
+  async store({ record, endpoints, leaving, keep }: StoredSandbox): Promise<void> {
+    const { records, memory } = this.#parts;
+    const before = this.#written;
+    // ports may change them while the disk is waited for
+    const current = endpoints.map((endpoint) => endpoint.record);
+    // when it fails nobody knows what is there
+    this.#written = new Set();
+    await records.store.commit((transaction) => {
+      for (const { id, record: left } of leaving) {
+        transaction.delete(records.endpoints, id);
+        memory.forget(transaction, left);
+      }
+      if (!before.has(record.spec)) transaction.put(records.sandboxes, record.id, pack(record));
+      for (const own of current.filter((it) => !before.has(it))) {
+        transaction.put(records.endpoints, own.id, pack(own));
+        memory.note(transaction, own);
+      }
+      keep?.(transaction);
+    });
+    this.#written = new Set<unknown>([record.spec, ...current]);
+  }
 }
 
 /** Takes it off the record; what it had is remembered for the container's next start. */

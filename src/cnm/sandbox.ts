@@ -2,6 +2,7 @@
 // lock: no two changes of one sandbox run at once.
 
 import type { ResolverPorts } from "../proxy/index.ts";
+import { allDone } from "../util/all-done.ts";
 import { internal, invalid } from "../util/errors.ts";
 import { changeMtu } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -12,7 +13,7 @@ import type { Netns } from "./netns.ts";
 import type { Network } from "./network.ts";
 import type { SandboxRecord } from "./records.ts";
 import { deleteLinks, removeAll, removeEndpoint, type Scene, tolerate } from "./removal.ts";
-import { deleteSandboxRecords, type Keep, storeSandbox } from "./sandbox-records.ts";
+import { deleteSandboxRecords, type Keep, type KeptChange, SandboxRecords } from "./sandbox-records.ts";
 import { Settlement } from "./settlement.ts";
 import type {
   EndpointSpec,
@@ -46,6 +47,7 @@ export class Sandbox {
   readonly #netns: Netns | undefined;
   readonly #members: Members;
   readonly #settlement: Settlement;
+  readonly #records: SandboxRecords;
   #spec: SandboxSpec;
   #deleted: Promise<void> | undefined;
 
@@ -63,6 +65,7 @@ export class Sandbox {
     const place = { sandboxId: record.id, netns, hasIpv6 };
     const { netnsPath } = record;
     this.#settlement = new Settlement(parts, { ...place, spec: record.spec });
+    this.#records = new SandboxRecords(parts);
     this.#members = new Members(parts, {
       ...place,
       netnsPath,
@@ -103,12 +106,12 @@ export class Sandbox {
   }
 
   /**
-   * Connects the container to another network while it runs. `keep` is what the caller has to store of it.
+   * Connects the container to another network while it runs. `kept` is what the caller has to store of it.
    * @throws invalid, forbidden, not-found or unavailable; then nothing has changed
    */
-  async connect(spec: EndpointSpec, keep?: Keep): Promise<EndpointView> {
+  async connect(spec: EndpointSpec, kept?: KeptChange): Promise<EndpointView> {
     let endpoint: Endpoint | undefined;
-    await this.#change(keep, async () => {
+    await this.#change(kept, async () => {
       endpoint = await this.#members.join(spec);
       return listOf(await this.#members.alignGateway());
     });
@@ -117,11 +120,11 @@ export class Sandbox {
   }
 
   /**
-   * Takes the container off a network. Its other networks have taken over when the link goes. `keep` is what the caller
+   * Takes the container off a network. Its other networks have taken over when the link goes. `kept` is what the caller
    * has to store of it.
    * @throws internal when it is not on it; or what keeps the others from taking over, and then it stays
    */
-  async disconnect(networkRef: string, keep?: Keep): Promise<void> {
+  async disconnect(networkRef: string, kept?: KeptChange): Promise<void> {
     const { visible } = this.#members;
     // by id also off one that is on no list any more: another host of the cluster has removed it
     const known = visible.find((own) => own.network.id === networkRef);
@@ -131,7 +134,7 @@ export class Sandbox {
     const endpoint = visible.find((own) => own.network === network);
     if (!endpoint)
       throw internal(`container ${this.containerId} is not connected to network ${network.name}`);
-    await this.#change(keep, async () => {
+    await this.#change(kept, async () => {
       this.#members.all = this.#endpoints.filter((own) => own !== endpoint);
       return [endpoint, ...listOf(await this.#members.alignGateway())];
     });
@@ -253,19 +256,20 @@ export class Sandbox {
    * Goes over to other endpoints: `prepare` has those join and takes those off the list that are to leave, which it
    * answers. They go when the others have taken over. On failure all is as before.
    */
-  async #change(keep: Keep | undefined, prepare: () => Promise<readonly Endpoint[]>): Promise<void> {
+  async #change(kept: KeptChange | undefined, prepare: () => Promise<readonly Endpoint[]>): Promise<void> {
     const before = this.#endpoints;
     let leaving: readonly Endpoint[] | undefined;
     try {
       leaving = await prepare();
       // nothing leads to their links when those go
       await this.#withdraw(leaving);
-      await this.#settle({ leaving, keep });
+      await this.#settleOnRecord({ leaving, keep: kept?.keep });
     } catch (error) {
       const fresh = this.#endpoints.filter((own) => !before.includes(own));
       this.#members.all = before;
       if (leaving) {
         await this.#withdraw(fresh);
+        await this.#tolerate("go back", () => this.#store({ leaving: fresh, keep: kept?.takeBack }));
         await this.#tolerate("go back", () => this.#settle({ leaving: fresh }));
       }
       await this.#tolerate("disconnect", () => this.#remove(fresh));
@@ -280,6 +284,25 @@ export class Sandbox {
     // last: what failed is not on record
     await this.#store({ leaving, keep });
     this.#keeper.changed(this, new Set([...leaving, ...this.#endpoints].map(({ network }) => network)));
+  }
+
+  /**
+   * The same while it is being written down, so that nobody waits for the disk when all else is done. What a crash in
+   * between leaves on record, the next start completes; what fails the caller takes back. Not when the way out moves: the
+   * next start leaves default routes alone, for the container may have changed them.
+   */
+  async #settleOnRecord({ leaving = [], keep }: Settling): Promise<void> {
+    const endpoints = this.#endpoints;
+    if (!this.#settlement.keepsWayOut(endpoints)) return await this.#settle({ leaving, keep });
+    const written = endpoints.map(({ record }) => record);
+    await allDone([
+      // first: the kernel and the proxy do their part by themselves
+      this.#settlement.settle({ endpoints, spec: this.#spec, leaving }),
+      this.#store({ leaving, keep }),
+    ]);
+    // one that is reached directly publishes too
+    if (endpoints.some(({ record }, at) => record !== written[at])) await this.#store();
+    this.#keeper.changed(this, new Set([...leaving, ...endpoints].map(({ network }) => network)));
   }
 
   async #withdraw(endpoints: readonly Endpoint[]): Promise<void> {
@@ -303,7 +326,7 @@ export class Sandbox {
 
   #store({ leaving = [], keep }: Settling = {}): Promise<void> {
     const record: SandboxRecord = { id: this.id, netnsPath: this.netnsPath, spec: this.#spec };
-    return storeSandbox(this.#parts, { record, endpoints: this.#endpoints, leaving, keep });
+    return this.#records.store({ record, endpoints: this.#endpoints, leaving, keep });
   }
 
   async #tolerate(step: string, work: () => Promise<unknown>): Promise<void> {

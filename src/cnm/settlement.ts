@@ -62,6 +62,11 @@ export class Settlement {
     for (const endpoint of this.#untold.splice(0)) this.#advertise(endpoint);
   }
 
+  /** Whether the container's default routes, and its ports, stay where they are. */
+  keepsWayOut(endpoints: readonly Endpoint[]): boolean {
+    return this.#wayOut.isBy(endpoints);
+  }
+
   /** Takes over what is there already, after a start. What a user changed inside meanwhile stays. */
   async adopt(endpoints: readonly Endpoint[]): Promise<void> {
     this.#discovery.adopt(endpoints);

@@ -44,6 +44,12 @@ export class WayOut {
     await moveExternalConnectivity({ endpoints, leaving }, chosen, spec);
   }
 
+  /** Whether these endpoints leave by those by which the sandbox leaves now. */
+  isBy(endpoints: readonly Endpoint[]): boolean {
+    const chosen = chooseGateways(endpoints);
+    return ([4, 6] as const).every((family) => chosen[family] === this.#gateways[family]);
+  }
+
   /** Publishes the ports that the spec has now, and no others. On failure publish those of before again. */
   async republish(endpoints: readonly Endpoint[], spec: SandboxSpec): Promise<void> {
     await changePorts(endpoints, spec);

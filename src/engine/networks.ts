@@ -1,6 +1,6 @@
 // Networks: the controller's, with events, and with containers that are connected while they run.
 
-import type { Keep, Network } from "../cnm/index.ts";
+import type { KeptChange, Network } from "../cnm/index.ts";
 import { conflict, EngineError, errorMessage, forbidden, invalid, notFound } from "../util/errors.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 import type { Attributes } from "./events.ts";
@@ -133,8 +133,7 @@ async function connect(context: EngineContext, { ref, containerRef, endpoint }: 
     const change = { spec: { ...spec, networkMode, endpoints } };
     const sandbox = container.running?.sandbox;
     if (!sandbox) return await context.registry.change(container, change);
-    const keep = keepWith(context, container, change);
-    await sandbox.connect({ ...endpoint, network: network.id }, keep);
+    await sandbox.connect({ ...endpoint, network: network.id }, keepWith(context, container, change));
   });
   publish(context, "connect", network, { container });
 }
@@ -143,9 +142,13 @@ async function connect(context: EngineContext, { ref, containerRef, endpoint }: 
 export function keepWith(
   { registry }: EngineContext,
   container: Container,
-  change: Partial<ContainerRecord>,
-): Keep {
-  return (transaction) => registry.changeWithin(transaction, container, change);
+  change: Pick<ContainerRecord, "spec">,
+): KeptChange {
+  const { spec } = container.record;
+  return {
+    keep: (transaction) => registry.changeWithin(transaction, container, change),
+    takeBack: (transaction) => registry.changeWithin(transaction, container, { spec }),
+  };
 }
 
 function checkConnectable(container: Container, network: Network): void {

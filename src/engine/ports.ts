@@ -26,7 +26,7 @@ export function changePorts(
     const before = publishingNetworks(container);
     const change = { spec: changed };
     try {
-      if (sandbox) await sandbox.setPorts(portsOf(changed), keepWith(context, container, change));
+      if (sandbox) await sandbox.setPorts(portsOf(changed), keepWith(context, container, change).keep);
       else await context.registry.change(container, change);
     } catch (error) {
       container.record = { ...container.record, spec };

@@ -1,7 +1,7 @@
 // Sandboxes of the controller with fake drivers: endpoints, ports, names, failures at each step, restarts.
 
 import { describe, expect, test, vi } from "vitest";
-import type { Keep, Sandbox } from "../../../src/cnm/index.ts";
+import type { KeptChange, Sandbox } from "../../../src/cnm/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
 import { errorKind } from "../../../src/util/errors.ts";
 import { address, defaultBridge, endpointSpec, networkSpec, pool, sandboxSpec } from "../../lab/cnm/specs.ts";
@@ -218,32 +218,38 @@ describe("a step that fails", () => {
     }
   });
 
-  test("while a container is connected leaves it as it was", async () => {
+  test.each([
+    { how: "and leaves by the new network", from: "x2", to: "x1" },
+    { how: "and leaves as before", from: "x1", to: "x2" },
+  ])("while a container is connected $how leaves it as it was", async ({ from, to }) => {
     const world = await worldWith("x1", "x2");
     const sandbox = await world.controller.createSandbox(
-      sandboxSpec("c1", { endpoints: [endpointSpec("x2")], portBindings: [binding(80)] }),
+      sandboxSpec("c1", { endpoints: [endpointSpec(from)], portBindings: [binding(80)] }),
     );
     const before = sandbox.endpoints();
     world.steps.failAt(undefined);
     const kept = world.store.collection<string>("kept");
-    const keep: Keep = (transaction) => transaction.put(kept, "x1", "connected");
-    // x1 comes before x2, so that gateway and ports move
-    await sandbox.connect(endpointSpec("x1"), keep);
+    const change: KeptChange = {
+      keep: (transaction) => transaction.put(kept, to, "connected"),
+      takeBack: (transaction) => transaction.delete(kept, to),
+    };
+    // x1 comes before x2, and so its gateway and ports do
+    await sandbox.connect(endpointSpec(to), change);
     const steps = world.steps.count;
-    expect(kept.get("x1")).toBe("connected");
-    await sandbox.disconnect("x1", (transaction) => transaction.delete(kept, "x1"));
+    expect(kept.get(to)).toBe("connected");
+    await sandbox.disconnect(to, { keep: change.takeBack, takeBack: change.keep });
     expect(kept.size).toBe(0);
     expect(steps).toBeGreaterThan(5);
     for (let step = 1; step <= steps; step++) {
       world.steps.failAt(step);
-      await expect(sandbox.connect(endpointSpec("x1"), keep), `step ${step}`).rejects.toThrow("injected");
+      await expect(sandbox.connect(endpointSpec(to), change), `step ${step}`).rejects.toThrow("injected");
       expect(kept.size, "what the caller keeps of it").toBe(0);
       world.steps.failAt(undefined);
       expect(sandbox.endpoints()).toEqual(before);
       expect(world.bridge.endpoints.size).toBe(1);
       expect(world.bridge.published).toEqual(new Set([before[0]?.endpointId]));
       expect(world.resolvers.records.size).toBe(1);
-      expect(await leased(world, "x1")).toEqual([1n]);
+      expect(await leased(world, to)).toEqual([1n]);
     }
   });
 
