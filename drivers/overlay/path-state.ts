@@ -10,6 +10,8 @@ export interface PathEnds {
   readonly peer: ClusterNode;
   /** Whether the other host's lease lives. */
   readonly isAlive: boolean;
+  /** It was found to be down before its host was. */
+  readonly wasDown: boolean;
   /** Bytes of the packets that networks send. */
   readonly full: number;
   /** What a tunnel adds to each. */
@@ -19,6 +21,7 @@ export interface PathEnds {
 /** How a path is, and what is wrong with it. */
 export function pathState(found: Finding, ends: PathEnds): Pick<PeerPath, "state" | "trouble"> {
   const { mtu, roundTripMs } = found;
+  if (roundTripMs === undefined && hasPath(ends) && !ends.isAlive && !ends.wasDown) return { state: "away" };
   if (roundTripMs === undefined) return { state: "down", trouble: downText(ends) };
   if (mtu !== undefined && mtu < ends.full) return { state: "narrow", trouble: narrowText(mtu, ends) };
   return { state: "ok" };

@@ -38,8 +38,8 @@ export interface ProbesOptions {
 }
 
 interface Path {
-  /** Since then it is known. */
-  readonly since: number;
+  /** Since then it is known, or its host was not there. */
+  since: number;
   found: Finding;
   view: PeerPath | undefined;
   running: Promise<void> | undefined;
@@ -163,7 +163,8 @@ export class Probes {
     if (!path || !peer || this.#isClosed) return Promise.resolve();
     path.running ??= this.#examine(path, peer).finally(() => {
       path.running = undefined;
-      if (!path.view && this.#paths.get(id) === path) void this.#try(id);
+      const isWaitedFor = !path.view || (path.view.state === "away" && this.#options.cluster.isAlive(id));
+      if (isWaitedFor && this.#paths.get(id) === path) void this.#try(id);
     });
     return path.running;
   }
@@ -174,18 +175,18 @@ export class Probes {
     path.found = await this.#find(path, peer, asked);
     // what nobody waited for any more says nothing
     if (this.#isClosed || this.#paths.get(peer.id) !== path) return;
-    const isLate = performance.now() - path.since > graceMs;
-    if (
-      !path.view &&
-      path.found.roundTripMs === undefined &&
-      !isLate &&
-      hasPath({ self: cluster.self, peer })
-    )
-      return;
+    const isSilent = path.found.roundTripMs === undefined && hasPath({ self: cluster.self, peer });
+    if (isSilent && !cluster.isAlive(peer.id)) path.since = performance.now();
+    else if (isSilent && this.#mayStillCome(path)) return;
     const before = path.view;
-    path.view = this.#viewOf(path.found, peer, Math.min(asked, full()));
+    path.view = this.#viewOf(path, peer, Math.min(asked, full()));
     if (before?.state !== path.view.state || before.mtu !== path.view.mtu)
       this.#tell(peer, before, path.view);
+  }
+
+  /** Its host has only just appeared, or come back. */
+  #mayStillCome({ view, since }: Path): boolean {
+    return (!view || view.state === "away") && performance.now() - since <= graceMs;
   }
 
   async #find({ found: before }: Path, peer: ClusterNode, full: number): Promise<Finding> {
@@ -198,7 +199,7 @@ export class Probes {
   }
 
   /** `full`: what networks send by now, if that is less than what was tried. */
-  #viewOf(found: Finding, peer: ClusterNode, full: number): PeerPath {
+  #viewOf({ found, view }: Path, peer: ClusterNode, full: number): PeerPath {
     const { host, cluster } = this.#options;
     const { self } = cluster;
     const overhead = host.link.vxlanOverhead(self.address.family);
@@ -208,7 +209,8 @@ export class Probes {
       ...(took !== undefined && { roundTripMs: Math.round(took * 1_000) / 1_000 }),
       ...(mtu !== undefined && { mtu }),
     };
-    const ends = { self, peer, isAlive: cluster.isAlive(peer.id), full, overhead };
+    const wasDown = view?.state === "down";
+    const ends = { self, peer, isAlive: cluster.isAlive(peer.id), wasDown, full, overhead };
     return { nodeId: peer.id, ...known, ...pathState(known, ends), checkedAt: new Date() };
   }
 
@@ -216,7 +218,8 @@ export class Probes {
     const { host, changed } = this.#options;
     const fields = { host: peer.name, address: formatAddress(peer.address), mtu: after.mtu };
     if (after.trouble !== undefined) host.log.warn(fields, `the path to another host: ${after.trouble}`);
-    else if (before && before.state !== "ok") host.log.info(fields, "the path to another host is all right");
+    else if (before?.state === "down" || before?.state === "narrow")
+      host.log.info(fields, "the path to another host is all right");
     changed();
   }
 }

@@ -254,8 +254,8 @@ export interface NetworkPeer {
 /** Whether packets truly pass to another host, as this one last tried. */
 export interface PeerPath {
   readonly nodeId: string;
-  /** `narrow`: small packets pass, and those that networks send do not. */
-  readonly state: "ok" | "narrow" | "down";
+  /** `narrow`: small packets pass, and those that networks send do not. `away`: the host is down, and so no wonder. */
+  readonly state: "ok" | "narrow" | "down" | "away";
   /** Of a small packet; absent: none came back. */
   readonly roundTripMs?: number;
   /** Bytes of the largest IP packet inside a tunnel that came back; absent: none did. */

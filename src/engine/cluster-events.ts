@@ -62,15 +62,17 @@ function nodeChanges(before: ClusterView, after: ClusterView): ClusterHappening[
   return [...gone.map((node) => aboutNode("node-leave", after, node)), ...changed];
 }
 
-/** A path that is all right when it is tried first is no news. */
+/** A path that is all right when it is tried first is no news, and neither is one to a host of which all know it is down. */
 function pathChanges(before: ClusterView, after: ClusterView): ClusterHappening[] {
-  const known = new Map(before.peers.map((peer) => [peer.nodeId, peer.state]));
+  const known = new Map(before.peers.map((peer) => [peer.nodeId, newsOf(peer)]));
   return after.peers.flatMap((peer) => {
     const node = after.nodes.find(({ id }) => id === peer.nodeId);
-    const isNews = peer.state !== (known.get(peer.nodeId) ?? "ok");
+    const isNews = newsOf(peer) !== (known.get(peer.nodeId) ?? "ok");
     return isNews && node ? [aboutPath(after, node, peer)] : [];
   });
 }
+
+const newsOf = ({ state }: ClusterPeerView) => (state === "away" ? "ok" : state);
 
 function aboutPath(view: ClusterView, node: ClusterNodeView, peer: ClusterPeerView): ClusterHappening {
   const { attributes, ...happening } = aboutNode(`path-${peer.state}`, view, node);

@@ -85,7 +85,7 @@ export interface ClusterNodeBody {
 /** How the tunnel to another host was when it was last tried. */
 export interface ClusterPeerBody {
   readonly NodeID: string;
-  /** `ok`, `narrow` (small packets pass, and those that networks send do not) or `down`. */
+  /** `ok`, `narrow` (small packets pass, and those that networks send do not), `down`, or `away` with a host that is. */
   readonly Path: string;
   readonly RoundTripMs?: number;
   readonly MTU?: number;

@@ -45,8 +45,8 @@ export interface ClusterNodeView {
 /** Whether packets truly pass the tunnel to another host, as this one last tried. */
 export interface ClusterPeerView {
   readonly nodeId: string;
-  /** `narrow`: small packets pass, and those that networks send do not. */
-  readonly state: "ok" | "narrow" | "down";
+  /** `narrow`: small packets pass, and those that networks send do not. `away`: the host is down, and so no wonder. */
+  readonly state: "ok" | "narrow" | "down" | "away";
   /** Of a small packet; undefined: none came back. */
   readonly roundTripMs?: number;
   /** Bytes of the largest IP packet that came back, the tunnel's headers aside; undefined: none did. */

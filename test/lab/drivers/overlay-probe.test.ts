@@ -135,6 +135,19 @@ describe("a path between hosts", () => {
     await expect.poll(() => pathOf(again)?.state, aWhile).toBe("ok");
   });
 
+  test("to a host that is down is no trouble of its own", async () => {
+    await using lab = await Lab.create();
+    await using world = await two(lab);
+    await expect.poll(() => pathOf(world.stay)?.state, aWhile).toBe("ok");
+    world.cluster.endLease("two");
+    await world.otherStay.end({ leaves: true });
+    await expect.poll(() => pathOf(world.stay), aWhile).toMatchObject({ state: "away" });
+    expect(pathOf(world.stay)?.trouble).toBeUndefined();
+    await world.cluster.heal("two");
+    await world.other.enterCluster();
+    await expect.poll(() => pathOf(world.stay)?.state, aWhile).toBe("ok");
+  });
+
   test("leads nowhere when the host leaves, and nothing of it stays", async () => {
     await using lab = await Lab.create();
     await using world = await two(lab);

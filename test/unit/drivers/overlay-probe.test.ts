@@ -77,6 +77,7 @@ describe("people are told", () => {
     self: (await cluster.addNode("host1", { address: address("192.0.2.11") })).self,
     peer: (await cluster.addNode("host2", { address: address(peerAddress), dataPort: 4790 })).self,
     isAlive,
+    wasDown: false,
     full: 1450,
     overhead: 50,
   });
@@ -91,7 +92,10 @@ describe("people are told", () => {
       trouble:
         "no packet comes back: let UDP port 4789 and 4790 through between 192.0.2.11 and 192.0.2.12, both ways",
     });
-    expect(pathState({}, await ends("192.0.2.12", false)).trouble).toMatch(/the host is down$/);
+    const gone = await ends("192.0.2.12", false);
+    expect(pathState({}, { ...gone, wasDown: true }).trouble).toMatch(/the host is down$/);
+    // the host's own news
+    expect(pathState({}, gone)).toEqual({ state: "away" });
   });
 
   test("which MTU would do", async () => {

@@ -50,7 +50,7 @@ test("other hosts are told of by their ids, with their names", () => {
 
 test("a path to another host is told of when it is lost, and when it is back, not each time that it is tried", () => {
   const nodes = [self, otherNode()];
-  const path = (state: "ok" | "narrow" | "down", trouble?: string) =>
+  const path = (state: "ok" | "narrow" | "down" | "away", trouble?: string) =>
     clusterView({
       nodes,
       peers: [{ nodeId: otherNode().id, state, ...(trouble !== undefined && { trouble }) }],
@@ -70,6 +70,8 @@ test("a path to another host is told of when it is lost, and when it is back, no
   expect(actions(path("down"), path("down"))).toEqual([]);
   expect(actions(path("down"), path("narrow"))).toEqual(["path-narrow"]);
   expect(actions(path("narrow"), path("ok"))).toEqual(["path-ok"]);
+  expect([...actions(path("ok"), path("away")), ...actions(path("away"), path("ok"))]).toEqual([]);
+  expect(actions(path("away"), path("down"))).toEqual(["path-down"]);
 });
 
 test("events are of the type cluster, and end with the listener", async () => {
