@@ -1,10 +1,11 @@
-// One stream of bytes between containers on two hosts, beside a tunnel made by hand between namespaces of the same kind and
+// One stream of bytes between containers on two hosts, beside tunnels made by hand between namespaces of the same kind and
 // a pair of links without any tunnel; turns taken.
 
 import {
   addAddress,
   addFdb,
   addNeighbour,
+  createBridge,
   createNetns,
   createVeth,
   createVxlan,
@@ -20,7 +21,7 @@ import type { Bench } from "../measure.ts";
 import { type Lan, netnsOf, type OverlayHosts, overlayName } from "./overlay-hosts.ts";
 import { inspect } from "./overlay-starts.ts";
 
-const repeats = 7;
+const repeats = 5;
 const bytes = 2e9;
 const questions = 5_000;
 const vni = 77;
@@ -36,7 +37,8 @@ interface Path {
 export async function measureStreams(bench: Bench, { daemons, lan }: OverlayHosts): Promise<void> {
   const [one, two] = daemons;
   if (!one || !two) return;
-  await using raw = await rawTunnel(lan);
+  await using raw = await tunnelByHand(lan, { name: "raw", hasBridge: false });
+  await using bridged = await tunnelByHand(lan, { name: "bridged", hasBridge: true });
   await using plain = await plainPair();
   await withSleeper(one.client, { network: overlayName }, async (oneId) => {
     await withSleeper(two.client, { network: overlayName }, async (twoId) => {
@@ -47,6 +49,7 @@ export async function measureStreams(bench: Bench, { daemons, lan }: OverlayHost
         const isKept = at >= 0;
         await send(bench, overlay, { over: "the overlay (floor: raw VXLAN)", by: "tsdockerd", isKept });
         await send(bench, raw, { over: "the overlay (floor: raw VXLAN)", by: "floor", isKept });
+        await send(bench, bridged, { over: "VXLAN, a bridge and a veth pair, by hand", by: "floor", isKept });
         await send(bench, plain, { over: "a veth pair alone", by: "floor", isKept });
       }
     });
@@ -74,39 +77,72 @@ async function send(
   if (isKept) report.add(`round trip over ${over}`, by, (seconds * 1e6) / questions, "µs");
 }
 
-/** Two namespaces with a VXLAN link each, whose packets go by hosts on the same LAN: no bridge, no filter. */
-async function rawTunnel(lan: Lan): Promise<Path & AsyncDisposable> {
-  const folder = `/run/tsdocker-bench-${process.pid}-raw`;
-  const ends = ["a", "b"].map((name, at) => {
+interface TunnelWish {
+  readonly name: string;
+  /** As the overlay has it: the tunnel on a bridge in a netns between, a veth pair from there. */
+  readonly hasBridge: boolean;
+}
+
+/** Two namespaces with a tunnel between them, whose packets go by hosts on the same LAN; no filter anywhere. */
+async function tunnelByHand(lan: Lan, { name, hasBridge }: TunnelWish): Promise<Path & AsyncDisposable> {
+  const folder = `/run/tsdocker-bench-${process.pid}-${name}`;
+  const ends = ["a", "b"].map((end, at) => {
     const mac = parseMac(`02:00:00:00:00:0${at + 1}`);
     const address = parseAddress(`10.98.0.${at + 1}`);
     const prefix = parsePrefix(`10.98.0.${at + 1}/24`);
     if (!mac || !address || !prefix) throw new Error("no address for a tunnel's end");
-    return { host: `${folder}/host-${name}`, inner: `${folder}/${name}`, mac, address, prefix };
+    const inner = `${folder}/${end}`;
+    const middle = hasBridge ? `${folder}/middle-${end}` : inner;
+    return { host: `${folder}/host-${end}`, middle, inner, mac, address, prefix };
   });
+  const paths = [...new Set(ends.flatMap(({ host, middle, inner }) => [host, middle, inner]))];
+  for (const path of paths) await createNetns(path);
   const hosts: string[] = [];
-  for (const { host, inner } of ends) {
-    await createNetns(host);
-    await createNetns(inner);
-    hosts.push(await lan.plugIn(host));
-  }
-  for (const [at, { host, inner, mac, prefix }] of ends.entries()) {
+  for (const { host } of ends) hosts.push(await lan.plugIn(host));
+  for (const [at, { host, middle, inner, mac, prefix }] of ends.entries()) {
     const [local, remote] = [parseAddress(hosts[at] ?? ""), parseAddress(hosts[1 - at] ?? "")];
     const other = ends[1 - at];
     if (!local || !remote || !other) throw new Error("no host for a tunnel's end");
     await using outside = await openNetlink(host);
-    await outside.send(createVxlan({ name: "vx", vni, local, port, proxy: false, mtu: 1450, netns: inner }));
+    await outside.send(createVxlan({ name: "vx", vni, local, port, mtu: 1450, netns: middle }));
+    if (hasBridge) await bridgeTunnel(middle, inner);
+    await using between = await openNetlink(middle);
     await using inside = await openNetlink(inner);
-    const link = (await inside.link("vx"))?.index ?? 0;
+    const tunnel = (await between.link("vx"))?.index ?? 0;
+    const link = (await inside.link(hasBridge ? "eth0" : "vx"))?.index ?? 0;
+    await between.send(
+      setLink(tunnel, { up: true }),
+      addFdb({ link: tunnel, mac: other.mac, destination: remote }, "replace"),
+    );
     await inside.send(
       setLink(link, { mac, up: true }),
       addAddress({ link, prefix }),
-      addFdb({ link, mac: other.mac, destination: remote }, "replace"),
       addNeighbour({ link, address: other.address, mac: other.mac }, { replace: true }),
     );
   }
-  const paths = ends.flatMap(({ host, inner }) => [inner, host]);
-  return { ...pathOf(ends), [Symbol.asyncDispose]: () => removeAll(folder, paths) };
+  const [from, to] = ends;
+  return {
+    from: from?.inner ?? "",
+    to: to?.inner ?? "",
+    address: "10.98.0.2",
+    [Symbol.asyncDispose]: () => removeAll(folder, paths),
+  };
+}
+
+async function bridgeTunnel(middle: string, inner: string): Promise<void> {
+  await using netlink = await openNetlink(middle);
+  await netlink.send(createBridge({ name: "br0", mtu: 1450, up: true, multicastSnooping: false }));
+  const master = (await netlink.link("br0"))?.index ?? 0;
+  await netlink.send(
+    setLink("vx", { master }),
+    createVeth({
+      name: "port",
+      mtu: 1450,
+      master,
+      up: true,
+      peer: { name: "eth0", mtu: 1450, netns: inner },
+    }),
+  );
 }
 
 async function plainPair(): Promise<Path & AsyncDisposable> {
@@ -127,10 +163,6 @@ async function plainPair(): Promise<Path & AsyncDisposable> {
   }
   const path = { from: one.inner, to: two.inner, address: two.text };
   return { ...path, [Symbol.asyncDispose]: () => removeAll(folder, [one.inner, two.inner]) };
-}
-
-function pathOf(ends: readonly { readonly inner: string }[]): Path {
-  return { from: ends[0]?.inner ?? "", to: ends[1]?.inner ?? "", address: "10.98.0.2" };
 }
 
 async function removeAll(folder: string, paths: readonly string[]): Promise<void> {
