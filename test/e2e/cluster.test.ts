@@ -92,7 +92,8 @@ describe("three hosts", () => {
     const about = daemon(one).events.filter(
       ({ Type, Actor }) => Type === "cluster" && Actor.Attributes.name === "host3",
     );
-    expect(about.map(({ Action }) => Action)).toEqual(["node-join", "node-up", "node-down", "node-up"]);
+    const heard = about.map(({ Action }) => Action).filter((action) => action.startsWith("node-"));
+    expect(heard).toEqual(["node-join", "node-up", "node-down", "node-up"]);
   });
 
   test("lose no member when a daemon is killed, and the next one takes it over", async () => {

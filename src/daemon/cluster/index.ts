@@ -2,10 +2,8 @@
 // A store that is away never keeps a daemon from starting, nor its local networks from working.
 
 import { join } from "node:path";
-import { parseEndpoints } from "../../cluster/etcd/index.ts";
-import type { Cluster, ClusterNode } from "../../cluster/index.ts";
+import type { Cluster } from "../../cluster/index.ts";
 import { formatWhere } from "../../cluster/join/admission.ts";
-import { type Advertised, resolveAdvertise } from "../../cluster/join/advertise.ts";
 import { HostMembership } from "../../cluster/join/host-membership.ts";
 import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.ts";
 import { removeHost } from "../../cluster/join/leaving.ts";
@@ -17,48 +15,29 @@ import type {
   ClusterHealth,
   ClusterInvitation,
   ClusterJoining,
-  ClusterPlace,
   ClusterRole,
   ClusterToken,
   ClusterTokenRequest,
   ClusterView,
 } from "../../engine/types.ts";
 import { parseAddress } from "../../netip/index.ts";
-import type { Collection, Store } from "../../store/index.ts";
-import { conflict, errorMessage, internal, unavailable, wrapError } from "../../util/errors.ts";
-import type { Log } from "../../util/log.ts";
+import type { Collection } from "../../store/index.ts";
+import { conflict, errorMessage, unavailable } from "../../util/errors.ts";
 import { Undo } from "../../util/undo.ts";
-import type { ClusterConfig, StoreConfig } from "../cluster-config.ts";
-import { nodeName, onlyUplink, storeAccess } from "./host.ts";
-import { ClusterPart, type PartOptions } from "./part.ts";
-import { defaultGraceMs, openSettings, settle } from "./settings.ts";
+import type { ClusterConfig } from "../cluster-config.ts";
+import { type Anchor, Anchors, type ClusterSurroundings, type KeptPlace } from "./anchors.ts";
+import { nodeName, storeAccess } from "./host.ts";
+import { ClusterPart } from "./part.ts";
+import { settle } from "./settings.ts";
 import type { ClusterUser } from "./users.ts";
-
-export interface ClusterSurroundings {
-  readonly dataRoot: string;
-  readonly store: Store;
-  readonly version: string;
-  readonly log: Log;
-}
 
 /** How long a start waits for the store at most: a daemon without it serves its local networks. */
 const patienceMs = 500;
-const firstConnectMs = 5_000;
-const defaultDataPort = 4789;
-
-/** What a part is in. */
-type Anchor = Pick<PartOptions, "connect" | "access" | "kind" | "address" | "host" | "prepare">;
-
 interface Entering {
   readonly dataPort: number | undefined;
   /** Before anything stands on the cluster. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
   readonly undo: Undo;
-}
-
-/** Of the cluster with this id. */
-interface KeptPlace {
-  readonly dataPort: number;
 }
 
 /** Owns this host's membership. */
@@ -67,6 +46,7 @@ export class ClusterSide implements Membership {
   readonly #around: ClusterSurroundings;
   readonly #host: HostMembership;
   readonly #places: Collection<KeptPlace>;
+  readonly #anchors: Anchors;
   readonly #listeners = new Set<() => void>();
   readonly #networkListeners = new Set<(change: NetworkChange) => void>();
   #part: ClusterPart | undefined;
@@ -77,6 +57,7 @@ export class ClusterSide implements Membership {
     this.#around = around;
     this.#host = host;
     this.#places = around.store.collection("cluster-place");
+    this.#anchors = new Anchors({ config, around, host, places: this.#places });
     host.follow(({ kind }) => {
       const access = kind === "connection" ? storeAccess(host) : undefined;
       if (access) this.#part?.reconnect(access);
@@ -141,10 +122,10 @@ export class ClusterSide implements Membership {
 
   async found(founding: ClusterFounding): Promise<void> {
     await using undo = new Undo(this.#around.log);
-    const identity = await this.#host.init(await this.#place(founding));
+    const identity = await this.#host.init(await this.#anchors.place(founding));
     undo.defer("forget the cluster", () => this.#host.forget());
     const { subnetPools } = founding;
-    const prepare = (cluster: Cluster) => settle(cluster, { subnetPools, graceMs: this.#graceMs });
+    const prepare = (cluster: Cluster) => settle(cluster, { subnetPools, graceMs: this.#anchors.graceMs });
     await this.#enter(identity, { dataPort: founding.dataPort, prepare, undo });
     undo.forget();
   }
@@ -152,7 +133,7 @@ export class ClusterSide implements Membership {
   async join(joining: ClusterJoining): Promise<ClusterRole> {
     const { token, remotes, wish } = joining;
     await using undo = new Undo(this.#around.log);
-    const identity = await this.#host.join({ ...(await this.#place(joining)), token, remotes, wish });
+    const identity = await this.#host.join({ ...(await this.#anchors.place(joining)), token, remotes, wish });
     undo.defer("forget the cluster", () => this.#host.forget());
     await this.#enter(identity, { dataPort: joining.dataPort, undo });
     undo.forget();
@@ -207,7 +188,7 @@ export class ClusterSide implements Membership {
         `--cluster-store: this host belongs to the cluster ${cluster.id}; start the daemon without the flag, and ` +
           'leave that one first ("tsdocker cluster leave")',
       );
-    const options = store ? await this.#externalPart(store) : cluster && this.#ownPart(cluster);
+    const options = store ? await this.#anchors.external(store) : cluster && this.#anchors.own(cluster);
     if (!options) return;
     const part = this.#newPart(options);
     this.#part = part;
@@ -223,9 +204,9 @@ export class ClusterSide implements Membership {
   }
 
   async #enter(identity: ClusterIdentity, { dataPort, prepare, undo }: Entering): Promise<void> {
-    await this.#places.put(identity.id, { dataPort: dataPort ?? this.#config.dataPort ?? defaultDataPort });
+    await this.#places.put(identity.id, { dataPort: dataPort ?? this.#anchors.dataPort });
     undo.defer("forget the data port", () => this.#places.delete(identity.id));
-    const part = this.#newPart({ ...this.#ownPart(identity), ...(prepare && { prepare }) });
+    const part = this.#newPart({ ...this.#anchors.own(identity), ...(prepare && { prepare }) });
     // drivers ask for it while what stands on the cluster begins
     this.#part = part;
     undo.defer("forget the part", () => {
@@ -248,83 +229,6 @@ export class ClusterSide implements Membership {
         this.#changed();
       },
     });
-  }
-
-  #ownPart(identity: ClusterIdentity): Anchor {
-    const address = parseAddress(identity.address);
-    if (!address) throw internal(`this host is on record with ${identity.address}, which is no address`);
-    const dataPort = this.#places.get(identity.id)?.dataPort ?? this.#config.dataPort ?? defaultDataPort;
-    const self = this.#self({ address, dataPort });
-    return {
-      connect: this.#connectOptions(identity.id, self),
-      access: storeAccess(this.#host),
-      kind: "own",
-      address: () => this.#host.connection?.endpoints.join(",") ?? "",
-      host: this.#host,
-    };
-  }
-
-  async #externalPart({ url, clusterId, ...store }: StoreConfig): Promise<Anchor> {
-    const { dataPort = defaultDataPort } = this.#config;
-    const { address } = await this.#flagged();
-    const self = this.#self({ address, dataPort });
-    return {
-      prepare: (cluster) => this.#settleLate(cluster),
-      connect: this.#connectOptions(clusterId, self),
-      access: {
-        endpoints: parseEndpoints(store.endpoints),
-        ...(store.tls && { tls: store.tls }),
-        ...(store.auth && { auth: store.auth }),
-      },
-      kind: "external",
-      address: () => url,
-      host: undefined,
-    };
-  }
-
-  get #graceMs(): number {
-    return this.#config.graceMs ?? defaultGraceMs;
-  }
-
-  /** In a cluster that nobody formed the first host settles what holds; a store that is away is asked next time. */
-  async #settleLate(cluster: Cluster): Promise<void> {
-    const { log } = this.#around;
-    if (cluster.state === "connected") await settle(cluster, { subnetPools: [], graceMs: this.#graceMs });
-    const settings = await openSettings(cluster);
-    const { graceMs } = settings();
-    if (this.#config.graceMs !== undefined && this.#config.graceMs !== graceMs)
-      log.warn(
-        { seconds: graceMs / 1_000 },
-        "--cluster-grace is not what the cluster was formed with, which holds",
-      );
-  }
-
-  async #place({ advertise, listen }: ClusterPlace) {
-    const own = await this.#advertise(advertise);
-    return { ...(own !== undefined && { advertise: own }), ...(listen !== undefined && { listen }) };
-  }
-
-  /** @throws invalid, by the flag */
-  async #flagged(): Promise<Advertised> {
-    try {
-      return resolveAdvertise(await this.#advertise());
-    } catch (error) {
-      throw wrapError(error, "--cluster-advertise");
-    }
-  }
-
-  /** As given, else as the flag says, else the host's only address that is no network's of ours. */
-  async #advertise(given = this.#config.advertise): Promise<string | undefined> {
-    return given ?? (await onlyUplink());
-  }
-
-  #connectOptions(id: string, self: ClusterNode): PartOptions["connect"] {
-    const { store, log } = this.#around;
-    return { id, self, store, log: log.child({ part: "cluster" }), firstConnectMs };
-  }
-
-  #self(place: Pick<ClusterNode, "address" | "dataPort">): ClusterNode {
-    return { id: this.#host.nodeId, name: this.#host.name, version: this.#around.version, ...place };
   }
 
   #inCluster(): { readonly part: ClusterPart; readonly cluster: Cluster } {

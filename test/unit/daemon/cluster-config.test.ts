@@ -45,6 +45,16 @@ test("a store has members, a prefix, and how this host is reached", () => {
   });
 });
 
+test("the grace time of hosts that are gone is longer than a lease", () => {
+  expect(load([]).graceMs).toBeUndefined();
+  expect(load(["--cluster-grace", "60"]).graceMs).toBe(60_000);
+  expect(load([], file("grace.json", '{"cluster-grace": 900}')).graceMs).toBe(900_000);
+  for (const seconds of ["9", "2592001"])
+    expect(() => load(["--cluster-grace", seconds])).toThrow(
+      `--cluster-grace: ${seconds} is not between 10 s and 30 days`,
+    );
+});
+
 test("the file's keys are dockerd's", () => {
   const json = {
     "cluster-store": "etcd://192.0.2.9:2379",
