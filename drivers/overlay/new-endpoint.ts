@@ -18,7 +18,8 @@ import type { PublishedEndpoint } from "./shared.ts";
 export function newEndpoint({ interface: asked, options }: CreateEndpointRequest): OverlayEndpoint {
   checkOverlayEndpoint(options.driverOpts);
   const macAddress = asked.macAddress ?? options.macAddress ?? macFor(asked);
-  return { interface: { ...asked, macAddress }, driverOpts: options.driverOpts };
+  const { driverOpts, forwards = false } = options;
+  return { interface: { ...asked, macAddress }, driverOpts, ...(forwards && { forwards }) };
 }
 
 /** Docker's: 02:42 and the IPv4 address. One that moves to another host is the same to its neighbours. */
@@ -54,6 +55,7 @@ export function guardRule(endpointId: string, endpoint: OverlayEndpoint): GuardR
     portGroup: 0,
     mac: endpoint.interface.macAddress,
     addresses: addressesOf(endpoint),
-    antispoof: "strict",
+    // sources of others may come in by it, but none that is somebody's on the bridge
+    antispoof: endpoint.forwards ? "owned" : "strict",
   };
 }

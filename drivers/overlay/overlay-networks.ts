@@ -20,6 +20,8 @@ export interface OverlayNetwork {
 export interface OverlayEndpoint {
   readonly interface: EndpointInterface & { readonly macAddress: Mac };
   readonly driverOpts: Readonly<Record<string, string>>;
+  /** It passes on what others send. */
+  readonly forwards?: boolean;
   joined?: { readonly sandboxKey: string; readonly response: JoinResponse };
   /** Its link is, or may be, on the bridge. */
   hasPort?: boolean;

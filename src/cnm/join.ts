@@ -156,6 +156,7 @@ export async function createInDriver(
       ...(spec.mac && { macAddress: spec.mac }),
       ...(spec.linkLocal.length > 0 && { linkLocal: spec.linkLocal }),
       driverOpts: driversOwn(spec),
+      ...(sandbox.isIngress && { forwards: true }),
     },
   });
   checkAnswer(record.interface, answer);

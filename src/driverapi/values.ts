@@ -67,6 +67,8 @@ export interface EndpointOptions {
   readonly linkLocal?: readonly Address[];
   /** The user's `--driver-opt key=value` for this endpoint, untouched. */
   readonly driverOpts: Readonly<Record<string, string>>;
+  /** The sandbox is ours and passes on what others send: its packets may have sources that are not its own. */
+  readonly forwards?: boolean;
 }
 
 /** Addresses of an endpoint's interface. */

@@ -113,13 +113,31 @@ test("a port that is taken on one host is open on the others, until it is free",
   await untilAnswers(client(), "192.0.2.2:9090", "w1,w2");
 });
 
+test("an endpoint on the host that a client asks sees the client, others see that host's ingress", async () => {
+  const [one, two] = hosts;
+  expect(await publishes(one, "publish", "blue", "web", "8081:81")).toMatchObject({ code: 0 });
+  const inside = [await one.inside("w1"), await two.inside("w2")];
+  for (const container of inside) await container.listen("0.0.0.0", 81);
+  const legOf = async (daemon: Daemon) => {
+    const { Containers } = await daemon.ask("GET", "/networks/blue");
+    const members: { Name: string; IPv4Address: string }[] = Object.values(Containers);
+    return members.find(({ Name }) => Name === "ingress_blue")?.IPv4Address.split("/")[0] ?? "";
+  };
+  const [leg1, leg2] = [await legOf(one), await legOf(two)];
+  await untilAnswers(client(), "192.0.2.1:8081", `w1 192.0.2.3,w2 ${leg1}`);
+  await untilAnswers(client(), "192.0.2.2:8081", `w1 ${leg2},w2 192.0.2.3`);
+  // the host itself is beside its containers
+  await untilAnswers(one.host, "127.0.0.1:8081", `w1 ${leg1},w2 ${leg1}`);
+  for (const container of inside) await container.close();
+});
+
 test("endpoints that are gone are asked no more, and with the last one ports refuse and the network may go", async () => {
   const [one, two] = hosts;
   await two.ok("rm", "-f", "w2");
   await untilAnswers(client(), "192.0.2.2:8080", "w1");
   await one.ok("rm", "-f", "w1");
   await untilAnswers(client(), "192.0.2.2:8080", "ECONNREFUSED");
-  expect(await publishes(two, "unpublish", "blue", "web", "8080", "9090")).toMatchObject({ code: 0 });
+  expect(await publishes(two, "unpublish", "blue", "web", "8080-8081", "9090")).toMatchObject({ code: 0 });
   await until("the service is gone", async () => (await service(one, "{{.Name}}")) === "");
   await one.ok("network", "rm", "blue");
 });

@@ -19,6 +19,8 @@ export interface IngressRules {
   /** The link that is on the services' network. */
   readonly link: string;
   readonly ports: readonly IngressPort[];
+  /** Endpoints that see clients as they are, but for these clients. Absent: none does. */
+  readonly direct?: { readonly addresses: readonly Address[]; readonly except: readonly Address[] };
 }
 
 const idPrefix = "ingress-";

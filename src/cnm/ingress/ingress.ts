@@ -6,7 +6,9 @@ import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import type { Controller } from "../controller.ts";
 import type { EndpointLoss } from "../global/index.ts";
+import type { Network } from "../network.ts";
 import { type ClosedPort, ClosedPorts } from "./closed-ports.ts";
+import { DirectEndpoints, kernelReturnPaths, type ReturnPaths } from "./direct-endpoints.ts";
 import { type IngressPort, ingressId, ingressPorts, isIngressId, portKey } from "./ingress-spec.ts";
 import { alignIngress, endIngress, type IngressHands, type Refusals } from "./network-ingress.ts";
 
@@ -15,6 +17,8 @@ export interface IngressOptions extends IngressHands {
     Controller,
     "createSandbox" | "sandbox" | "networks" | "services" | "followServices"
   >;
+  /** Absent: the kernel's. */
+  readonly returnPaths?: ReturnPaths;
   /** How soon what could not be opened is tried again; 3 s when absent. */
   readonly retryMs?: number;
   readonly log: Log;
@@ -37,6 +41,7 @@ export class Ingress {
   readonly #turns = new Map<string, Promise<void>>();
   readonly #again = new Set<string>();
   readonly #refusals = new Map<string, Refusals>();
+  readonly #direct = new Map<string, DirectEndpoints>();
   #closedPorts: ClosedPorts | undefined;
   #stop: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -92,7 +97,7 @@ export class Ingress {
   /** The sandbox cannot stay on its network as it is. Answers whether it is one of these. */
   lost({ containerId, networkId }: EndpointLoss): boolean {
     if (!isIngressId(containerId)) return false;
-    this.#inTurn(networkId, () => endIngress(this.#options, networkId));
+    this.#inTurn(networkId, () => this.#close(networkId));
     this.#look(networkId);
     return true;
   }
@@ -135,8 +140,8 @@ export class Ingress {
     const ports = isOpen ? ingressPorts(controller.services(networkId)) : [];
     let refusals: Refusals = new Map();
     try {
-      if (network && ports.length > 0) refusals = await alignIngress(this.#options, network, ports);
-      else await endIngress(this.#options, networkId);
+      if (network && ports.length > 0) refusals = await this.#open(network, ports);
+      else await this.#close(networkId);
     } catch (error) {
       const reason = errorMessage(error);
       log.warn({ network: network?.name ?? networkId, reason }, "cannot open the ports of services");
@@ -145,6 +150,23 @@ export class Ingress {
     this.#tell(networkId, network?.name ?? networkId, refusals);
     await this.#closedPorts?.say(networkId, refusals);
     if (refusals.size > 0) this.#retry();
+  }
+
+  #open(network: Network, ports: readonly IngressPort[]): Promise<Refusals> {
+    const { controller, returnPaths = kernelReturnPaths, log } = this.#options;
+    const direct = this.#direct.get(network.id) ?? new DirectEndpoints({ controller, returnPaths, log });
+    this.#direct.set(network.id, direct);
+    const services = controller.services(network.id);
+    return alignIngress(this.#options, network, {
+      ports,
+      directTargets: (ingress) => direct.align(network, { ingress, services }),
+    });
+  }
+
+  async #close(networkId: string): Promise<void> {
+    await endIngress(this.#options, networkId);
+    await this.#direct.get(networkId)?.end();
+    this.#direct.delete(networkId);
   }
 
   #tell(networkId: string, networkName: string, refusals: Refusals): void {
@@ -170,7 +192,7 @@ export class Ingress {
 
   async #removeAll(): Promise<void> {
     for (const networkId of this.#served()) {
-      await endIngress(this.#options, networkId);
+      await this.#close(networkId);
       await this.#closedPorts?.say(networkId, new Map());
     }
     this.#refusals.clear();

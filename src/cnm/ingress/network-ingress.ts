@@ -20,6 +20,12 @@ export interface IngressHands {
   readonly setIngress: (netns: string, rules: IngressRules) => Promise<void>;
 }
 
+export interface IngressWish {
+  readonly ports: readonly IngressPort[];
+  /** Who sees clients as they are, once their answers come to this sandbox. */
+  readonly directTargets: (ingress: Sandbox) => Promise<NonNullable<IngressRules["direct"]>>;
+}
+
 /** Ports that could not be opened, with the reason. */
 export type Refusals = ReadonlyMap<IngressPort, string>;
 
@@ -30,14 +36,14 @@ export type Refusals = ReadonlyMap<IngressPort, string>;
 export async function alignIngress(
   { controller, setIngress }: IngressHands,
   network: Network,
-  ports: readonly IngressPort[],
+  { ports, directTargets }: IngressWish,
 ): Promise<Refusals> {
   const sandbox =
     controller.sandbox(ingressId(network.id)) ?? (await controller.createSandbox(ingressSandbox(network)));
   const link = sandbox.endpoints().find(({ networkId }) => networkId === network.id)?.interfaceName;
   if (link === undefined) throw new Error(`${sandbox.containerId} has no link on network ${network.name}`);
   // before the first packet comes
-  await setIngress(sandbox.netnsPath, { link, ports });
+  await setIngress(sandbox.netnsPath, { link, ports, direct: await directTargets(sandbox) });
   return await openPorts(sandbox, ports);
 }
 

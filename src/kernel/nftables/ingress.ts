@@ -3,6 +3,7 @@
 import { addressFromBytes, formatAddress, parseAddress } from "../../netip/index.ts";
 import { openConntrack } from "../conntrack.ts";
 import {
+  type DirectTargets,
   type IngressPort,
   ingressElements,
   ingressFamilies,
@@ -15,14 +16,16 @@ export interface Ingress {
   /** Name of the link that is on the services' network. */
   readonly link: string;
   readonly ports: readonly IngressPort[];
+  /** Absent: every endpoint sees this namespace in the client's place. */
+  readonly direct?: DirectTargets;
 }
 
 /**
  * Leads these ports of the namespace (path of its file), and no others, to endpoints, in one transaction. Connections to
  * one that serves no longer are cut. Repeating a call changes nothing.
  */
-export async function setIngress(netns: string, { link, ports }: Ingress): Promise<void> {
-  const elements = ingressElements(ports);
+export async function setIngress(netns: string, { link, ports, direct }: Ingress): Promise<void> {
+  const elements = ingressElements(ports, direct);
   const before = await settleTable(netns, {
     table: ingressTable,
     layout: ingressRequests(link),

@@ -111,3 +111,19 @@ test("repeating what is wished changes nothing", async () => {
   await open("tcp", ...servers);
   expect(await nftables.generation()).toBe(before);
 });
+
+test("an endpoint that answers by the gate sees clients as they are, but for those excepted", async () => {
+  await using _ = await serve("tcp");
+  const [a] = servers as [LabHost, LabHost];
+  const addresses = ([4, 6] as const).map((family) => address(a.address(family)));
+  await a.routeVia(gate.addresses.slice(0, 2));
+  const ports = [{ protocol: "tcp", port: 8080, targetPort: 80, backends: addresses }] as const;
+  const set = (...except: string[]) =>
+    setIngress(gate.netns, { link: "eth0", ports, direct: { addresses, except: except.map(address) } });
+  await set();
+  for (const family of [4, 6] as const)
+    expect(await client.ask(outside[family], { timeoutMs: 5_000 })).toBe(`a ${client.address(family)}`);
+  await set(client.address(4));
+  expect(await client.ask(outside[4])).toBe(`a ${gate.address(4)}`);
+  expect(await client.ask(outside[6])).toBe(`a ${client.address(6)}`);
+});

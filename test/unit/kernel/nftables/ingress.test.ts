@@ -33,7 +33,7 @@ test("a port without endpoints has no elements: what comes there is for nobody, 
   expect([...elements.values()].flat()).toEqual([]);
 });
 
-test("the layout has four rules, whatever the ports", () => {
+test("the layout has six rules, whatever the ports", () => {
   const rules = ingressRequests("eth0").filter(({ words }) => words.startsWith("nft add rule"));
-  expect(rules).toHaveLength(4);
+  expect(rules).toHaveLength(6);
 });
