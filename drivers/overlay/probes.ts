@@ -40,6 +40,8 @@ export interface ProbesOptions {
 interface Path {
   /** Since then it is known, or its host was not there. */
   since: number;
+  /** How often in a row nothing came back. */
+  silences: number;
   found: Finding;
   view: PeerPath | undefined;
   running: Promise<void> | undefined;
@@ -125,7 +127,7 @@ export class Probes {
     for (const id of gone) this.#paths.delete(id);
     const since = performance.now();
     for (const { id } of isNew)
-      this.#paths.set(id, { since, found: {}, view: undefined, running: undefined });
+      this.#paths.set(id, { since, silences: 0, found: {}, view: undefined, running: undefined });
     this.#work = this.#work
       .then(() => this.#tunnel.setPeers(nodes.filter((peer) => hasPath({ self: cluster.self, peer }))))
       .then(
@@ -163,7 +165,10 @@ export class Probes {
     if (!path || !peer || this.#isClosed) return Promise.resolve();
     path.running ??= this.#examine(path, peer).finally(() => {
       path.running = undefined;
-      const isWaitedFor = !path.view || (path.view.state === "away" && this.#options.cluster.isAlive(id));
+      const isWaitedFor =
+        !path.view ||
+        path.silences === 1 ||
+        (path.view.state === "away" && this.#options.cluster.isAlive(id));
       if (isWaitedFor && this.#paths.get(id) === path) void this.#try(id);
     });
     return path.running;
@@ -176,6 +181,7 @@ export class Probes {
     // what nobody waited for any more says nothing
     if (this.#isClosed || this.#paths.get(peer.id) !== path) return;
     const isSilent = path.found.roundTripMs === undefined && hasPath({ self: cluster.self, peer });
+    path.silences = isSilent ? path.silences + 1 : 0;
     if (isSilent && !cluster.isAlive(peer.id)) path.since = performance.now();
     else if (isSilent && this.#mayStillCome(path)) return;
     const before = path.view;
@@ -184,8 +190,9 @@ export class Probes {
       this.#tell(peer, before, path.view);
   }
 
-  /** Its host has only just appeared, or come back. */
-  #mayStillCome({ view, since }: Path): boolean {
+  /** Its host has only just appeared, or come back; or it goes, and its lease is about to end. */
+  #mayStillCome({ view, since, silences }: Path): boolean {
+    if (view?.state === "ok" || view?.state === "narrow") return silences < 2;
     return (!view || view.state === "away") && performance.now() - since <= graceMs;
   }
 
