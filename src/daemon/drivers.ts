@@ -7,13 +7,13 @@ import createMacvlan from "../../drivers/macvlan/index.ts";
 import createNone from "../../drivers/none/index.ts";
 import createOverlay from "../../drivers/overlay/index.ts";
 import type { Host, HostSettings, NetworkDriver } from "../driverapi/index.ts";
+import { createDriverNamespaces } from "../driverhost/index.ts";
 import { createGuards } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { createParents } from "../parents/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import type { Undo } from "../util/undo.ts";
-import { createDriverNamespaces } from "./driver-netns.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Withdrawals } from "./withdrawals.ts";
 

@@ -18,18 +18,12 @@ import {
   createNetnsMaker,
   watchHostRoutes,
 } from "../../../src/cnm/index.ts";
-import { createDriverNamespaces } from "../../../src/daemon/driver-netns.ts";
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
-import {
-  createFirewall,
-  createGuards,
-  createTunnelGuard,
-  type OwnedFirewall,
-} from "../../../src/firewall/index.ts";
+import { createDriverHost, createDriverNamespaces } from "../../../src/driverhost/index.ts";
+import { createFirewall, createGuards, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
 import { setBalance } from "../../../src/kernel/nftables/index.ts";
 import type { Prefix } from "../../../src/netip/index.ts";
-import { createParents } from "../../../src/parents/index.ts";
 import { createPorts, type PortLease, type Ports } from "../../../src/ports/index.ts";
 import type { Forward, Forwarder, ResolverConfig, Resolvers, ZoneRecord } from "../../../src/proxy/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
@@ -134,44 +128,20 @@ export async function labDriverHost(
   },
 ): Promise<Host> {
   const { netns, netlink } = lab;
-  return {
+  const { proxy, store, ...rest } = parts;
+  return createDriverHost({
+    ...rest,
+    netns,
     netlink,
-    link: kernel,
-    sysctl: {
-      read: (key) => kernel.readSysctl(key, netns).catch(() => undefined),
-      write: (key, value) => kernel.writeSysctl(key, value, netns),
-      writeAll: (values) =>
-        kernel.writeSysctls(
-          Object.entries(values).map(([key, value]) => ({ key, value })),
-          netns,
-        ),
-    },
-    firewall: parts.firewall,
-    ports: parts.ports ?? createPorts({ netns }),
-    forwarder: parts.proxy,
-    parents: createParents({
-      netlink,
-      sysctl: {
-        writeAll: (values) =>
-          kernel.writeSysctls(
-            Object.entries(values).map(([key, value]) => ({ key, value })),
-            netns,
-          ),
-      },
-      hostHasIpv6: true,
-      log: parts.log ?? silentLog,
-    }),
-    netns: createDriverNamespaces({
+    forwarder: proxy,
+    records: store.collection("driver"),
+    namespaces: createDriverNamespaces({
       folder: `${netns}-netns`,
       driver: "lab",
       guards: createGuards(),
       log: parts.log ?? silentLog,
     }),
-    tunnels: createTunnelGuard({ netns, log: parts.log ?? silentLog }),
-    records: parts.store.collection("driver"),
-    settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
-    log: parts.log ?? silentLog,
-  };
+  });
 }
 
 export async function createWorld(lab: LabHost, options: WorldOptions = {}): Promise<World> {

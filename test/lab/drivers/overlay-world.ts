@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { createOverlayDriverWith } from "../../../drivers/overlay/index.ts";
 import type { FakeCluster, FakeHost } from "../../../src/cluster/index.ts";
-import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/daemon/driver-netns.ts";
 import type {
   ClusterAccess,
   ClusterStay,
@@ -17,6 +16,7 @@ import type {
   PoolData,
   SharedTable,
 } from "../../../src/driverapi/index.ts";
+import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/driverhost/index.ts";
 import { createFirewall, createGuards, createTunnelGuard } from "../../../src/firewall/index.ts";
 import {
   addAddress,
