@@ -111,8 +111,9 @@ export class Ingress {
   /** Networks that have such a sandbox here. */
   #served(): string[] {
     const { controller } = this.#options;
-    const ids = [...controller.networks().map(({ id }) => id), ...this.#refusals.keys()];
-    return ids.filter((id) => controller.sandbox(ingressId(id)) !== undefined);
+    // one that was removed may not be listed any more
+    const ids = new Set([...controller.networks().map(({ id }) => id), ...this.#direct.keys()]);
+    return [...ids].filter((id) => controller.sandbox(ingressId(id)) !== undefined);
   }
 
   /** Has a network compared with what is so, once more after what is under way. */
@@ -127,10 +128,13 @@ export class Ingress {
 
   #inTurn(networkId: string, work: () => Promise<void>): void {
     const before = this.#turns.get(networkId) ?? Promise.resolve();
-    const turn = before.then(work).finally(() => {
-      if (this.#turns.get(networkId) === turn) this.#turns.delete(networkId);
+    const turn = before.then(work).catch((error: unknown) => {
+      this.#options.log.error({ network: networkId, reason: errorMessage(error) }, "cannot serve ports");
     });
     this.#turns.set(networkId, turn);
+    void turn.finally(() => {
+      if (this.#turns.get(networkId) === turn) this.#turns.delete(networkId);
+    });
   }
 
   async #align(networkId: string): Promise<void> {
