@@ -12,4 +12,5 @@ export type { Antispoof, ForwardingRule, GuardRule, HostAccess, OpenRule } from 
 export * from "./driver.ts";
 export * from "./host.ts";
 export * from "./ipam.ts";
+export * from "./module.ts";
 export * from "./values.ts";

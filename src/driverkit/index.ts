@@ -6,6 +6,7 @@ export * from "./child-driver.ts";
 export type { ChildEndpoint, ChildKind, ChildLinkSpec } from "./child-kind.ts";
 export * from "./child-options.ts";
 export * from "./endpoint-options.ts";
+export * from "./module/index.ts";
 export * from "./only-network.ts";
 export * from "./option-readers.ts";
 export * from "./protocol/index.ts";
