@@ -36,9 +36,8 @@ export interface DriverSurroundings {
   readonly undo: Undo;
 }
 
-/** Every driver that there is. What they keep open is closed by `undo`. */
-export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] {
-  const hostOf = driverHosts(surroundings);
+/** The project's own drivers. */
+export function buildDrivers(hostOf: (driver: string) => Host): NetworkDriver[] {
   return [
     createBridge(hostOf("bridge")),
     createHost(hostOf("host")),
@@ -49,8 +48,11 @@ export function buildDrivers(surroundings: DriverSurroundings): NetworkDriver[] 
   ];
 }
 
-/** The host by a driver's name: records and log are each driver's own, the rest is shared. */
-function driverHosts(surroundings: DriverSurroundings): (driver: string) => Host {
+/**
+ * The host by a driver's name: records and log are each driver's own, the rest is shared. What they keep open is closed by
+ * `undo`.
+ */
+export function driverHosts(surroundings: DriverSurroundings): (driver: string) => Host {
   const { hostSysctl, ports, store, settings, failpoints, withdrawals, netnsFolder, log, undo } =
     surroundings;
   const netlink = failpoints.guard("netlink", surroundings.netlink, ["send", "sendAside"]);

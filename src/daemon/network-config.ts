@@ -55,6 +55,8 @@ export interface NetworkConfig {
   readonly allowDirectRouting: boolean;
   /** Read instead of the host's resolv.conf. */
   readonly resolvConf: string | undefined;
+  /** By name: modules of drivers that are loaded into the daemon. */
+  readonly drivers: Readonly<Record<string, string>>;
   /** Where plugins say where they are. */
   readonly plugins: PluginFolders;
   readonly dns: readonly Address[];
@@ -101,6 +103,7 @@ export function parseNetwork(settings: Settings): NetworkConfig {
     },
     userlandProxy: settings.flag("userland-proxy"),
     allowDirectRouting: settings.flag("allow-direct-routing"),
+    drivers: settings.map("driver"),
     plugins: { sockets: settings.path("plugin-sockets"), specs: settings.list("plugin-specs") },
     resolvConf: settings.text("resolv-conf") === "" ? undefined : settings.path("resolv-conf"),
     dns: settings.list("dns").map((text) => checkAddress("dns", text)),

@@ -33,11 +33,12 @@ import { ClusterNetworks } from "./cluster/networks.ts";
 import { withServices } from "./cluster/services.ts";
 import type { ClusterUser } from "./cluster/users.ts";
 import type { Config } from "./config.ts";
-import { buildDrivers } from "./drivers.ts";
+import { buildDrivers, driverHosts } from "./drivers.ts";
 import type { Failpoints } from "./failpoints.ts";
 import { guardNetns } from "./guarded.ts";
 import { openHostSysctl } from "./host-sysctl.ts";
 import type { Leaving } from "./leaving.ts";
+import { loadDrivers } from "./loaded-drivers/index.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { createPluginDrivers } from "./plugin-drivers.ts";
 import { findProgram } from "./programs.ts";
@@ -99,7 +100,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   const clusterNetworks = new ClusterNetworks(log);
   const cluster = surroundings.cluster();
   const entry = cluster && (await clusterNetworks.enter(cluster));
-  const drivers = buildDrivers({
+  const hostOf = driverHosts({
     ...opened,
     cluster: surroundings.cluster,
     netnsFolder,
@@ -111,19 +112,25 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     log,
     undo,
   });
+  const ipamOptions = { defaultPools: network.addressPools, hostId: await readMachineId(hostId) };
+  const ownIpam = [createDefaultIpam(ipamOptions), createNullIpam({ defaultPools: [] })];
+  const ownDrivers = buildDrivers(hostOf);
+  const loaded = await loadDrivers(network.drivers, {
+    hostOf,
+    ipamOptions,
+    taken: [...ownDrivers, ...ownIpam].map(({ name }) => name),
+    store,
+    log: log.child({ part: "drivers" }),
+    undo,
+  });
+  const drivers = [...ownDrivers, ...loaded.network];
   const plugins = new Plugins({ folders: network.plugins, log: log.child({ part: "plugins" }) });
   undo.defer("let go of plugins", () => plugins.close());
   const controller = await createController({
     store,
     drivers,
-    ipamDrivers: [
-      createDefaultIpam({
-        defaultPools: network.addressPools,
-        hostId: await readMachineId(hostId),
-      }),
-      createNullIpam({ defaultPools: [] }),
-    ],
-    plugins: createPluginDrivers(plugins, { store, log }),
+    ipamDrivers: [...ownIpam, ...loaded.ipam],
+    plugins: loaded.beside(createPluginDrivers(plugins, { store, log })),
     resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
     netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect, setBalance)),
     netnsFolder,

@@ -88,6 +88,15 @@ export const optionRows: readonly OptionRow[] = [
   row("dns", "list", [], "DNS servers for containers"),
   row("dns-opt", "list", [], "DNS options for containers", { key: "dns-opts" }),
   row("dns-search", "list", [], "DNS search domains for containers"),
+  row(
+    "driver",
+    "map",
+    {},
+    "Load a driver of networks or addresses, NAME=MODULE: a folder, a file or a package",
+    {
+      key: "drivers",
+    },
+  ),
   row("exec-root", "string", "/var/run/tsdocker", "Root directory of run-time state"),
   row(
     "firewall-backend",

@@ -11,3 +11,4 @@ export * from "./only-network.ts";
 export * from "./option-readers.ts";
 export * from "./protocol/index.ts";
 export * from "./server/index.ts";
+export * from "./within.ts";

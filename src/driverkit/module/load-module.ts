@@ -109,8 +109,8 @@ function checkModule(path: string, found: Readonly<Record<string, unknown>>): Dr
 function isCommonJs(
   found: Readonly<Record<string, unknown>>,
 ): found is { readonly default: Readonly<Record<string, unknown>> } {
-  const { contract, default: inner } = found;
-  return contract === undefined && typeof inner === "object" && inner !== null && "contract" in inner;
+  const { default: inner } = found;
+  return typeof inner === "object" && inner !== null && "contract" in inner;
 }
 
 function factory<T>(path: string, what: string, type: string, value: unknown): T {
