@@ -6,7 +6,7 @@ import { Undo } from "../util/undo.ts";
 import { attachLink, deleteAsides } from "./attach-link.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { Endpoint } from "./endpoint.ts";
-import { createInDriver, leaseAddressesAgain, reasonOf, refOf } from "./join.ts";
+import { createInDriver, leaseAddressesAgain, noteFound, reasonOf, refOf } from "./join.ts";
 import type { Netns } from "./netns.ts";
 import type { EndpointRecord, SandboxRecord } from "./records.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -118,6 +118,7 @@ async function repairLink(
       "a link has vanished: making it anew",
     );
     const response = await driver.join(request);
+    noteFound(endpoint, response);
     if (response.link)
       await attachLink(parts, endpoint, { netns, freeName: () => link.name, response, link: response.link });
   } catch (error) {

@@ -3,7 +3,13 @@
 import type { JoinResponse } from "../driverapi/index.ts";
 import { deleteAddress, deleteLink, setLink, unless } from "../kernel/index.ts";
 import { hasCode, notFound, wrapError } from "../util/errors.ts";
-import { attachRequests, linkLocalPrefix, linkSysctls, type SandboxLink } from "./attach.ts";
+import {
+  additionRequests,
+  attachRequests,
+  linkLocalPrefix,
+  linkSysctls,
+  type SandboxLink,
+} from "./attach.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Netns } from "./netns.ts";
@@ -24,6 +30,7 @@ export async function attachLink(
   endpoint: Endpoint,
   { netns, freeName, response, link }: Attachment,
 ): Promise<void> {
+  if (link.isComplete) return await adoptLink(endpoint, { netns, response, name: link.srcName });
   const inside = await findLink(parts, { netns, freeName, link }, endpoint);
   const { interface: interface_, spec } = endpoint.record;
   const { finalName, index } = inside;
@@ -47,6 +54,33 @@ export async function attachLink(
     );
   } catch (error) {
     throw wrapError(error, `attach ${finalName} to network ${endpoint.networkName}`);
+  }
+}
+
+/** Takes over a link that its driver has set up in the sandbox, and adds what is not the driver's to add. */
+async function adoptLink(
+  endpoint: Endpoint,
+  { netns, response, name }: Pick<Attachment, "netns" | "response"> & { readonly name: string },
+): Promise<void> {
+  const found = await netns.netlink.link(name);
+  if (!found) throw notFound(`the driver's link ${name} is not in the sandbox`);
+  const { index, mac } = found;
+  const { record, network } = endpoint;
+  endpoint.record = {
+    ...record,
+    interface: { ...(mac && { macAddress: mac }), ...record.interface },
+    // whatever its driver left of it
+    link: { name, index, deletedOnLeave: true },
+  };
+  try {
+    await netns.writeSysctls(
+      linkSysctls(name, { ipv6: true, kernelHasIpv6: false, extra: response.sysctls }),
+    );
+    const linkLocal = record.spec.linkLocal.map(linkLocalPrefix);
+    const routes = endpointRoutes(network.record, endpoint.record);
+    await netns.netlink.send(...additionRequests(index, { prefixes: linkLocal, routes }));
+  } catch (error) {
+    throw wrapError(error, `attach ${name} to network ${endpoint.networkName}`);
   }
 }
 

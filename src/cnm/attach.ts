@@ -22,7 +22,6 @@ export interface AttachSpec {
 
 /** One batch that ends with the link up and its routes in place. */
 export function attachRequests(link: SandboxLink, spec: AttachSpec): Request[] {
-  const { index } = link;
   const { address, addressIpv6 } = spec.interface;
   const rename = link.name !== link.finalName && { name: link.finalName };
   const change = { ...rename, ...(link.mac && { mac: link.mac }) };
@@ -30,18 +29,19 @@ export function attachRequests(link: SandboxLink, spec: AttachSpec): Request[] {
     (prefix) => prefix !== undefined,
   );
   return [
-    ...(Object.keys(change).length > 0 ? [setLink(index, change)] : []),
-    ...prefixes.map((prefix) =>
-      // no duplicate address detection: IPAM has made sure, and the container must not wait a second
-      addAddress({
-        link: index,
-        prefix,
-        ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }),
-      }),
-    ),
-    setLink(index, { up: true }),
-    ...orderedRoutes(spec.routes).map((route) => routeRequest(route, index)),
+    ...(Object.keys(change).length > 0 ? [setLink(link.index, change)] : []),
+    ...addressRequests(link.index, prefixes),
+    setLink(link.index, { up: true }),
+    ...routeRequests(link.index, spec.routes),
   ];
+}
+
+/** What a link that is up already gets besides what it has. */
+export function additionRequests(
+  index: number,
+  { prefixes, routes }: { readonly prefixes: readonly Prefix[]; readonly routes: readonly StaticRoute[] },
+): Request[] {
+  return [...addressRequests(index, prefixes), ...routeRequests(index, routes)];
 }
 
 /** Default routes of a family are the sandbox's business, not one link's. */
@@ -82,6 +82,21 @@ export function linkSysctls(
 /** Docker's lengths for `--link-local-ip`: 169.254.0.0/16 and fe80::/64. */
 export function linkLocalPrefix(address: Address): Prefix {
   return { address, length: address.family === 4 ? 16 : 64 };
+}
+
+function addressRequests(link: number, prefixes: readonly Prefix[]): Request[] {
+  return prefixes.map((prefix) =>
+    // no duplicate address detection: IPAM has made sure, and the container must not wait a second
+    addAddress({
+      link,
+      prefix,
+      ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }),
+    }),
+  );
+}
+
+function routeRequests(link: number, routes: readonly StaticRoute[]): Request[] {
+  return orderedRoutes(routes).map((route) => routeRequest(route, link));
 }
 
 /** Routes over the link first: others may need them to find their next hop. */

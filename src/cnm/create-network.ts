@@ -50,10 +50,11 @@ export interface MakeOptions {
 /** Makes a network; also for the daemon's own, whose names users cannot take. */
 export async function makeNetwork(
   parts: ControllerParts,
-  spec: NetworkSpec,
+  wish: NetworkSpec,
   options: MakeOptions,
 ): Promise<Network> {
-  const driver = await findDriver(parts, spec, options);
+  const driver = await findDriver(parts, wish, options);
+  const spec = withIpamOf(driver, wish);
   const ipam = await findIpam(parts, spec, driver);
   const draft = draftRecord(spec, driver, options);
   checkIpam(spec.ipam.pools, draft);
@@ -108,6 +109,18 @@ async function findDriver(
   if (spec.scope && spec.scope !== driver.capabilities.scope)
     throw forbidden(`invalid network scope "${spec.scope}" for driver "${name}"`);
   return driver;
+}
+
+/** @throws invalid when a user names addresses, or who gives them, where the driver finds them by itself */
+function withIpamOf({ name, capabilities }: NetworkDriver, spec: NetworkSpec): NetworkSpec {
+  const { driver, pools } = spec.ipam;
+  if (!capabilities.findsAddresses || spec.configOnly) return spec;
+  const isOwn = ["", "default", "null"].includes(driver);
+  if (pools.length > 0 || !isOwn)
+    throw invalid(
+      `networks of driver "${name}" find their addresses by themselves: ${isOwn ? "subnets, gateways and ranges" : "IPAM drivers"} cannot be chosen here`,
+    );
+  return { ...spec, ipam: { ...spec.ipam, driver: "null" } };
 }
 
 async function findIpam(

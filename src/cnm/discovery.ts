@@ -43,9 +43,11 @@ export function namedEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
     .toSorted(byGatewayOrder);
 }
 
-/** The name servers that a sandbox's networks say it shall ask, in gateway order. */
+/** The name servers that a sandbox's networks, or their drivers, say it shall ask, in gateway order. */
 export function networkServers(endpoints: readonly Endpoint[]): Address[] {
-  const servers = endpoints.toSorted(byGatewayOrder).flatMap(({ network }) => networkDns(network.record));
+  const servers = endpoints
+    .toSorted(byGatewayOrder)
+    .flatMap(({ network, record }) => [...networkDns(network.record), ...(record.dnsServers ?? [])]);
   return servers.filter((server, at) => servers.findIndex((other) => sameAddress(other, server)) === at);
 }
 

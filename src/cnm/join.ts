@@ -55,7 +55,7 @@ export async function joinNetwork(
   await parts.globals.use(network);
   await network.makeAgain();
   await leaseAddresses(parts, endpoint, { place, undo });
-  keepMac(endpoint, place.remembered);
+  if (!network.driver.capabilities.findsAddresses) keepMac(endpoint, place.remembered);
   await createInDriver(endpoint, place, undo);
   undo.defer("leave sandbox", () => network.driver.leave(refOf(endpoint)));
   await parts.departures.settled(network.driver);
@@ -65,9 +65,10 @@ export async function joinNetwork(
     freeIndex: place.freeIndex,
     suggestedName: place.freeName("eth"),
   });
+  undo.defer("delete link", () => takeBack(response, place.netns));
+  noteFound(endpoint, response);
   endpoint.record = { ...endpoint.record, ...wayOut(response) };
   endpoint.record = { ...endpoint.record, ...needsOf(endpoint, response) };
-  undo.defer("delete link", () => takeBack(response, place.netns));
   const { netns, freeName } = place;
   if (response.link && netns)
     await attachLink(parts, endpoint, { netns, freeName, response, link: response.link });
@@ -146,6 +147,8 @@ export async function createInDriver(
   const { network, record } = endpoint;
   undo.defer("delete endpoint", () => network.driver.deleteEndpoint(refOf(endpoint)));
   const { spec } = record;
+  const wishes = [spec.ipv4, spec.ipv6].filter((address) => address !== undefined);
+  const isAsked = network.driver.capabilities.findsAddresses && wishes.length > 0;
   const answer = await network.driver.createEndpoint({
     ...refOf(endpoint),
     interface: record.interface,
@@ -154,6 +157,7 @@ export async function createInDriver(
       portBindings: sandbox.portBindings,
       dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? sandbox.dns.fallbackServers ?? []),
       ...(spec.mac && { macAddress: spec.mac }),
+      ...(isAsked && { addresses: wishes }),
       ...(spec.linkLocal.length > 0 && { linkLocal: spec.linkLocal }),
       driverOpts: driversOwn(spec),
       ...(sandbox.isIngress && { forwards: true }),
@@ -278,6 +282,21 @@ function checkAnswer(asked: EndpointInterface, answer: EndpointInterface): void 
   }
 }
 
+/** Notes the addresses that a driver found; the user's, and those that were leased, stay. */
+export function noteFound(endpoint: Endpoint, { interface: found }: JoinResponse): void {
+  const { record, network } = endpoint;
+  if (!found) return;
+  if (!network.driver.capabilities.findsAddresses)
+    throw new EngineError(
+      "internal",
+      `driver ${network.driver.name} answered with addresses that it was given`,
+    );
+  const { mac } = record.spec;
+  if (mac && found.macAddress && mac !== found.macAddress)
+    throw new EngineError("internal", `driver modified interface macAddress that it was given`);
+  endpoint.record = { ...record, interface: { ...found, ...(mac && { macAddress: mac }) } };
+}
+
 /** Deletes a link that its driver cannot reach any more. */
 async function takeBack({ link }: JoinResponse, netns: Netns | undefined): Promise<void> {
   if (!netns || !link?.deletedOnLeave || link.indexInSandbox === undefined) return;
@@ -286,13 +305,14 @@ async function takeBack({ link }: JoinResponse, netns: Netns | undefined): Promi
 
 /** How the sandbox leaves by this endpoint. */
 function wayOut(response: JoinResponse): Partial<EndpointRecord> {
-  const { gateway, gatewayIpv6, staticRoutes, isExternal, isReachedDirectly } = response;
+  const { gateway, gatewayIpv6, staticRoutes, isExternal, isReachedDirectly, dnsServers = [] } = response;
   const viaLink = staticRoutes.filter(isDefaultRoute).map(({ destination }) => destination.address.family);
   return {
     ...(gateway && { gatewayIpv4: gateway }),
     ...(gatewayIpv6 && { gatewayIpv6 }),
     ...(viaLink.length > 0 && { defaultViaLink: viaLink }),
     ...(isExternal && { isExternal }),
+    ...(dnsServers.length > 0 && { dnsServers }),
     ...(isReachedDirectly && { isReachedDirectly }),
   };
 }

@@ -59,6 +59,8 @@ export interface EndpointRecord {
   readonly gatewayIpv6?: Address;
   /** Families whose default route may go out by the link itself. */
   readonly defaultViaLink?: readonly Family[];
+  /** Servers that its driver says its sandbox shall ask. */
+  readonly dnsServers?: readonly Address[];
   /** Its network leads outside although it has no gateway. */
   readonly isExternal?: true;
   /** It leads nowhere, and its sandbox is to have another way out. */

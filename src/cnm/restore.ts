@@ -142,9 +142,10 @@ async function sweep(
   const isSandbox = (name: string) => /^[0-9a-f]{12}$/.test(name);
   const names = await parts.netns.list(parts.netnsFolder);
   const pins = names.filter((name) => isSandbox(name) && !inUse.has(name));
+  // first: some drivers take back by what is in there
+  await Promise.all(parts.drivers.all().map((driver) => driver.sweep?.(known)));
   for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
   await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));
-  await Promise.all(parts.drivers.all().map((driver) => driver.sweep?.(known)));
 }
 
 async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -7,7 +7,7 @@ import createMacvlan from "../../drivers/macvlan/index.ts";
 import createNone from "../../drivers/none/index.ts";
 import createOverlay from "../../drivers/overlay/index.ts";
 import type { Host, HostSettings, NetworkDriver } from "../driverapi/index.ts";
-import { createDriverNamespaces } from "../driverhost/index.ts";
+import { createDriverNamespaces, createPrograms } from "../driverhost/index.ts";
 import { createGuards } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { createParents } from "../parents/index.ts";
@@ -70,6 +70,7 @@ export function driverHosts(surroundings: DriverSurroundings): (driver: string) 
       log: log.child({ part: "parents" }),
     }),
     tunnels: failpoints.guard("tunnels", surroundings.tunnels, ["set"]),
+    programs: failpoints.guard("programs", createPrograms(), ["run"]),
     settings,
   };
   const guards = createGuards();

@@ -24,6 +24,11 @@ export interface Capabilities {
   readonly replay: boolean;
   /** Only these networks exist and users cannot make more of them (host, null). */
   readonly predefinedOnly?: boolean;
+  /**
+   * Its endpoints get their addresses from somewhere else when they join (`JoinResponse.interface`): its networks have the
+   * IPAM driver `null` and no subnets that a user names.
+   */
+  readonly findsAddresses?: boolean;
 }
 
 export interface CreateNetworkRequest {
@@ -75,9 +80,18 @@ export interface JoinResponse {
     readonly dstPrefix: string;
     readonly dstName?: string;
     readonly indexInSandbox?: number;
+    /**
+     * It is in the sandbox under its last name, `srcName`, and up, with its MAC, addresses and routes: the controller does
+     * not set it up again, and only adds what is its own (the network's routes, `--link-local-ip`, `sysctls`).
+     */
+    readonly isComplete?: boolean;
     /** Nothing outside the sandbox takes the link along: the controller deletes it when the endpoint leaves. */
     readonly deletedOnLeave?: boolean;
   };
+  /** What was found only now, by a driver that finds addresses. One that the endpoint had before may be another now. */
+  readonly interface?: EndpointInterface;
+  /** Servers that the sandbox shall ask for names it does not know, besides those that its user says. */
+  readonly dnsServers?: readonly Address[];
   readonly gateway?: Address;
   readonly gatewayIpv6?: Address;
   readonly staticRoutes: readonly StaticRoute[];
@@ -208,7 +222,8 @@ export interface NetworkDriver {
 
   /**
    * After a start, when everything on record has been replayed: removes what carries the driver's mark and belongs to
-   * none of these networks and endpoints. A crash left it behind.
+   * none of these networks and endpoints. A crash left it behind. Namespaces of sandboxes that are gone are there until it
+   * resolves.
    */
   sweep?(known: SweepRequest): Promise<void>;
 

@@ -64,6 +64,36 @@ export interface DriverNamespaces {
   remove(name: string): Promise<void>;
 }
 
+/** A program as it is run. */
+export interface ProgramOptions {
+  /** Its whole environment but for PATH, which is the daemon's. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** After that it is killed, with all that it started in its process group. */
+  readonly timeoutMs: number;
+}
+
+/** How a program ended. */
+export interface ProgramEnd {
+  /** Null: a signal ended it, ours among them. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  /** The first of it. */
+  readonly stderr: string;
+  /** Why it was killed: its time was over, or it wrote more than anybody reads (1 MiB). Absent: it was not. */
+  readonly killedFor?: "time" | "output";
+}
+
+/** Programs of the machine, for drivers whose work is somebody else's executable. */
+export interface Programs {
+  /**
+   * Runs one without arguments, in the host's namespaces and a process group of its own, and resolves when it has ended
+   * and its output is read, however that was. @throws with the system's code when it cannot be started (ENOENT, EACCES)
+   */
+  run(path: string, options: ProgramOptions): Promise<ProgramEnd>;
+}
+
 export interface Host {
   /** rtnetlink in the host's netns. */
   readonly netlink: Netlink;
@@ -79,6 +109,7 @@ export interface Host {
   readonly netns: DriverNamespaces;
   /** Who may tunnel with this host. */
   readonly tunnels: TunnelGuard;
+  readonly programs: Programs;
   /** The driver's own records: small, keyed by network or endpoint id. Only what cannot be derived belongs here. */
   readonly records: Collection<unknown>;
   /** Defaults that the operator set for the whole daemon. */

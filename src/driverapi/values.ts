@@ -63,6 +63,8 @@ export interface EndpointOptions {
   readonly dnsServers: readonly Address[];
   /** Set only when the user asked for this MAC. */
   readonly macAddress?: Mac;
+  /** Addresses that the user named, for a driver that finds addresses; absent: none. */
+  readonly addresses?: readonly Address[];
   /** Further addresses that the sandbox's end of the link gets (`--link-local-ip`); absent: none. */
   readonly linkLocal?: readonly Address[];
   /** The user's `--driver-opt key=value` for this endpoint, untouched. */

@@ -6,6 +6,7 @@ import * as kernel from "../kernel/index.ts";
 import { createParents } from "../parents/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type Log, silentLog } from "../util/log.ts";
+import { createPrograms } from "./programs.ts";
 
 export interface DriverHostParts {
   /** Path of the namespace that stands for the machine. */
@@ -34,6 +35,7 @@ export function createDriverHost({ netns, netlink, ...parts }: DriverHostParts):
     parents: createParents({ netlink, sysctl, hostHasIpv6: true, log }),
     netns: parts.namespaces,
     tunnels: createTunnelGuard({ netns, log }),
+    programs: createPrograms({ netns }),
     records: parts.records,
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },
     log,

@@ -2,3 +2,4 @@
 
 export { createDriverHost, type DriverHostParts } from "./host.ts";
 export { createDriverNamespaces, type DriverNamespacesOptions, type OwnedNamespaces } from "./namespaces.ts";
+export { createPrograms, type ProgramsOptions } from "./programs.ts";

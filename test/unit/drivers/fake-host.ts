@@ -73,6 +73,7 @@ export function createFakeHost(settings: Partial<HostSettings> = {}): FakeHost {
     }),
     netns: noNamespaces,
     tunnels: { set: async () => undefined },
+    programs: { run: (path) => Promise.reject(new Error(`run ${path}: there are no programs here`)) },
     records: new FakeStore(steps).collection("driver"),
     settings: {
       userlandProxy: false,
