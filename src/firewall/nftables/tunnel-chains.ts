@@ -46,47 +46,56 @@ export const isFromProcess: Statement = differs(field.socketUser, noUser);
 
 /** What hangs on this host itself: its containers and virtual machines. */
 const innerKinds = ["veth", "bridge", "tun"];
-const isHere: Statement = [...isTunnel, ...isForThisHost];
 
 function ofSource(version: 4 | 6, set: "nodes" | "self"): readonly Statement[] {
   return [isFamily[version], isTunnel, inSet([addressFields[version].source], `${set}${version}`)];
 }
 
-const arrive = (unseal: readonly CommentedRule[]): ChainWithRules => ({
-  name: "arrive",
-  hook: { type: "filter", at: "prerouting", priority: -300 },
-  rules: [
-    rule("from this host", equals(field.inLink, linkField("lo")), isHere, verdict("drop")),
-    ...innerKinds.map((kind) =>
-      rule(
-        "from what is on this host",
-        equals(field.inLinkKind, linkField(kind)),
-        isHere,
-        inSet([field.inLink], "links", { not: true }),
-        verdict("drop"),
+// What every packet passes asks once whether it is a tunnel's; look-ups cost more than what else is asked.
+
+const arrive = (unseal: readonly CommentedRule[]): readonly ChainWithRules[] => [
+  {
+    name: "arrive",
+    hook: { type: "filter", at: "prerouting", priority: -300 },
+    rules: [...unseal, rule("for this host", isTunnel, isForThisHost, verdict({ goto: "hear" }))],
+  },
+  {
+    name: "hear",
+    rules: [
+      rule("from this host", equals(field.inLink, linkField("lo")), verdict("drop")),
+      ...innerKinds.map((kind) =>
+        rule(
+          "from what is on this host",
+          equals(field.inLinkKind, linkField(kind)),
+          inSet([field.inLink], "links", { not: true }),
+          verdict("drop"),
+        ),
       ),
-    ),
-    ...unseal,
-    ...([4, 6] as const).map((version) =>
-      rule(
-        "from a host of the cluster",
-        ...ofSource(version, "nodes"),
-        isForThisHost,
-        noTrack,
-        verdict("accept"),
+      ...([4, 6] as const).map((version) =>
+        rule(
+          "from a host of the cluster",
+          isFamily[version],
+          inSet([addressFields[version].source], `nodes${version}`),
+          noTrack,
+          verdict("accept"),
+        ),
       ),
-    ),
-    rule("from anyone else", isHere, verdict("drop")),
-  ],
-});
+      rule("from anyone else", verdict("drop")),
+    ],
+  },
+];
 
 const others: readonly ChainWithRules[] = [
   {
     name: "depart",
     hook: { type: "filter", at: "output", priority: -300 },
+    rules: [rule("", isTunnel, verdict({ goto: "speak" }))],
+  },
+  {
+    name: "speak",
     rules: [
-      rule("from a process", isTunnel, isFromProcess, verdict("drop")),
-      rule("from a tunnel", isTunnel, noTrack, verdict("accept")),
+      rule("from a process", isFromProcess, verdict("drop")),
+      rule("from a tunnel", noTrack, verdict("accept")),
     ],
   },
   {
@@ -96,8 +105,8 @@ const others: readonly ChainWithRules[] = [
     rules: ([4, 6] as const).map((version) =>
       rule(
         "forwarded, and given the host's address",
-        ...ofSource(version, "self"),
         differs(field.ctState, hostNumber(ctState.untracked)),
+        ...ofSource(version, "self"),
         verdict("drop"),
       ),
     ),
@@ -106,8 +115,8 @@ const others: readonly ChainWithRules[] = [
 
 /** Requests that make the table's constant part; it must be empty. With `seals` there are encrypted networks. */
 export function tunnelLayout({ seals }: { readonly seals?: { readonly requestId: number } } = {}): Request[] {
-  if (!seals) return layout(tunnelTable, sets, [arrive([]), ...others]);
+  if (!seals) return layout(tunnelTable, sets, [...arrive([]), ...others]);
   const isOurs = ([4, 6] as const).map((version) => ofSource(version, "self").flat());
   const sealing = sealChains(isTunnel, isOurs, seals.requestId);
-  return layout(tunnelTable, [...sets, sealSet], [...sealing, arrive(unsealing(isTunnel)), ...others]);
+  return layout(tunnelTable, [...sets, sealSet], [...sealing, ...arrive(unsealing(isTunnel)), ...others]);
 }
