@@ -1,0 +1,113 @@
+// The examples of drivers, as their READMEs start them: two in the daemon, one behind a socket.
+
+import type { ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import "../lab/matchers.ts";
+import { containersOn } from "./containers.ts";
+import { until } from "./run.ts";
+import { useSite } from "./site.ts";
+
+const examples = join(import.meta.dirname, "..", "..", "examples");
+const folder = mkdtempSync(join(tmpdir(), "tsx-"));
+const flags = ["smallest-driver", "point-to-point"].flatMap((name) => [
+  "--driver",
+  `${name.replace("-driver", "")}=${join(examples, name)}`,
+]);
+const site = useSite({ flags: [...flags, "--plugin-sockets", folder] });
+const daemon = () => site().daemon;
+const ok = (...args: readonly string[]) => daemon().ok(...args);
+const { greeter, idle } = containersOn(daemon);
+const ask = (from: string, host: string) => ok("exec", from, "sh", "-c", `nc ${host} 80 </dev/null`);
+
+afterEach(() => daemon().removeAll());
+afterAll(() => rm(folder, { recursive: true }));
+
+test("smallest: containers of a network reach each other by name, also after one left and came back", async () => {
+  await ok(
+    "network",
+    "create",
+    "-d",
+    "smallest",
+    "--subnet",
+    "10.9.0.0/24",
+    "--ipv6",
+    "--subnet",
+    "fd00:9::/64",
+    "s1",
+  );
+  await greeter("web", "--network", "s1");
+  await idle("c1", "--network", "s1");
+  expect(await ask("c1", "web")).toBe("web");
+  expect(await ok("exec", "c1", "ip", "-6", "-o", "addr", "show", "eth0")).toContain("fd00:9::");
+  await ok("network", "disconnect", "s1", "c1");
+  await ok("network", "connect", "s1", "c1");
+  expect(await ask("c1", "web")).toBe("web");
+});
+
+test("point-to-point: containers have single addresses, and the host leads from one to the other", async () => {
+  const own = ["-d", "point-to-point", "--ipam-driver", "point-to-point"];
+  await ok(
+    "network",
+    "create",
+    ...own,
+    "--subnet",
+    "10.9.1.0/30",
+    "--ipv6",
+    "--subnet",
+    "fd00:91::/126",
+    "p1",
+  );
+  await greeter("web", "--network", "p1");
+  await idle("c1", "--network", "p1");
+  const addresses = await ok("exec", "c1", "ip", "-o", "addr", "show", "eth0");
+  expect(addresses).toMatch(/10\.9\.1\.1\/32.*\n.*fd00:91::1\/128/);
+  expect(await ok("exec", "c1", "ip", "route")).toContain("default via 169.254.1.1 dev eth0");
+  expect(await ask("c1", "web")).toBe("web");
+  expect(await ask("c1", "10.9.1.0")).toBe("web");
+  expect(await ask("c1", "fd00:91::")).toBe("web");
+  await expect(site().host).toReach("10.9.1.0:80", { answer: "web" });
+  // all of the subnet can be had: there is no network address in it
+  await idle("c2", "--network", "p1");
+  await idle("c3", "--network", "p1");
+  const full = await daemon().docker("run", "--rm", "--network", "p1", "busybox", "true");
+  expect(full.stderr).toContain("no available");
+});
+
+describe("lan, behind a socket", () => {
+  let plugin: ChildProcess | undefined;
+  const socket = join(folder, "lan.sock");
+
+  const serve = async () => {
+    const words = [join(examples, "lan-driver", "serve.ts"), socket, join(folder, "state")];
+    plugin = site().host.spawn(process.execPath, words, { stdio: "inherit" });
+    await until("the plugin listens", async () => existsSync(socket));
+  };
+  const end = async () => {
+    const ended = new Promise((resolve) => plugin?.once("exit", resolve));
+    plugin?.kill("SIGTERM");
+    await ended;
+  };
+  afterAll(end);
+
+  test("containers are machines on the LAN, with addresses of the part that is ours, also after both restarted", async () => {
+    await serve();
+    const subnet = ["--subnet", "192.0.2.0/24", "--ip-range", "192.0.2.192/27", "--gateway", "192.0.2.2"];
+    await ok("network", "create", "-d", "lan", "--ipam-driver", "lan", "-o", "parent=eth0", ...subnet, "l1");
+    await greeter("web", "--network", "l1");
+    await idle("c1", "--network", "l1", "--stop-timeout", "0");
+    expect(await ok("exec", "c1", "ip", "-o", "addr", "show", "eth0")).toContain("192.0.2.193/24");
+    expect(await ok("exec", "c1", "ip", "route")).toContain("default via 192.0.2.2 dev eth0");
+    expect(await ask("c1", "web")).toBe("web");
+    await expect(site().peer).toReach("192.0.2.192:80", { answer: "web" });
+    await end();
+    await serve();
+    await ok("restart", "c1");
+    expect(await ask("c1", "web")).toBe("web");
+    await ok("rm", "-f", "web", "c1");
+    await ok("network", "rm", "l1");
+  });
+});
