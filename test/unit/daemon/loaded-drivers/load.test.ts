@@ -65,7 +65,7 @@ function load(wanted: Readonly<Record<string, string>>, log = silentLog) {
     ipamOptions: { defaultPools: [] },
     taken: ["bridge"],
     store,
-    limits,
+    limits: { ...limits, careMs: 1_000 },
     log,
     undo,
   });
@@ -127,7 +127,7 @@ describe("a driver that does not fit is left out, with the reason in the log", (
       `export const createIpam = () => ({ capabilities: {}, ${ipam} });`,
       "capabilities.requiresMacAddress is undefined",
     ],
-    ["wire", "await new Promise(() => {});", "no answer within 0.05 s"],
+    ["wire", "await new Promise(() => {});", "no answer within 1 s"],
   ])("%s: %s", async (name, text, words) => {
     const { log, lines } = notedLog();
     const loaded = await load(
