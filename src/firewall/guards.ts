@@ -21,7 +21,7 @@ export function createGuards(): GuardsMaker {
     const { isAble, owned } = await asked;
     if (!isAble) throw withoutGuards();
     const options = { netns, ipv6: true, loopbackNat: false, owned, hasBridgeFamily: true };
-    return firewallOn(nftablesBackend(await openNftables(netns), { ...options, scope: "bridge" }), { log });
+    return firewallOn(nftablesBackend(await openNftables(netns), { ...options, scope: "guards" }), { log });
   };
 }
 

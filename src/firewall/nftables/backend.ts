@@ -36,8 +36,11 @@ export interface NftablesOptions {
   readonly loopbackNat: boolean;
   /** The tables are this process's alone: nobody else can change, flush or delete them. See `canOwnTables`. */
   readonly owned: boolean;
-  /** `bridge`: only what concerns frames inside bridges, beside a back end that has no way to see them. Default: all. */
-  readonly scope?: "all" | "bridge";
+  /**
+   * `bridge`: only what concerns frames inside bridges, beside a back end that has no way to see them. `guards`: only rules
+   * of that kind, on bridges whose ports are not kept apart. Default: all.
+   */
+  readonly scope?: "all" | "bridge" | "guards";
   /** The kernel is known to have tables of the bridge family: not asked again, which costs it some 15 ms. */
   readonly hasBridgeFamily?: boolean;
   readonly acceptMark?: AcceptMark | undefined;
@@ -153,7 +156,7 @@ class NftablesBackend implements Backend {
     const bridge = needsBridge
       ? await this.#tableChanges(bridgeState?.flags, isWholesale ? undefined : bridgeSets, {
           table: bridgeTable,
-          layout: bridgeLayout(),
+          layout: this.#bridgeLayout(),
           elements: elementsBySet(wanted.filter(isBridging)),
         })
       : nothing;
@@ -196,7 +199,7 @@ class NftablesBackend implements Backend {
     const needsBridge = !this.#hasBridgeTable && kernelCome.some(isBridging);
     try {
       await this.#nftables.commit([
-        ...(needsBridge ? layoutOf(bridgeTable, bridgeLayout(), this.#options) : []),
+        ...(needsBridge ? layoutOf(bridgeTable, this.#bridgeLayout(), this.#options) : []),
         ...elementRequests(kernelGone, deleteElements),
         ...elementRequests(kernelCome, addElements),
       ]);
@@ -226,12 +229,20 @@ class NftablesBackend implements Backend {
   }
 
   #entriesOf(rule: Rule): Entry[] {
+    const { scope } = this.#options;
+    if (scope === "guards" && rule.kind !== "guard")
+      throw new TypeError(`set firewall rule ${ruleKey(rule)}: here are guards of ports alone`);
     const entries = entriesOf(rule, this.#families);
-    return this.#options.scope === "bridge" ? entries.filter(isBridging) : entries;
+    return scope === "bridge" ? entries.filter(isBridging) : entries;
   }
 
   #isOurs(table: Table): boolean {
-    return this.#options.scope === "bridge" ? isSameTable(table, bridgeTable) : isOurTable(table);
+    const { scope = "all" } = this.#options;
+    return scope === "all" ? isOurTable(table) : isSameTable(table, bridgeTable);
+  }
+
+  #bridgeLayout(): Request[] {
+    return bridgeLayout(this.#options.scope === "guards" ? "guards" : "all");
   }
 
   #count(entries: Iterable<Entry>, change: 1 | -1): void {

@@ -15,7 +15,7 @@ import {
   type Table,
 } from "../../kernel/nftables/index.ts";
 import type { AcceptMark } from "../rules.ts";
-import { bridging } from "./bridge-chains.ts";
+import { bridging, type FrameScope } from "./bridge-chains.ts";
 import { forwarding } from "./forwarding.ts";
 import { hostAccess } from "./host-access.ts";
 import type { ChainWithRules } from "./matches.ts";
@@ -40,8 +40,8 @@ export function mainLayout(options: LayoutOptions): Request[] {
 }
 
 /** Requests that make the bridge table's constant part; it must be empty. */
-export function bridgeLayout(): Request[] {
-  return layout(bridgeTable, bridgeSets, bridging);
+export function bridgeLayout(scope: FrameScope = "all"): Request[] {
+  return layout(bridgeTable, bridgeSets, bridging(scope));
 }
 
 /** Requests that make a table, which come first, and then what is in it. */
