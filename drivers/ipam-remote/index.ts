@@ -7,7 +7,7 @@ import type {
   PoolLease,
   PoolRequest,
 } from "../../src/driverapi/index.ts";
-import { Fields, label, type PluginCaller } from "../../src/driverkit/index.ts";
+import { Fields, label, type PluginAnswer, type PluginCaller, tellEnd } from "../../src/driverkit/index.ts";
 import {
   type Address,
   formatAddress,
@@ -48,7 +48,8 @@ export function createRemoteIpam(
   log: Log = silentLog,
 ): IpamDriver {
   const driver = new RemoteIpam(plugin, capabilities);
-  return capabilities.requiresRequestReplay ? new OwingIpam(driver, log) : driver;
+  if (!capabilities.requiresRequestReplay) return driver;
+  return new OwingIpam(driver, { incarnation: async () => await plugin.incarnation?.(), log });
 }
 
 class RemoteIpam implements IpamDriver {
@@ -85,14 +86,20 @@ class RemoteIpam implements IpamDriver {
   }
 
   async releasePool(poolId: string): Promise<void> {
-    await this.#ask("ReleasePool", { PoolID: poolId });
+    await this.#tell("ReleasePool", { PoolID: poolId });
   }
 
-  async requestAddress({ poolId, address, ...rest }: AddressRequest): Promise<Prefix> {
+  async requestAddress(request: AddressRequest): Promise<Prefix> {
+    const { poolId, address, ...rest } = request;
     const reply = await this.#ask("RequestAddress", {
       PoolID: poolId,
       Address: address ? formatAddress(address) : "",
       Options: this.#addressOptions(rest),
+    }).catch(async (error: unknown) => {
+      // it may have heard: what was asked for by name can be given back
+      if (address && !request.onRecord && errorKind(error) === "unavailable")
+        await this.releaseAddress(poolId, address).catch(() => undefined);
+      throw error;
     });
     const leased = reply.prefix("Address");
     if (!leased) throw reply.wrong("Address", "the address that was asked for", "");
@@ -100,7 +107,7 @@ class RemoteIpam implements IpamDriver {
   }
 
   async releaseAddress(poolId: string, address: Address): Promise<void> {
-    await this.#ask("ReleaseAddress", { PoolID: poolId, Address: formatAddress(address) });
+    await this.#tell("ReleaseAddress", { PoolID: poolId, Address: formatAddress(address) });
   }
 
   async #requestPool({ addressSpace, family, pool, subPool, options }: PoolRequest): Promise<PoolLease> {
@@ -133,13 +140,23 @@ class RemoteIpam implements IpamDriver {
   #ask(method: string, request?: object): Promise<Fields> {
     return ask(this.#plugin, method, request);
   }
+
+  /** A lease that ends; a plugin that is away hears of it when it is back. */
+  async #tell(method: string, request: object): Promise<void> {
+    const answer = await tellEnd(this.#plugin, `IpamDriver.${method}`, request);
+    if (answer) fieldsOf(this.#plugin, method, answer);
+  }
+}
+
+async function ask(plugin: PluginCaller, method: string, request?: object): Promise<Fields> {
+  return fieldsOf(plugin, method, await plugin.call(`IpamDriver.${method}`, request));
 }
 
 /** @throws internal with the plugin's words when it refuses (`Error`; some say `Err`) */
-async function ask(plugin: PluginCaller, method: string, request?: object): Promise<Fields> {
-  const name = `IpamDriver.${method}`;
-  const reply = new Fields(await plugin.call(name, request), `plugin ${plugin.name}: ${name}`);
+function fieldsOf(plugin: PluginCaller, method: string, answer: PluginAnswer): Fields {
+  const where = `plugin ${plugin.name}: IpamDriver.${method}`;
+  const reply = new Fields(answer, where);
   const refusal = reply.text("Error") || reply.text("Err");
-  if (refusal !== "") throw internal(`plugin ${plugin.name}: ${name}: ${refusal}`);
+  if (refusal !== "") throw internal(`${where}: ${refusal}`);
   return reply;
 }

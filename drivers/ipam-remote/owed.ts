@@ -1,5 +1,5 @@
-// Leases of an earlier life that a plugin which keeps nothing must be told again, and which it cannot be told while it is
-// away: it hears of them before anything else once it answers.
+// Leases that a plugin which keeps nothing must be told again: those of the daemon's earlier life, and all of them when
+// the plugin was started anew. It hears of them before anything else.
 
 import type {
   AddressRequest,
@@ -12,25 +12,41 @@ import { type Address, formatAddress, type Prefix } from "../../src/netip/index.
 import { errorKind, errorMessage } from "../../src/util/errors.ts";
 import type { Log } from "../../src/util/log.ts";
 
-interface Owed {
+interface Lease {
   /** For the log. */
   readonly what: string;
   readonly tell: () => Promise<void>;
 }
 
+interface LeasedPool {
+  readonly pool: Prefix;
+  readonly lease: Lease;
+  /** By address, in the order in which they were leased. */
+  readonly addresses: Map<string, Lease>;
+}
+
+interface Around {
+  /** See `PluginCaller`. */
+  readonly incarnation: () => Promise<string | undefined>;
+  readonly log: Log;
+}
+
 /** The same driver; what is on record is leased whether it answers or not. */
 export class OwingIpam implements IpamDriver {
   readonly #inner: IpamDriver;
-  readonly #log: Log;
-  readonly #owed: Owed[] = [];
-  /** By the pool's id on record, where the plugin calls it something else now. */
+  readonly #around: Around;
+  /** All that is leased, by the pool's id on record. */
+  readonly #pools = new Map<string, LeasedPool>();
+  /** Where the plugin calls a pool something else now. */
   readonly #ids = new Map<string, string>();
-  readonly #pools = new Map<string, Prefix>();
+  /** What of it the plugin has not heard in this life of its own. */
+  readonly #owed = new Set<Lease>();
+  #incarnation: string | undefined;
   #telling: Promise<void> | undefined;
 
-  constructor(inner: IpamDriver, log: Log) {
+  constructor(inner: IpamDriver, around: Around) {
     this.#inner = inner;
-    this.#log = log;
+    this.#around = around;
   }
 
   get name(): string {
@@ -46,42 +62,48 @@ export class OwingIpam implements IpamDriver {
   }
 
   async requestPool(request: PoolRequest): Promise<PoolLease> {
-    const { onRecord: poolId, pool } = request;
-    if (poolId === undefined || !pool) {
-      await this.#settle();
-      return await this.#inner.requestPool(request);
+    const { onRecord, pool } = request;
+    if (onRecord !== undefined && pool) {
+      await this.#tellOrOwe(this.#notePool(onRecord, pool, request));
+      return { poolId: onRecord, pool };
     }
-    this.#pools.set(poolId, pool);
-    const tell = async () => {
-      const lease = await this.#inner.requestPool(request);
-      this.#ids.set(poolId, lease.poolId);
-    };
-    await this.#tellOrOwe({ what: `pool ${poolId}`, tell });
-    return { poolId, pool };
+    await this.#settle();
+    const lease = await this.#inner.requestPool(request);
+    this.#notePool(lease.poolId, lease.pool, request);
+    return lease;
   }
 
   async releasePool(poolId: string): Promise<void> {
-    await this.#settle();
-    await this.#inner.releasePool(this.#idOf(poolId));
+    await this.#lookForRestart();
+    const leased = this.#pools.get(poolId);
+    const id = this.#idOf(poolId);
+    this.#pools.delete(poolId);
+    this.#ids.delete(poolId);
+    for (const lease of leased?.addresses.values() ?? []) this.#owed.delete(lease);
+    // what it never heard of is not leased
+    if (leased && this.#owed.delete(leased.lease)) return;
+    await this.#inner.releasePool(id);
   }
 
   async requestAddress(request: AddressRequest): Promise<Prefix> {
     const { poolId, address, onRecord } = request;
-    const ask = () => this.#inner.requestAddress({ ...request, poolId: this.#idOf(poolId) });
-    const pool = this.#pools.get(poolId);
-    if (!onRecord || !address || !pool) {
-      await this.#settle();
-      return await ask();
+    const pool = this.#pools.get(poolId)?.pool;
+    if (onRecord && address && pool) {
+      await this.#tellOrOwe(this.#noteAddress(request, address));
+      return { address, length: pool.length };
     }
-    await this.#tellOrOwe({
-      what: `address ${formatAddress(address)}`,
-      tell: async () => void (await ask()),
-    });
-    return { address, length: pool.length };
+    await this.#settle();
+    const leased = await this.#inner.requestAddress({ ...request, poolId: this.#idOf(poolId) });
+    this.#noteAddress(request, leased.address);
+    return leased;
   }
 
   async releaseAddress(poolId: string, address: Address): Promise<void> {
-    await this.#settle();
+    await this.#lookForRestart();
+    const addresses = this.#pools.get(poolId)?.addresses;
+    const lease = addresses?.get(formatAddress(address));
+    addresses?.delete(formatAddress(address));
+    if (lease && this.#owed.delete(lease)) return;
     await this.#inner.releaseAddress(this.#idOf(poolId), address);
   }
 
@@ -89,35 +111,74 @@ export class OwingIpam implements IpamDriver {
     return this.#ids.get(poolId) ?? poolId;
   }
 
+  #notePool(poolId: string, pool: Prefix, request: PoolRequest): Lease {
+    const tell = async () => {
+      const again = { ...request, pool, exclude: [], onRecord: poolId };
+      this.#ids.set(poolId, (await this.#inner.requestPool(again)).poolId);
+    };
+    const lease = { what: `pool ${poolId}`, tell };
+    this.#pools.set(poolId, { pool, lease, addresses: new Map() });
+    return lease;
+  }
+
+  #noteAddress(request: AddressRequest, address: Address): Lease {
+    const tell = async () => {
+      const poolId = this.#idOf(request.poolId);
+      await this.#inner.requestAddress({ ...request, poolId, address, onRecord: true });
+    };
+    const lease = { what: `address ${formatAddress(address)}`, tell };
+    this.#pools.get(request.poolId)?.addresses.set(formatAddress(address), lease);
+    return lease;
+  }
+
   /** In the order in which they are on record: nothing is told before what is owed already. */
-  async #tellOrOwe(owed: Owed): Promise<void> {
-    if (this.#owed.length > 0) return void this.#owed.push(owed);
+  async #tellOrOwe(lease: Lease): Promise<void> {
+    this.#owed.add(lease);
+    if (this.#owed.size > 1) return;
     try {
-      await owed.tell();
+      await lease.tell();
+      this.#owed.delete(lease);
+      this.#incarnation ??= await this.#around.incarnation();
     } catch (error) {
-      if (errorKind(error) !== "unavailable") throw error;
-      this.#owed.push(owed);
+      if (errorKind(error) === "unavailable") return;
+      this.#owed.delete(lease);
+      throw error;
     }
   }
 
   /** @throws unavailable while the plugin does not answer */
   async #settle(): Promise<void> {
+    await this.#lookForRestart();
     this.#telling ??= this.#tellAll().finally(() => {
       this.#telling = undefined;
     });
     await this.#telling;
   }
 
+  /** A plugin that was started anew has forgotten all of it. */
+  async #lookForRestart(): Promise<void> {
+    const now = await this.#around.incarnation();
+    if (now === undefined) return;
+    const before = this.#incarnation;
+    this.#incarnation = now;
+    if (before === undefined || before === now) return;
+    this.#owed.clear();
+    for (const { lease, addresses } of this.#pools.values())
+      for (const each of [lease, ...addresses.values()]) this.#owed.add(each);
+    const fields = { plugin: this.name, leases: this.#owed.size };
+    this.#around.log.info(fields, "an IPAM plugin was started anew: it is told what is leased");
+  }
+
   async #tellAll(): Promise<void> {
-    for (let next = this.#owed[0]; next; next = this.#owed[0]) {
+    for (const lease of this.#owed) {
       try {
-        await next.tell();
+        await lease.tell();
       } catch (error) {
         if (errorKind(error) === "unavailable") throw error;
-        const fields = { plugin: this.name, lease: next.what, reason: errorMessage(error) };
-        this.#log.error(fields, "an IPAM plugin does not take what it had given before");
+        const fields = { plugin: this.name, lease: lease.what, reason: errorMessage(error) };
+        this.#around.log.error(fields, "an IPAM plugin does not take what it had given before");
       }
-      this.#owed.shift();
+      this.#owed.delete(lease);
     }
   }
 }

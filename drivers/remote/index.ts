@@ -3,6 +3,8 @@
 
 import type {
   Capabilities,
+  ClusterAccess,
+  ClusterStay,
   CreateEndpointRequest,
   CreateNetworkRequest,
   EndpointInterface,
@@ -25,8 +27,11 @@ import {
   type PluginCaller,
   poolData,
   portOptions,
+  tellEnd,
 } from "../../src/driverkit/index.ts";
-import { errorKind, internal } from "../../src/util/errors.ts";
+import { errorKind, errorMessage, internal } from "../../src/util/errors.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
+import { tellOfNodes } from "./nodes.ts";
 
 export interface RemoteCapabilities extends Capabilities {
   /** It says whether it needs gateways before any are leased. */
@@ -48,23 +53,33 @@ export async function readCapabilities(plugin: PluginCaller): Promise<RemoteCapa
 }
 
 /** A driver that may not be there yet: what it can do is known from before, and each call finds it, or fails. */
-export function createRemoteDriver(plugin: PluginCaller, capabilities: RemoteCapabilities): NetworkDriver {
-  return new RemoteDriver(plugin, capabilities);
+export function createRemoteDriver(
+  plugin: PluginCaller,
+  capabilities: RemoteCapabilities,
+  log: Log = silentLog,
+): NetworkDriver {
+  return new RemoteDriver(plugin, capabilities, log);
 }
 
 class RemoteDriver implements NetworkDriver {
   readonly name: string;
   readonly capabilities: Capabilities;
   readonly checkGateway?: NonNullable<NetworkDriver["checkGateway"]>;
+  readonly enterCluster?: NonNullable<NetworkDriver["enterCluster"]>;
   readonly #plugin: PluginCaller;
+  readonly #log: Log;
   /** What a sandbox has for its ports, said again when an endpoint joins. */
   readonly #options = new Map<string, EndpointOptions>();
 
-  constructor(plugin: PluginCaller, { checksGateway, ...capabilities }: RemoteCapabilities) {
+  constructor(plugin: PluginCaller, { checksGateway, ...capabilities }: RemoteCapabilities, log: Log) {
     this.name = plugin.name;
     this.capabilities = capabilities;
     this.#plugin = plugin;
+    this.#log = log;
     if (checksGateway) this.checkGateway = (options) => this.#checkGateway(options);
+    // others need not know who else there is
+    if (capabilities.connectivityScope === "global")
+      this.enterCluster = (cluster) => this.#enterCluster(cluster);
   }
 
   async createNetwork({ networkId, options, ipv4Data, ipv6Data }: CreateNetworkRequest): Promise<void> {
@@ -77,7 +92,7 @@ class RemoteDriver implements NetworkDriver {
   }
 
   async deleteNetwork({ networkId }: { networkId: string }): Promise<void> {
-    await this.#ask("DeleteNetwork", { NetworkID: networkId });
+    await this.#tell("DeleteNetwork", { NetworkID: networkId });
   }
 
   async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
@@ -93,7 +108,7 @@ class RemoteDriver implements NetworkDriver {
 
   async deleteEndpoint(request: EndpointRef): Promise<void> {
     this.#options.delete(request.endpointId);
-    await this.#ask("DeleteEndpoint", refOf(request));
+    await this.#tell("DeleteEndpoint", refOf(request));
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -107,7 +122,7 @@ class RemoteDriver implements NetworkDriver {
   }
 
   async leave(request: EndpointRef): Promise<void> {
-    await this.#ask("Leave", refOf(request));
+    await this.#tell("Leave", refOf(request));
   }
 
   async programExternalConnectivity(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]> {
@@ -120,12 +135,41 @@ class RemoteDriver implements NetworkDriver {
   }
 
   async revokeExternalConnectivity(request: EndpointRef): Promise<void> {
-    await this.#askIfThere("RevokeExternalConnectivity", refOf(request));
+    await this.#tell("RevokeExternalConnectivity", refOf(request));
   }
 
   async #checkGateway(options: NetworkOptions) {
     const reply = await this.#ask("GwAllocCheck", { Options: networkOptions(options) });
     return { skipIpv4: reply.flag("SkipIPv4"), skipIpv6: reply.flag("SkipIPv6") };
+  }
+
+  async #enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
+    return tellOfNodes(cluster, {
+      tell: (method, data) => this.#ask(method, data),
+      failed: (method, error) => this.#refused(method, errorMessage(error)),
+    });
+  }
+
+  /**
+   * An end, which no plugin can keep from coming: one that is away hears of it when it is back, and one that refuses is
+   * not asked again, as with dockerd. What is gone for us must not stay for ever because somebody else lost his memory.
+   */
+  async #tell(method: string, request: object): Promise<void> {
+    const name = `NetworkDriver.${method}`;
+    try {
+      const answer = await tellEnd(this.#plugin, name, request);
+      const refusal = answer && new Fields(answer, `plugin ${this.name}: ${name}`).text("Err");
+      if (refusal) this.#refused(method, refusal);
+    } catch (error) {
+      // methods that came later: a plugin without them needs none
+      if (errorKind(error) === "not-implemented" && method === "RevokeExternalConnectivity") return;
+      if (errorKind(error) === "unavailable") throw error;
+      this.#refused(method, errorMessage(error));
+    }
+  }
+
+  #refused(method: string, reason: string): void {
+    this.#log.warn({ plugin: this.name, method, reason }, "a plugin refuses what it is told");
   }
 
   /** Methods that came later: a plugin without them needs none. */

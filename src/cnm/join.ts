@@ -31,6 +31,8 @@ export interface JoinPlace {
   readonly freeName: (prefix: string) => string;
   /** What the container had on this network the last time. */
   readonly remembered: RememberedPlace | undefined;
+  /** An endpoint that was there before is the first that may publish ports. */
+  readonly portsElsewhere?: boolean;
 }
 
 export interface JoinOptions {
@@ -141,7 +143,7 @@ export async function leaseAddressesAgain(endpoint: Endpoint, undo: Undo): Promi
 /** Tells the driver of an endpoint, at its creation and again after a start. */
 export async function createInDriver(
   endpoint: Endpoint,
-  { spec: sandbox }: Pick<JoinPlace, "spec">,
+  { spec: sandbox, portsElsewhere }: Pick<JoinPlace, "spec" | "portsElsewhere">,
   undo: Undo,
 ): Promise<void> {
   const { network, record } = endpoint;
@@ -155,6 +157,7 @@ export async function createInDriver(
     options: {
       exposedPorts: sandbox.exposedPorts,
       portBindings: sandbox.portBindings,
+      ...((portsElsewhere || network.record.internal) && { portsElsewhere: true }),
       dnsServers: network.record.internal ? [] : (sandbox.dns.servers ?? sandbox.dns.fallbackServers ?? []),
       ...(spec.mac && { macAddress: spec.mac }),
       ...(isAsked && { addresses: wishes }),

@@ -175,7 +175,8 @@ export class Members {
   #place(network: Network, hasIpv6: boolean): Omit<JoinPlace, "freeIndex" | "freeName"> {
     const { sandboxId, netnsPath, netns, spec } = this.#around;
     const remembered = this.#parts.memory.of(spec().containerId, network.id);
-    return { sandboxId, spec: spec(), path: netnsPath, netns, hasIpv6, remembered };
+    const portsElsewhere = this.visible.some(({ network: other }) => !other.record.internal);
+    return { sandboxId, spec: spec(), path: netnsPath, netns, hasIpv6, remembered, portsElsewhere };
   }
 
   #add(endpoint: Endpoint): Endpoint {

@@ -124,7 +124,11 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     undo,
   });
   const drivers = [...ownDrivers, ...loaded.network];
-  const plugins = new Plugins({ folders: network.plugins, log: log.child({ part: "plugins" }) });
+  const plugins = new Plugins({
+    folders: network.plugins,
+    debts: store.collection("plugin debts"),
+    log: log.child({ part: "plugins" }),
+  });
   undo.defer("let go of plugins", () => plugins.close());
   const controller = await createController({
     store,

@@ -24,7 +24,7 @@ export function createPluginDrivers(plugins: Plugins, { store, log }: Surroundin
       known: store.collection("network plugins"),
       kind: "NetworkDriver",
       read: readCapabilities,
-      create: createRemoteDriver,
+      create: (plugin, capabilities) => createRemoteDriver(plugin, capabilities, log),
     }),
     ipam: new DriversOfKind<IpamDriver, IpamCapabilities>({
       plugins,
@@ -74,7 +74,7 @@ class DriversOfKind<T, Capabilities> implements OtherDrivers<T> {
   }
 
   isAway(name: string): boolean {
-    return this.#parts.plugins.isDown(name);
+    return this.#parts.plugins.isAway(name);
   }
 
   follow(listener: () => void): () => void {

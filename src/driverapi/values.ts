@@ -60,6 +60,8 @@ export interface PublishedPort {
 export interface EndpointOptions {
   readonly exposedPorts: readonly ExposedPort[];
   readonly portBindings: readonly PortBinding[];
+  /** The ports are for another endpoint of the sandbox to publish, or the network leads nowhere. */
+  readonly portsElsewhere?: boolean;
   readonly dnsServers: readonly Address[];
   /** Set only when the user asked for this MAC. */
   readonly macAddress?: Mac;

@@ -27,7 +27,12 @@ export interface PluginTls {
 }
 
 export type PluginAddress =
-  | { readonly kind: "unix"; readonly path: string }
+  | {
+      readonly kind: "unix";
+      readonly path: string;
+      /** Of the socket: another one after a plugin has started anew. Absent: nobody has made it yet. */
+      readonly born?: string;
+    }
   | { readonly kind: "http"; readonly host: string; readonly port: number; readonly tls?: PluginTls };
 
 /** The first place where a plugin of this name is said to be. @throws invalid for a file that makes no sense */
@@ -37,12 +42,13 @@ export async function findPlugin(
 ): Promise<PluginAddress | undefined> {
   if (!isPluginName(name)) return undefined;
   for (const path of [join(sockets, `${name}.sock`), join(sockets, name, `${name}.sock`)])
-    if ((await statOf(path))?.isSocket()) return { kind: "unix", path };
+    if ((await statOf(path))?.isSocket()) return await withBirth({ kind: "unix", path });
   for (const folder of specs)
     for (const file of [`${name}.spec`, `${name}/${name}.spec`, `${name}.json`, `${name}/${name}.json`]) {
       const path = join(folder, file);
       const text = await textOf(path);
-      if (text !== undefined) return path.endsWith(".spec") ? fromSpec(path, text) : fromJson(path, text);
+      if (text !== undefined)
+        return await withBirth(path.endsWith(".spec") ? fromSpec(path, text) : fromJson(path, text));
     }
   return undefined;
 }
@@ -82,6 +88,13 @@ async function statOf(path: string): Promise<Stats | undefined> {
 
 async function textOf(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch(() => undefined);
+}
+
+/** By inode and birth: an inode is used again at once. */
+async function withBirth(address: PluginAddress): Promise<PluginAddress> {
+  if (address.kind !== "unix") return address;
+  const found = await statOf(address.path);
+  return found ? { ...address, born: `${found.ino} ${found.birthtimeMs}` } : address;
 }
 
 /** One line: a URL with its scheme. */

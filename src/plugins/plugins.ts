@@ -3,19 +3,24 @@
 import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { access } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { errorMessage, notFound, unavailable } from "../util/errors.ts";
+import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
-import { findPlugin, listPlugins, type PluginAddress, type PluginFolders } from "./address.ts";
-import { NotReached, PluginClient } from "./client.ts";
+import { findPlugin, listPlugins, type PluginFolders } from "./address.ts";
+import { bookInMemory, type DebtBook } from "./debts.ts";
+import { Plugin } from "./plugin.ts";
 
 export interface PluginsOptions {
   readonly folders: PluginFolders;
   /** How long a call may take; a DHCP server may be asked in it. */
   readonly callMs?: number;
+  /** How long one may take that tells of an end; later the plugin hears of it again. */
+  readonly endMs?: number;
   /** How long a plugin that is on its way back is waited for. */
   readonly patienceMs?: number;
   /** How long one that nobody has heard of yet is waited for, where there are plugins at all: it may be just starting. */
   readonly newcomerMs?: number;
+  /** What plugins have yet to hear; absent: that ends with the process. */
+  readonly debts?: DebtBook;
   readonly log: Log;
 }
 
@@ -26,10 +31,15 @@ export interface ActivePlugin {
   readonly kinds: ReadonlySet<string>;
 }
 
-const defaults = { callMs: 120_000, patienceMs: 3_000, newcomerMs: 3_000 };
-const activationMs = 10_000;
+const defaults = { callMs: 120_000, endMs: 10_000, patienceMs: 3_000, newcomerMs: 3_000 };
 const firstPauseMs = 50;
-const longestPauseMs = 1_000;
+/** How long a list of plugins waits for one that does not answer. */
+const glanceMs = 500;
+
+/** See `PluginCaller` of the driver kit. */
+export interface PluginCalls extends Pick<Plugin, "call" | "owe" | "incarnation"> {
+  readonly name: string;
+}
 
 /** Owns the connections to plugins. */
 export class Plugins {
@@ -39,7 +49,8 @@ export class Plugins {
   #watcher: FSWatcher | undefined;
 
   constructor(options: PluginsOptions) {
-    this.#options = { ...defaults, ...options };
+    this.#options = { ...defaults, debts: bookInMemory(), ...options };
+    for (const [, { plugin }] of this.#options.debts.entries()) this.#plugin(plugin).remind();
   }
 
   /** Undefined when nothing says where it is. @throws unavailable when it does not answer */
@@ -49,13 +60,26 @@ export class Plugins {
   }
 
   /** Calls to a plugin that may not be there yet: each one finds it, or fails. */
-  caller(name: string): { readonly name: string; readonly call: Plugin["call"] } {
-    return { name, call: (method, request) => this.#plugin(name).call(method, request) };
+  caller(name: string): PluginCalls {
+    const plugin = () => this.#plugin(name);
+    return {
+      name,
+      call: (method, request) => plugin().call(method, request),
+      owe: (method, request) => plugin().owe(method, request),
+      incarnation: () => plugin().incarnation(),
+    };
   }
 
   /** Whether it did not answer the last time that it was called. */
-  isDown(name: string): boolean {
-    return this.#plugins.get(name)?.isDown ?? false;
+  isAway(name: string): boolean {
+    return this.#plugins.get(name)?.isAway ?? false;
+  }
+
+  /** What it is, if it says so at once: nobody waits for it. */
+  async kindsNow(name: string): Promise<ReadonlySet<string>> {
+    return await this.#plugin(name)
+      .activate({ patienceMs: 0, timeoutMs: glanceMs })
+      .catch(() => new Set<string>());
   }
 
   /** All that say where they are, whether they answer or not. */
@@ -91,7 +115,7 @@ export class Plugins {
   #plugin(name: string): Plugin {
     const known = this.#plugins.get(name);
     if (known) return known;
-    const made = new Plugin(name, this.#options);
+    const made = new Plugin(name, { ...this.#options, awaited: () => this.#watch() });
     this.#plugins.set(name, made);
     return made;
   }
@@ -117,97 +141,9 @@ export class Plugins {
   }
 }
 
-/** One plugin, wherever it is at the moment. */
-class Plugin {
-  readonly #name: string;
-  readonly #options: Required<PluginsOptions>;
-  #client: PluginClient | undefined;
-  #address: string | undefined;
-  #activation: Promise<ReadonlySet<string>> | undefined;
-  /** The last attempt to reach it failed: the next one is not patient. */
-  #isDown = false;
-
-  constructor(name: string, options: Required<PluginsOptions>) {
-    this.#name = name;
-    this.#options = options;
-  }
-
-  get isDown(): boolean {
-    return this.#isDown;
-  }
-
-  /** It may be about to answer: the next call is patient again. */
-  expect(): void {
-    this.#isDown = false;
-  }
-
-  /** What it says it is; asked once. @throws unavailable, not-found */
-  activate(): Promise<ReadonlySet<string>> {
-    this.#activation ??= this.#activate().catch((error) => {
-      this.#activation = undefined;
-      throw error;
-    });
-    return this.#activation;
-  }
-
-  /** See `PluginCaller`. */
-  async call(method: string, request?: object): Promise<Readonly<Record<string, unknown>>> {
-    await this.activate();
-    return await this.#patiently(method, request, this.#options.callMs);
-  }
-
-  close(): void {
-    this.#client?.close();
-  }
-
-  async #activate(): Promise<ReadonlySet<string>> {
-    const answer = await this.#patiently("Plugin.Activate", undefined, activationMs);
-    const [, kinds] = Object.entries(answer).find(([key]) => key.toLowerCase() === "implements") ?? [];
-    if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === "string"))
-      throw unavailable(`plugin ${this.#name}: Plugin.Activate: the answer does not say what it implements`);
-    return new Set(kinds);
-  }
-
-  /** Only what the plugin has not heard is said again. */
-  async #patiently(method: string, request: object | undefined, timeoutMs: number) {
-    const until = performance.now() + (this.#isDown ? 0 : this.#options.patienceMs);
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      try {
-        const answer = await (await this.#reach()).call(method, request, { timeoutMs });
-        this.#isDown = false;
-        return answer;
-      } catch (error) {
-        if (!(error instanceof NotReached)) throw error;
-        if (performance.now() + pauseMs > until) {
-          this.#isDown = true;
-          throw error;
-        }
-      }
-      await pause(pauseMs);
-    }
-  }
-
-  /** It may have come back at another place. */
-  async #reach(): Promise<PluginClient> {
-    const address = await findPlugin(this.#name, this.#options.folders);
-    if (!address)
-      throw new NotReached(`plugin ${this.#name} is not there`, notFound(`plugin ${this.#name} not found`));
-    const key = keyOf(address);
-    if (this.#client && this.#address === key) return this.#client;
-    this.#client?.close();
-    this.#client = await PluginClient.open(this.#name, address);
-    this.#address = key;
-    return this.#client;
-  }
-}
-
 async function isFolder(path: string): Promise<boolean> {
   return await access(path).then(
     () => true,
     () => false,
   );
-}
-
-function keyOf(address: PluginAddress): string {
-  return JSON.stringify(address);
 }

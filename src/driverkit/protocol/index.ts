@@ -1,6 +1,6 @@
 // Docker's plugin protocol in the contract's words, for both of its ends.
 
-export type { PluginCaller } from "./caller.ts";
+export { type PluginAnswer, type PluginCaller, tellEnd } from "./caller.ts";
 export { Fields } from "./fields.ts";
 export {
   endpointOptions,

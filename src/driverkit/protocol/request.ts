@@ -60,10 +60,11 @@ export function interfaceOf({ address, addressIpv6, macAddress }: EndpointInterf
 
 /** Of CreateEndpoint: ports, what the user chose, and every driver option as a key of its own. */
 export function endpointOptions(options: CreateEndpointRequest["options"]): object {
-  const { macAddress, dnsServers, driverOpts } = options;
+  const { macAddress, dnsServers, driverOpts, portsElsewhere } = options;
   return {
     ...driverOpts,
-    ...portOptions(options),
+    // Docker says them to the first network that leads outside, alone
+    ...(!portsElsewhere && portOptions(options)),
     // a Go byte slice in JSON
     ...(macAddress && { [label.mac]: Buffer.from(macBytes(macAddress)).toString("base64") }),
     ...(dnsServers.length > 0 && { [label.dnsServers]: dnsServers.map(formatAddress) }),

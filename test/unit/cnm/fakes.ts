@@ -303,7 +303,7 @@ export interface FakeWorldOptions
   extends Partial<
     Pick<
       ControllerOptions,
-      "live" | "defaultBridge" | "hostFiles" | "readyNetns" | "cluster" | "endpointLost"
+      "live" | "defaultBridge" | "hostFiles" | "readyNetns" | "cluster" | "endpointLost" | "plugins"
     >
   > {
   /** Go on with the records and namespaces of another one. */
@@ -341,6 +341,7 @@ export async function createFakeWorld(options: FakeWorldOptions = {}): Promise<F
     hostFiles: options.hostFiles ?? noFiles,
     ...(options.defaultBridge && { defaultBridge: options.defaultBridge }),
     ...(options.cluster && { cluster: options.cluster }),
+    ...(options.plugins && { plugins: options.plugins }),
     ...(options.endpointLost && { endpointLost: options.endpointLost }),
     live: options.live ?? new Set(),
     log: silentLog,

@@ -6,7 +6,7 @@ import {
 } from "../../../drivers/remote/index.ts";
 import type { PluginCaller } from "../../../src/driverkit/index.ts";
 import { type Address, type Prefix, parseAddress, parseMac, parsePrefix } from "../../../src/netip/index.ts";
-import { notImplemented, unavailable } from "../../../src/util/errors.ts";
+import { internal, notImplemented, unavailable } from "../../../src/util/errors.ts";
 
 const networkId = "a".repeat(64);
 const endpointId = "b".repeat(64);
@@ -144,11 +144,25 @@ describe("networks of a remote driver", () => {
   });
 
   it("are refused in the plugin's words", async () => {
-    const { driver } = driverOf({ DeleteNetwork: { Err: "network is in use" } });
-    await expect(driver.deleteNetwork({ networkId })).rejects.toThrow(
-      "plugin p: NetworkDriver.DeleteNetwork: network is in use",
+    const { driver } = driverOf({ CreateNetwork: { Err: "out of wire" } });
+    const options = { enableIpv4: true, enableIpv6: false, internal: false, generic: {} };
+    const request = { networkId, networkName: "n", options, ipv4Data: [], ipv6Data: [] };
+    await expect(driver.createNetwork(request)).rejects.toThrow(
+      "plugin p: NetworkDriver.CreateNetwork: out of wire",
     );
   });
+
+  it.each([[{ Err: "never heard of it" }], [internal("status 500")], [notImplemented("no such method")]])(
+    "go, whatever the plugin says: %j",
+    async (answer) => {
+      const { driver, plugin } = driverOf({ DeleteNetwork: answer });
+      await driver.deleteNetwork({ networkId });
+      expect(plugin.last).toEqual({
+        method: "NetworkDriver.DeleteNetwork",
+        request: { NetworkID: networkId },
+      });
+    },
+  );
 });
 
 describe("endpoints of a remote driver", () => {
@@ -313,6 +327,19 @@ describe("endpoints of a remote driver", () => {
     const request = { ...ref, gateways: { ipv4: true, ipv6: true }, ipv6Elsewhere: false, ...options };
     expect(await driver.programExternalConnectivity?.(request)).toEqual([]);
     await driver.revokeExternalConnectivity?.(ref);
+  });
+
+  it("are not told of ports that are another endpoint's to publish, but their sandbox is", async () => {
+    const { driver, plugin } = driverOf({ CreateEndpoint: {}, Join: {} });
+    const request = { ...ref, interface: {}, options: { ...options, portsElsewhere: true } };
+    await driver.createEndpoint(request);
+    const keys = (at: number) => {
+      const request = plugin.calls[at]?.request as { Options: object } | undefined;
+      return Object.keys(request?.Options ?? {}).filter((key) => /port/.test(key));
+    };
+    await driver.join({ ...ref, sandboxKey: "/run/x", freeIndex: 2, suggestedName: "eth0" });
+    expect(keys(0)).toEqual([]);
+    expect(keys(1)).toHaveLength(2);
   });
 
   it("fail as the plugin does", async () => {

@@ -1,0 +1,71 @@
+// What a plugin hears of the hosts of a cluster.
+
+import { expect, it, vi } from "vitest";
+import { createRemoteDriver, type RemoteCapabilities } from "../../../drivers/remote/index.ts";
+import { FakeCluster } from "../../../src/cluster/index.ts";
+
+const global: RemoteCapabilities = {
+  scope: "local",
+  connectivityScope: "global",
+  replay: false,
+  checksGateway: false,
+};
+
+function driverOf(answer: () => Promise<Record<string, unknown>>, capabilities = global) {
+  const told: string[] = [];
+  const call = async (method: string, request?: object) => {
+    const { DiscoveryType, DiscoveryData } = request as {
+      DiscoveryType: number;
+      DiscoveryData: { Address: string; BindAddress: string; Self: boolean };
+    };
+    const self = DiscoveryData.Self ? " self" : "";
+    told.push(`${method} ${DiscoveryType} ${DiscoveryData.Address}${DiscoveryData.BindAddress}${self}`);
+    return await answer();
+  };
+  return { told, driver: createRemoteDriver({ name: "p", call }, capabilities) };
+}
+
+it("tells of this host, of the others, of those that come and go, and of all when this one leaves", async () => {
+  const cluster = new FakeCluster();
+  await cluster.addNode("a");
+  const own = await cluster.addNode("b");
+  const { told, driver } = driverOf(async () => ({}));
+  const stay = await driver.enterCluster?.(own);
+  await vi.waitFor(() => expect(told).toHaveLength(2));
+  expect(told).toEqual([
+    "NetworkDriver.DiscoverNew 1 192.0.2.2 self",
+    "NetworkDriver.DiscoverNew 1 192.0.2.1",
+  ]);
+  await cluster.addNode("c");
+  await cluster.removeNode("a");
+  await vi.waitFor(() => expect(told).toHaveLength(4));
+  expect(told.slice(2)).toEqual([
+    "NetworkDriver.DiscoverNew 1 192.0.2.3",
+    "NetworkDriver.DiscoverDelete 1 192.0.2.1",
+  ]);
+  await stay?.end({ leaves: true });
+  expect(told.slice(4).toSorted()).toEqual([
+    "NetworkDriver.DiscoverDelete 1 192.0.2.2 self",
+    "NetworkDriver.DiscoverDelete 1 192.0.2.3",
+  ]);
+  await cluster.addNode("d");
+  expect(told).toHaveLength(6);
+});
+
+it("goes on when the plugin refuses", async () => {
+  const cluster = new FakeCluster();
+  const own = await cluster.addNode("a");
+  const { told, driver } = driverOf(async () => {
+    throw new Error("no");
+  });
+  const stay = await driver.enterCluster?.(own);
+  await cluster.addNode("b");
+  await vi.waitFor(() => expect(told).toHaveLength(2));
+  await stay?.end({ leaves: false });
+  expect(told).toHaveLength(2);
+});
+
+it("tells nobody whose endpoints are reached on their own host alone", () => {
+  const { driver } = driverOf(async () => ({}), { ...global, connectivityScope: "local" });
+  expect(driver.enterCluster).toBeUndefined();
+});
