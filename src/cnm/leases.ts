@@ -15,7 +15,7 @@ import { EngineError, errorKind, errorMessage, invalid, unavailable } from "../u
 import { Undo } from "../util/undo.ts";
 import type { HostPrefixes } from "./host-prefixes.ts";
 import { familyOf } from "./ipam-check.ts";
-import type { PoolRecord } from "./records.ts";
+import type { NetworkRecord, PoolRecord } from "./records.ts";
 import type { PoolSpec } from "./types.ts";
 
 /** What a network needs from its IPAM driver. */
@@ -52,7 +52,7 @@ export async function leasePools(request: PoolsRequest): Promise<{ pools: PoolRe
 export async function leaseAgain(
   ipam: IpamDriver,
   record: PoolRecord,
-  networkName = "",
+  { name: networkName, ipam: { options = {} } }: Pick<NetworkRecord, "name" | "ipam">,
 ): Promise<PoolRecord> {
   if (!ipam.capabilities.requiresRequestReplay) return record;
   const { addressSpace, family, subnet, range, gateway } = record;
@@ -61,7 +61,7 @@ export async function leaseAgain(
     family,
     pool: subnet,
     ...(range && { subPool: range }),
-    options: {},
+    options,
     networkName,
     exclude: [],
     onRecord: record.poolId,
@@ -172,11 +172,15 @@ async function leaseWish(
   try {
     return { prefix: await ask(ipam, { poolId: pool.poolId, address: wish }, request), poolId: pool.poolId };
   } catch (error) {
-    // somebody needed it, or the pool gives it to nobody
-    if (!["forbidden", "conflict", "invalid", "unavailable"].includes(errorKind(error))) throw error;
+    // somebody needed it, or the pool gives it to nobody; plugins have one kind for all that they refuse
+    if (!["forbidden", "conflict", "invalid", "unavailable", "internal"].includes(errorKind(error)))
+      throw error;
     return undefined;
   }
 }
+
+/** A driver that offers more than these that are somebody's may have no others. */
+const mostPromised = 1024;
 
 /** Drivers that forget their leases at a start begin anew with the lowest, which containers that are stopped may have had. */
 async function leaseUnpromised(
@@ -189,7 +193,7 @@ async function leaseUnpromised(
   for (const { poolId } of pools) {
     // held until another is found, so that the next answer differs
     await using setAside = new Undo();
-    for (;;) {
+    for (let tries = 0; tries < mostPromised; tries++) {
       const prefix = await unlessExhausted(ask(ipam, { poolId }, request));
       if (!prefix) break;
       if (!isPromised(prefix.address)) return { prefix, poolId };

@@ -90,7 +90,7 @@ async function leaseNetwork(
   try {
     const pools: PoolRecord[] = [];
     undo.defer("release pools", () => releasePools(ipam, pools));
-    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool, record.name));
+    for (const pool of record.pools) pools.push(await leaseAgain(ipam, pool, record));
     return new Network({ ...record, pools }, driver, ipam);
   } catch (error) {
     parts.log.error({ network: record.name, ...reasonOf(error) }, "cannot restore network");

@@ -203,7 +203,7 @@ export class GlobalNetworks {
     networks.add(network);
     this.#turns.take(record.id, "make a network of the cluster", async () => {
       if (networks.get(record.id) !== network) return;
-      for (const pool of record.pools) await leaseAgain(ipam, pool, record.name);
+      for (const pool of record.pools) await leaseAgain(ipam, pool, record);
       await network.makeAgain();
     });
   }
@@ -214,7 +214,7 @@ export class GlobalNetworks {
     if (!ipam || network.ipam === ipam || network.record.scope !== "global") return;
     network.ipam = ipam;
     this.#turns.take(network.id, "keep a network of the cluster", async () => {
-      for (const pool of network.record.pools) await leaseAgain(ipam, pool, network.name);
+      for (const pool of network.record.pools) await leaseAgain(ipam, pool, network.record);
       for (const { record } of network.endpoints.values()) {
         const { poolIpv4, poolIpv6, containerName: endpointName } = record;
         const { address, addressIpv6 } = record.interface;
