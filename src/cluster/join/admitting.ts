@@ -1,6 +1,7 @@
 // What a member does for hosts that come: admits them for a token, renews their certificates, makes them members. Knows
 // no HTTP; any member can do it, for all it needs is in the store and in the authority's key.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress, sameAddress } from "../../netip/index.ts";
 import { conflict, forbidden, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
@@ -43,7 +44,13 @@ export interface AdmittingOptions {
   readonly now?: () => Date;
   /** How long hosts' certificates are good for, in milliseconds. */
   readonly lifetimeMs?: number;
+  /** How long etcd may refuse to take an earlier member of a newcomer away, in milliseconds. */
+  readonly formerMs?: number;
 }
+
+/** etcd takes no member away while others have been in touch for less than five seconds; newcomers wait ten. */
+const usualFormerMs = 7_000;
+const retryMs = 200;
 
 /** Admits hosts. Each operation may be asked for again when its answer was lost. */
 export class Admitting {
@@ -63,6 +70,7 @@ export class Admitting {
     const { tables, tokens, clusterId, log } = this.#options;
     const { admits } = tokens.check(request.token, request.wish === "member" ? "member" : "node");
     this.#checkNewcomer(request);
+    await this.#removeFormer(peerUrl({ address: formatAddress(request.address), ports: request.ports }));
     const certificate = await this.#sign(request, { ...request, role: "node" });
     await tokens.spend(request.token, request.wish === "member" ? "member" : "node");
     // a token for plain nodes never leads to more, whatever seats come free
@@ -157,6 +165,29 @@ export class Admitting {
         throw conflict(
           `the node id of ${name} is that of host ${value.name} at ${value.address}, which is alive: was it cloned with its data folder?`,
         );
+    }
+  }
+
+  /** What a host was before it left: counted on, it would pass for what the host is now, and never answer. */
+  async #removeFormer(url: string): Promise<void> {
+    const { members, log, formerMs = usualFormerMs } = this.#options;
+    const deadline = performance.now() + formerMs;
+    for (const { id, peerUrls } of await members.list()) {
+      if (!peerUrls.includes(url)) continue;
+      log.info({ url }, "removing the member that this host was before");
+      for (;;) {
+        try {
+          await members.remove(id, { timeoutMs: Math.max(1, deadline - performance.now()) });
+          break;
+        } catch (error) {
+          if (performance.now() >= deadline)
+            throw unavailable(
+              `the member at ${url} that this host was before is still there: try again`,
+              error,
+            );
+          await sleep(retryMs);
+        }
+      }
     }
   }
 

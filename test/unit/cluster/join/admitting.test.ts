@@ -83,6 +83,24 @@ describe("a host that joins", () => {
     expect(record("b")).toMatchObject({ address: "192.0.2.99", name: "clone" });
   });
 
+  test("again is a member no longer: the one it was before does not pass for it", async () => {
+    site.members.seat(nodeIdOf("b"), peerUrlOf("192.0.2.2"));
+    site.members.refusals = 2;
+    await site.admitting.join(await joinRequest(site, "b"));
+    expect((await site.members.list()).map(({ name }) => name)).toEqual([nodeIdOf("a")]);
+    expect(record("b")).toMatchObject({ seat: "node" });
+  });
+
+  test("again is refused while etcd keeps the member that it was, and is on no record then", async () => {
+    site.members.seat(nodeIdOf("b"), peerUrlOf("192.0.2.2"));
+    site.members.refusals = Number.POSITIVE_INFINITY;
+    await expect(site.admitting.join(await joinRequest(site, "b"))).rejects.toThrow(
+      "the member at https://192.0.2.2:2380 that this host was before is still there: try again",
+    );
+    expect(record("b")).toBeUndefined();
+    expect(site.tokens.list().map(({ used }) => used)).toEqual([0]);
+  });
+
   test("with the id of a member is refused", async () => {
     const asked = await joinRequest(site, "a");
     await expect(site.admitting.join(asked)).rejects.toThrow("is a member of the cluster: remove it first");

@@ -7,6 +7,8 @@ export class FakeMembers implements Members {
   records: MemberRecord[] = [];
   /** No quorum. */
   isAway = false;
+  /** How many removals more etcd refuses. */
+  refusals = 0;
   #count = 0;
 
   async list(): Promise<readonly MemberRecord[]> {
@@ -34,6 +36,7 @@ export class FakeMembers implements Members {
 
   async remove(id: string): Promise<void> {
     this.#check();
+    if (this.refusals-- > 0) throw unavailable("unhealthy cluster");
     this.records = this.records.filter((record) => record.id !== id);
   }
 

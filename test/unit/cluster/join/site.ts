@@ -77,6 +77,7 @@ export async function createSite(): Promise<Site> {
     isAlive,
     log: silentLog,
     now,
+    formerMs: 500,
   });
   onTestFinished(() => host.close());
   return Object.assign(site, { cluster, host, tables, tokens, members, authority, admitting });
