@@ -38,6 +38,14 @@ export interface StoreLinkParts {
 
 const limits = { readMs: 10_000, watchMs: 3_000, firstPauseMs: 100, longestPauseMs: 1_000 };
 
+/** Why a line ended. */
+interface Lost {
+  readonly error: EngineError;
+  readonly wasConnected: boolean;
+  /** Nothing failed: there is a new connection in this one's place, or its member is one no longer. */
+  readonly isHandedOver?: boolean;
+}
+
 /** Owns the watch and the signs of life. */
 export class StoreLink {
   readonly #parts: StoreLinkParts;
@@ -78,13 +86,14 @@ export class StoreLink {
       if (lost.wasConnected) {
         troubles.clear();
         pauseMs = limits.firstPauseMs;
-        this.#parts.log.warn({ reason: lost.error.message }, "lost the store, trying another member");
+        this.#tellLoss(lost);
         this.#parts.onLost(lost.error, performance.now() - this.#lastSign);
       }
       if (lost.error instanceof CompactedError) {
         this.#isRead = false;
         continue;
       }
+      if (lost.isHandedOver) continue;
       troubles.set(at.name, lost.error.message);
       at.blame();
       if (this.#parts.client.connections().some((other) => !troubles.has(other.name))) continue;
@@ -98,8 +107,15 @@ export class StoreLink {
     }
   }
 
+  #tellLoss({ error, isHandedOver }: Lost): void {
+    const { log } = this.#parts;
+    const fields = { reason: error.message };
+    if (isHandedOver) log.debug(fields, "following the store over another connection");
+    else log.warn(fields, "lost the store, trying another member");
+  }
+
   /** Follows a member until that fails. */
-  async #follow(at: Connection): Promise<{ readonly error: EngineError; readonly wasConnected: boolean }> {
+  async #follow(at: Connection): Promise<Lost> {
     let wasConnected = false;
     let watch: RunningWatch | undefined;
     let pulse: Pulse | undefined;
@@ -114,8 +130,8 @@ export class StoreLink {
       wasConnected = true;
       this.#lastSign = performance.now();
       this.#parts.onConnected(this.#storeId ?? "", wasRead);
-      await Promise.race([this.#beat(pulse, at), watch.ended]);
-      return { error: unavailable("follow the store: ended"), wasConnected };
+      const end = (await Promise.race([this.#beat(pulse, at), watch.ended])) ?? "ended";
+      return { error: unavailable(`follow the store: ${end}`), wasConnected, isHandedOver: end !== "ended" };
     } catch (error) {
       const known = error instanceof EngineError ? error : unavailable(errorMessage(error), error);
       return { error: known, wasConnected };
@@ -179,17 +195,21 @@ export class StoreLink {
       );
   }
 
-  /** Signs of life until one is not answered, or the member is no longer one to follow. */
-  async #beat(pulse: Pulse, at: Connection): Promise<void> {
+  /** Signs of life until one is not answered, or `at` is not the connection to follow any more: answers why. */
+  async #beat(pulse: Pulse, at: Connection): Promise<string | undefined> {
     const { lease, client } = this.#parts;
     while (!this.#ending.signal.aborted) {
       await sleep(lease.intervalMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
-      if (this.#ending.signal.aborted) return;
-      if (!client.connections().includes(at))
-        throw unavailable(`follow the store: ${at.name} is no member any more`);
+      if (this.#ending.signal.aborted) return undefined;
+      const connections = client.connections();
+      if (!connections.includes(at))
+        return connections.some(({ name }) => name === at.name)
+          ? `this host shows ${at.name} another certificate now`
+          : `${at.name} is no member any more`;
       await lease.beat(pulse);
       this.#lastSign = performance.now();
     }
+    return undefined;
   }
 }
 

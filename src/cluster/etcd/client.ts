@@ -46,12 +46,14 @@ export class EtcdClient implements Disposable {
     this.#log = log;
   }
 
-  /** Other members or credentials from now on. Connections that stay the same stay; work under way on others ends. */
+  /** Other members or credentials from now on. Connections that stay the same stay; calls under way at members that are none any more end. */
   use({ endpoints, tls, auth }: Pick<EtcdOptions, "endpoints" | "tls" | "auth">): void {
     const before = isSame(tls, this.#tls) ? this.#connections : [];
     const kept = (endpoint: Endpoint) => before.find((connection) => isSame(connection.endpoint, endpoint));
     const connections = endpoints.map((endpoint) => kept(endpoint) ?? new Connection(endpoint, tls));
-    for (const old of this.#connections) if (!connections.includes(old)) old.close();
+    for (const old of this.#connections.filter((one) => !connections.includes(one)))
+      if (connections.some(({ name }) => name === old.name)) old.retire();
+      else old.close();
     if (!isSame(auth, this.#auth)) this.#token = undefined;
     this.#connections = connections;
     this.#tls = tls;

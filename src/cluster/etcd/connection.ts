@@ -13,7 +13,7 @@ import {
   type Metadata,
 } from "@grpc/grpc-js";
 import type { Endpoint } from "./endpoint.ts";
-import { type Failure, notReached } from "./errors.ts";
+import { type Failure, notReached, replaced } from "./errors.ts";
 
 /** PEM texts. */
 export interface Tls {
@@ -49,6 +49,7 @@ export class Connection {
   readonly #calls = new Set<{ cancel(): void }>();
   #suspectUntil = 0;
   #failures = 0;
+  #isRetired = false;
 
   constructor(endpoint: Endpoint, tls: Tls | undefined) {
     this.endpoint = endpoint;
@@ -96,6 +97,7 @@ export class Connection {
     let state = channel.getConnectivityState(true);
     for (let changes = 0; changes < 10 && state !== connectivityState.READY; changes++) {
       if (state === connectivityState.TRANSIENT_FAILURE && changes > 0) return undefined;
+      if (state === connectivityState.SHUTDOWN) return replaced();
       const before = state;
       const isInTime = await new Promise<boolean>((resolve) =>
         channel.watchConnectivityState(before, deadline, (error) => resolve(!error)),
@@ -122,6 +124,7 @@ export class Connection {
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
           this.#calls.delete(call);
+          this.#closeRetired();
           if (error) reject(error);
           else if (response === undefined) reject(new Error(`${method.name}: an empty answer`));
           else resolve(response);
@@ -142,6 +145,16 @@ export class Connection {
       headers,
       {},
     );
+  }
+
+  /** Another connection to the member takes its place: calls under way end as they would. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#closeRetired();
+  }
+
+  #closeRetired(): void {
+    if (this.#isRetired && this.#calls.size === 0) this.#client.close();
   }
 
   /** Calls under way end as cancelled. */

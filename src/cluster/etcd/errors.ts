@@ -88,6 +88,11 @@ export function notReached(timeoutMs: number): Failure {
   return { kind: "unavailable", words, retry: "elsewhere", isUndone: true };
 }
 
+/** A connection that has another one in its place since the call began. */
+export function replaced(): Failure {
+  return { kind: "unavailable", words: "the connection was replaced", retry: "soon", isUndone: true };
+}
+
 /** What was tried, where, and why it failed. */
 export function failureError(doing: string, member: string, failure: Failure, cause: unknown): EngineError {
   return new EngineError(failure.kind, `${doing}: ${failure.words} (etcd at ${member})`, { cause });
