@@ -61,6 +61,35 @@ const lists = async (daemon: Daemon, name: string) =>
     .split("\n")
     .includes(`${name} overlay global`);
 
+// first: its kernel is compared with that of one daemon's life
+describe("a host that leaves", () => {
+  test("is kept while its containers use the cluster's networks, unless by force", async () => {
+    await host(1).ok("network", "create", "-d", "overlay", "blue");
+    await until("blue is there", () => lists(host(3), "blue"));
+    await serve(host(3), "c3", "--network", "blue");
+    await serve(host(3), "alone");
+    expect(await host(3).tsdocker("cluster", "leave")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("containers use its networks (c3 on blue)"),
+    });
+    expect(await host(3).tsdocker("cluster", "leave", "--force")).toMatchObject({ code: 0, stderr: "" });
+    expect(await host(3).ok("ps", "--format", "{{.Names}}")).toBe("alone");
+    expect(await lists(host(3), "blue")).toBe(false);
+    await untilNodes(host(1), "host1 member up, host2 member up");
+    // a network that is left is everywhere else as it was
+    expect(await lists(host(1), "blue")).toBe(true);
+    await serve(host(1), "c1", "--network", "blue");
+    await host(1).ok("rm", "-f", "c1");
+    await host(1).ok("network", "rm", "blue");
+    await host(3).ok("rm", "-f", "c3", "alone");
+    // the way out of overlays is a bridge of this host alone: as with dockerd it stays
+    await host(3).ok("network", "rm", "docker_gwbridge");
+    await host(3).expectBackTo(before);
+    await join(host(3));
+    await untilNodes(host(3), all);
+  });
+});
+
 describe("a network of the cluster", () => {
   test("is made once, is on every host, and carries packets between them", async () => {
     await host(1).ok("network", "create", "-d", "overlay", "--attachable", "blue");
@@ -237,33 +266,5 @@ describe("the path to another host", () => {
     // whole seconds
     for (const wanted of ["path-narrow host2", "path-down host2", "path-ok host2"])
       await until(`${wanted} is told`, async () => (await told()).split("\n").includes(wanted));
-  });
-});
-
-describe("a host that leaves", () => {
-  test("is kept while its containers use the cluster's networks, unless by force", async () => {
-    await host(1).ok("network", "create", "-d", "overlay", "blue");
-    await until("blue is there", () => lists(host(3), "blue"));
-    await serve(host(3), "c3", "--network", "blue");
-    await serve(host(3), "alone");
-    expect(await host(3).tsdocker("cluster", "leave")).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining("containers use its networks (c3 on blue)"),
-    });
-    expect(await host(3).tsdocker("cluster", "leave", "--force")).toMatchObject({ code: 0, stderr: "" });
-    expect(await host(3).ok("ps", "--format", "{{.Names}}")).toBe("alone");
-    expect(await lists(host(3), "blue")).toBe(false);
-    await untilNodes(host(1), "host1 member up, host2 member up");
-    // a network that is left is everywhere else as it was
-    expect(await lists(host(1), "blue")).toBe(true);
-    await serve(host(1), "c1", "--network", "blue");
-    await host(1).ok("rm", "-f", "c1");
-    await host(1).ok("network", "rm", "blue");
-    await host(3).ok("rm", "-f", "c3", "alone");
-    // the way out of overlays is a bridge of this host alone: as with dockerd it stays
-    await host(3).ok("network", "rm", "docker_gwbridge");
-    await host(3).expectBackTo(before);
-    await join(host(3));
-    await untilNodes(host(3), all);
   });
 });
