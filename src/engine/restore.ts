@@ -12,7 +12,7 @@ import { clearLeftTasks, sweepLateSnapshots, sweepSnapshots } from "./left-tasks
 import type { EngineContext } from "./parts.ts";
 import { startsWithDaemon } from "./restart-policy.ts";
 import { startContainer } from "./start.ts";
-import { defaultStopTimeoutS, stopContainer } from "./stop.ts";
+import { defaultStopTimeoutS, startEnded, stopContainer } from "./stop.ts";
 
 /**
  * Brings the containers of the store back: the `live` ones as they run, all others at rest. Returns those that a policy
@@ -115,7 +115,7 @@ async function startAgain(context: EngineContext, container: Container): Promise
 
 /** Stops every running container with its own signal and timeout, all at once; who does not end in time is left behind. */
 export async function stopAll(context: EngineContext): Promise<void> {
-  const running = context.registry.all().filter((container) => container.isRunning || container.isRestarting);
+  const running = context.registry.all().filter((one) => isUp(one) || context.locks.isHeld(one.id));
   const stopping = Promise.all(running.map((container) => stopForShutdown(context, container)));
   const budgetS = shutdownBudgetS(running, context.settings.shutdownTimeoutS);
   if (!(await settlesWithin(stopping, budgetS * 1000)))
@@ -123,7 +123,12 @@ export async function stopAll(context: EngineContext): Promise<void> {
   await Promise.all(context.registry.all().map((container) => container.log?.close()));
 }
 
+const isUp = ({ isRunning, isRestarting }: Container) => isRunning || isRestarting;
+
 async function stopForShutdown(context: EngineContext, container: Container): Promise<void> {
+  // one whose start is under way, or its removal
+  if (!isUp(container)) await startEnded(context, container);
+  if (!isUp(container)) return;
   const { stoppedByHand, willRestart = false } = container.record;
   await stopContainer(context, container, {}).catch((error) => {
     context.log.warn({ container: container.id, reason: errorMessage(error) }, "cannot stop a container");
