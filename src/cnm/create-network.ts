@@ -178,7 +178,11 @@ function checkKnownOptions(
   // whose options a configuration holds is known when somebody uses it
   const { networkOptions } = driver;
   if (configOnly || !networkOptions) return;
-  const isKnown = (key: string) => controllerOptions.has(key) || networkOptions.has(key);
+  const families = [...networkOptions].filter((option) => option.endsWith("."));
+  const isKnown = (key: string) =>
+    controllerOptions.has(key) ||
+    networkOptions.has(key) ||
+    families.some((family) => key.startsWith(family));
   const unknown = Object.keys(options).find((key) => key.startsWith("tsdocker.") && !isKnown(key));
   if (unknown !== undefined) throw invalid(`unknown option ${unknown} for driver ${name}`);
 }

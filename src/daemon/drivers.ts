@@ -1,6 +1,7 @@
 // The drivers, each on the host that it is handed.
 
 import createBridge from "../../drivers/bridge/index.ts";
+import createCni from "../../drivers/cni/index.ts";
 import createHost from "../../drivers/host/index.ts";
 import createIpvlan from "../../drivers/ipvlan/index.ts";
 import createMacvlan from "../../drivers/macvlan/index.ts";
@@ -40,6 +41,7 @@ export interface DriverSurroundings {
 export function buildDrivers(hostOf: (driver: string) => Host): NetworkDriver[] {
   return [
     createBridge(hostOf("bridge")),
+    createCni(hostOf("cni")),
     createHost(hostOf("host")),
     createIpvlan(hostOf("ipvlan")),
     createMacvlan(hostOf("macvlan")),

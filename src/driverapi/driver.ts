@@ -168,7 +168,7 @@ export interface NetworkDriver {
 
   /**
    * The `tsdocker.` options of networks that it understands; the controller refuses those that neither of them does.
-   * Absent: it wants to see them all.
+   * One that ends with `.` stands for all that begin so. Absent: it wants to see them all.
    */
   readonly networkOptions?: ReadonlySet<string>;
 

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import createBridgeDriver from "../../../drivers/bridge/index.ts";
+import createCniDriver from "../../../drivers/cni/index.ts";
 import createHostDriver from "../../../drivers/host/index.ts";
 import createDefaultIpam from "../../../drivers/ipam-default/index.ts";
 import createNullIpam from "../../../drivers/ipam-null/index.ts";
@@ -177,6 +178,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
     store,
     drivers: [
       wrap(createBridgeDriver(host)),
+      createCniDriver({ ...host, records: store.collection("driver cni") }),
       createHostDriver(host),
       createIpvlanDriver(host),
       createMacvlanDriver(host),
