@@ -135,15 +135,8 @@ export class OwingIpam implements IpamDriver {
   async #tellOrOwe(lease: Lease): Promise<void> {
     this.#owed.add(lease);
     if (this.#owed.size > 1) return;
-    try {
-      await lease.tell();
-      this.#owed.delete(lease);
-      this.#incarnation ??= await this.#around.incarnation();
-    } catch (error) {
-      if (errorKind(error) === "unavailable") return;
-      this.#owed.delete(lease);
-      throw error;
-    }
+    await this.#tell(lease).catch(() => undefined);
+    this.#incarnation ??= await this.#around.incarnation();
   }
 
   /** @throws unavailable while the plugin does not answer */
@@ -170,15 +163,21 @@ export class OwingIpam implements IpamDriver {
   }
 
   async #tellAll(): Promise<void> {
-    for (const lease of this.#owed) {
-      try {
-        await lease.tell();
-      } catch (error) {
-        if (errorKind(error) === "unavailable") throw error;
-        const fields = { plugin: this.name, lease: lease.what, reason: errorMessage(error) };
-        this.#around.log.error(fields, "an IPAM plugin does not take what it had given before");
-      }
-      this.#owed.delete(lease);
+    for (const lease of this.#owed) await this.#tell(lease);
+  }
+
+  /**
+   * One that refuses may have kept it: then all is well. If not, what is leased is in use all the same, and nobody is better
+   * off without the network. @throws unavailable
+   */
+  async #tell(lease: Lease): Promise<void> {
+    try {
+      await lease.tell();
+    } catch (error) {
+      if (errorKind(error) === "unavailable") throw error;
+      const fields = { plugin: this.name, lease: lease.what, reason: errorMessage(error) };
+      this.#around.log.warn(fields, "an IPAM plugin does not take what it had given before");
     }
+    this.#owed.delete(lease);
   }
 }

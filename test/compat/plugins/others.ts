@@ -1,0 +1,68 @@
+// Programs that others wrote, as they are, where somebody has put them: nothing here fetches or builds any.
+
+import { existsSync } from "node:fs";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "../../e2e/run.ts";
+import type { LabHost } from "../../lab/lab.ts";
+
+const root = process.env.TSDOCKER_PLUGINS ?? join(import.meta.dirname, "../../../.cache/plugins");
+
+/** Whether a plugin is there, and may be run. */
+export function hasPlugin(name: string): boolean {
+  return existsSync(join(root, name)) && process.getuid?.() === 0;
+}
+
+export interface OthersPlugin extends AsyncDisposable {
+  /** As an operator who updates it. */
+  restart(): Promise<void>;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/**
+ * Runs `python3 run.py` of a plugin's folder in a lab host. The socket that it puts into /run/docker/plugins appears in
+ * `sockets`: it has a /run of its own. What it writes goes with a copy of the folder.
+ */
+export async function startPython(
+  name: string,
+  { host, sockets }: { readonly host: LabHost; readonly sockets: string },
+): Promise<OthersPlugin> {
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`));
+  await cp(join(root, name), folder, { recursive: true });
+  const script =
+    'mount -t tmpfs none /run && mkdir -p /run/docker/plugins && mount --bind "$1" /run/docker/plugins && cd "$2" && exec python3 run.py';
+  let process_: ReturnType<LabHost["spawn"]> | undefined;
+  const socket = join(sockets, `${name}.sock`);
+  const start = async () => {
+    // one that was killed has left it
+    await rm(socket, { force: true });
+    process_ = host.spawn("unshare", ["-m", "sh", "-c", script, "sh", sockets, folder], {
+      stdio: "ignore",
+      env: { ...process.env, ENVIRONMENT: "production", PYTHONPATH: join(root, "python") },
+    });
+    await until(`${name} listens`, () => existsSync(socket), 20_000);
+  };
+  const kill = async () => {
+    const running = process_;
+    process_ = undefined;
+    if (!running || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once("exit", resolve));
+    running.kill("SIGKILL");
+    await ended;
+  };
+  await start();
+  return {
+    start,
+    kill,
+    restart: async () => {
+      await kill();
+      await start();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
