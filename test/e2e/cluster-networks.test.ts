@@ -132,6 +132,7 @@ describe("a network of the cluster", () => {
     await until("blue is there", () => lists(host(2), "blue"));
     await serve(host(2), "c2", "--network", "blue", "--restart", "always");
     await host(2).stop();
+    expect(await host(2).log()).not.toContain("undo step failed");
     await host(2).start();
     await untilNodes(host(2), all);
     expect(await lists(host(2), "blue")).toBe(true);
