@@ -19,21 +19,27 @@ export interface At {
 export async function serve(
   { netns, address, port }: At,
   what: "sink" | "echo" | "http",
-): Promise<AsyncDisposable> {
+): Promise<AsyncDisposable & { readonly pid: number }> {
   const argv = [`--net=${netns}`, "python3", load, what, address, `${port}`];
   const child = spawn("nsenter", argv, { stdio: ["ignore", "pipe", "inherit"] });
   await firstWord(child.stdout);
-  return { [Symbol.asyncDispose]: () => endOf(child) };
+  return { pid: child.pid ?? 0, [Symbol.asyncDispose]: () => endOf(child) };
 }
 
 /** How many seconds `count` bytes or questions took. */
-export async function ask(
+export async function ask(at: At, what: "send" | "ask", count: number): Promise<number> {
+  return (await askWithCost(at, what, count)).seconds;
+}
+
+/** The same, and for how many of them the sender had a processor; 0 when it does not tell. */
+export async function askWithCost(
   { netns, address, port }: At,
   what: "send" | "ask",
   count: number,
-): Promise<number> {
+): Promise<{ readonly seconds: number; readonly cpuSeconds: number }> {
   const argv = [`--net=${netns}`, "python3", load, what, address, `${port}`, `${count}`];
-  return Number((await run("nsenter", argv)).stdout);
+  const [seconds = Number.NaN, cpuSeconds = 0] = (await run("nsenter", argv)).stdout.split(" ").map(Number);
+  return { seconds, cpuSeconds };
 }
 
 /** Connections a second: each sends a request, gets the answer and ends. */

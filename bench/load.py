@@ -1,7 +1,8 @@
 """What the forward measure sends through a proxy: sinks and senders that cost less than what they measure.
 
 load.py sink ADDRESS PORT          reads and drops what comes, and closes when the sender has ended
-load.py send ADDRESS PORT BYTES    sends as much on one connection and waits for the close; prints the seconds
+load.py send ADDRESS PORT BYTES    sends as much on one connection and waits for the close; prints the
+                                   seconds, and those that it had a processor
 load.py http ADDRESS PORT          answers each connection's request and closes; takes none that has sent nothing
 load.py echo ADDRESS PORT          answers each message on a connection
 load.py ask ADDRESS PORT COUNT     as many questions one after the other on one connection; prints the seconds
@@ -38,7 +39,7 @@ def sink(address, port):
 def send(address, port, size):
     source = os.memfd_create("zeros")
     os.ftruncate(source, 1 << 24)
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), time.process_time()
     connection = socket.socket()
     # what the kernel's pacing (bbr) makes of the sender is not what is measured
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
@@ -48,7 +49,7 @@ def send(address, port, size):
         left -= os.sendfile(connection.fileno(), source, 0, min(left, 1 << 24))
     connection.shutdown(socket.SHUT_WR)
     connection.recv(1)
-    print(time.monotonic() - start)
+    print(time.monotonic() - start, time.process_time() - cpu_start)
 
 
 def http(address, port):

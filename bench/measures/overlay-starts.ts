@@ -14,7 +14,7 @@ import { netnsOf, type OverlayHosts, overlayName } from "./overlay-hosts.ts";
 const run = promisify(execFile);
 const script = join(import.meta.dirname, "overlay-probe.py");
 const reachRounds = 100;
-const startRounds = 30;
+const startRounds = 40;
 
 /** Asks from inside a netns for what is not there yet; answers when it was, by CLOCK_MONOTONIC in nanoseconds. */
 class Probe implements AsyncDisposable {
@@ -71,7 +71,7 @@ export async function measureReach({ report, say }: Bench, { daemons }: OverlayH
   });
 }
 
-/** On one host, a container on each kind of network in turn. */
+/** On one host, a container on each kind of network in turn, and the next time the other way round. */
 export async function measureStarts(
   { report, daemons: beside }: Bench,
   { daemons }: OverlayHosts,
@@ -79,14 +79,26 @@ export async function measureStarts(
   const [own] = daemons;
   if (!own) return;
   const theirs = beside.find(({ name }) => name === "dockerd");
-  const start = async (row: string, by: typeof own, network: string, isKept: boolean) => {
-    await withSleeper(by.client, { network }, async (_, ms) => isKept && report.add(row, by.name, ms));
+  const start = async (by: typeof own, network: string) => {
+    let took = 0;
+    await withSleeper(by.client, { network }, async (_, ms) => {
+      took = ms;
+    });
+    return took;
   };
   const rounds = async () => {
     for (let at = -1; at < startRounds; at++) {
-      await start("start on an overlay", own, overlayName, at >= 0);
-      await start("start on a bridge, same daemon", own, "plain", at >= 0);
-      if (theirs) await start("start on a bridge, same daemon", theirs, "plain", at >= 0);
+      const took = new Map<string, number>();
+      const order = [overlayName, "plain"];
+      for (const network of at % 2 === 0 ? order : order.toReversed())
+        took.set(network, await start(own, network));
+      const theirMs = theirs && (await start(theirs, "plain"));
+      const [overlayMs = 0, bridgeMs = 0] = order.map((network) => took.get(network));
+      if (at < 0) continue;
+      report.add("start on an overlay", own.name, overlayMs);
+      report.add("start on a bridge, same daemon", own.name, bridgeMs);
+      if (theirMs !== undefined) report.add("start on a bridge, same daemon", "dockerd", theirMs);
+      report.add("start on an overlay, longer than on a bridge", own.name, overlayMs - bridgeMs);
     }
   };
   await withNetwork(own.client, "plain", () =>
