@@ -2,7 +2,7 @@
 
 import type { Host } from "../../src/driverapi/index.ts";
 import { internal } from "../../src/util/errors.ts";
-import { type ChainConf, hasCapability, type Json, type PluginConf } from "./conf.ts";
+import { type ChainConf, hasCapability, isObject, type Json, type PluginConf } from "./conf.ts";
 import { type Command, callPlugin, type Place, type Subject } from "./plugin.ts";
 import { isSpoken } from "./versions.ts";
 
@@ -75,7 +75,18 @@ export async function deleteChain(hands: Hands, chain: Chain, part: Part, run: R
 /** Runs CHECK down the chain, where the version has it and the author does not forbid it. @throws what is not as it should be */
 export async function checkChain(hands: Hands, chain: Chain, part: Part, run: Run): Promise<void> {
   if (!isSpoken("CHECK", chain.cniVersion) || chain.conf.disableCheck || !run.result) return;
-  for (const plugin of pluginsOf(chain, part)) await call(hands, chain, "CHECK", { plugin, run });
+  const checked = { ...run, result: withoutDefaults(run.result) };
+  for (const plugin of pluginsOf(chain, part)) await call(hands, chain, "CHECK", { plugin, run: checked });
+}
+
+/** Default routes are the sandbox's, and may lead by another network. */
+function withoutDefaults(result: Json): Json {
+  const { routes } = result;
+  if (!Array.isArray(routes)) return result;
+  return {
+    ...result,
+    routes: routes.filter((route) => !isObject(route) || !String(route.dst).endsWith("/0")),
+  };
 }
 
 /** Asks whether the plugins are ready for an ADD, where the version has that. @throws what keeps one from it */

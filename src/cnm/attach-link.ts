@@ -1,7 +1,7 @@
 // Attaching: the link that a driver answered with becomes the container's.
 
 import type { JoinResponse } from "../driverapi/index.ts";
-import { deleteAddress, deleteLink, setLink, unless } from "../kernel/index.ts";
+import { deleteAddress, deleteLink, deleteRoute, setLink, unless } from "../kernel/index.ts";
 import { hasCode, notFound, wrapError } from "../util/errors.ts";
 import {
   additionRequests,
@@ -78,10 +78,23 @@ async function adoptLink(
     );
     const linkLocal = record.spec.linkLocal.map(linkLocalPrefix);
     const routes = endpointRoutes(network.record, endpoint.record);
+    await deleteDefaultRoutes(netns, index);
     await netns.netlink.send(...additionRequests(index, { prefixes: linkLocal, routes }));
   } catch (error) {
     throw wrapError(error, `attach ${name} to network ${endpoint.networkName}`);
   }
+}
+
+/** They are the sandbox's: which link has one, and that no other does, is settled when all are known. */
+async function deleteDefaultRoutes({ netlink }: Netns, index: number): Promise<void> {
+  const routes = await netlink.routes();
+  const defaults = routes.filter(
+    ({ link, destination, type }) => link === index && !destination && type === "unicast",
+  );
+  const requests = defaults.map(({ family, gateway }) =>
+    deleteRoute({ family, link: index, ...(gateway && { gateway }) }),
+  );
+  await unless(["ESRCH", "ENOENT"], netlink.send(...requests));
 }
 
 /**

@@ -82,7 +82,8 @@ export interface JoinResponse {
     readonly indexInSandbox?: number;
     /**
      * It is in the sandbox under its last name, `srcName`, and up, with its MAC, addresses and routes: the controller does
-     * not set it up again, and only adds what is its own (the network's routes, `--link-local-ip`, `sysctls`).
+     * not set it up again. It takes over default routes, which are the sandbox's, and adds what is its own (the network's
+     * routes, `--link-local-ip`, `sysctls`).
      */
     readonly isComplete?: boolean;
     /** Nothing outside the sandbox takes the link along: the controller deletes it when the endpoint leaves. */
