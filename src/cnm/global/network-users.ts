@@ -1,6 +1,7 @@
 // Which hosts use a network of the cluster. A host says so before its first endpoint and takes it back after its last, so
 // that one host can tell whether all are done with it.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterAccess } from "../../cluster/index.ts";
 import { conflict, errorKind, notFound, unavailable } from "../../util/errors.ts";
 import type { Background } from "../background.ts";
@@ -12,6 +13,8 @@ export interface UsersSurroundings {
   readonly tables: GlobalTables;
   readonly background: Background;
 }
+
+const retryMs = 100;
 
 /** This host's part in the table of users. */
 export class NetworkUsers {
@@ -42,7 +45,7 @@ export class NetworkUsers {
     const { tables, background } = this.#around;
     if (!tables.users.get(this.#keyOf(id))) return;
     background.run("end the use of a network", async () => {
-      const leaving = tables.users.delete(this.#keyOf(id)).finally(() => this.#leaving.delete(id));
+      const leaving = this.#takeBack(id).finally(() => this.#leaving.delete(id));
       // who begins to use it again waits for the end, however it ends
       this.#leaving.set(
         id,
@@ -75,6 +78,20 @@ export class NetworkUsers {
   /** Resolves when this host's own use is taken back that was about to be. */
   async settled(networkId: string): Promise<void> {
     await this.#leaving.get(networkId);
+  }
+
+  /** A member of the store that does not answer is another's matter; without any, `reconcile` says it later. */
+  async #takeBack(networkId: string): Promise<void> {
+    const { tables, cluster } = this.#around;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await tables.users.delete(this.#keyOf(networkId));
+      } catch (error) {
+        const isWorthwhile = ["unavailable", "cancelled"].includes(errorKind(error));
+        if (!isWorthwhile || cluster.state === "frozen" || tries >= mostTries) throw error;
+        await sleep(retryMs);
+      }
+    }
   }
 
   async #isRegistered({ id, name }: Network): Promise<boolean> {

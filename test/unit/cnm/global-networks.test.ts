@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { createClusterIpam } from "../../../drivers/ipam-cluster/index.ts";
 import { formatPrefix } from "../../../src/netip/index.ts";
+import { unavailable } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { networkSpec, pool } from "../../lab/cnm/specs.ts";
 import { createFakeWorld, FakeDriver, type FakeWorld } from "./fakes.ts";
@@ -179,6 +180,24 @@ describe("removing a network of the cluster", () => {
     const sandbox = await run(h2, "c1");
     await sandbox.delete();
     await h1.controller.deleteNetwork("blue");
+  });
+
+  test("is not refused for a host that had to say more than once that it is done", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const sandbox = await run(h2, "c1");
+    const users = await h2.node.table("network-users");
+    const remove = users.delete.bind(users);
+    let failures = 0;
+    users.delete = async (key) => {
+      if (failures++ < 3) throw unavailable("no answer in time");
+      await remove(key);
+    };
+    await sandbox.delete();
+    await settled(h1, h2);
+    await h1.controller.deleteNetwork("blue");
+    expect(failures).toBe(4);
   });
 
   test("and a first container elsewhere exclude each other", async () => {
