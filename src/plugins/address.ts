@@ -41,8 +41,10 @@ export async function findPlugin(
   { sockets, specs }: PluginFolders,
 ): Promise<PluginAddress | undefined> {
   if (!isPluginName(name)) return undefined;
-  for (const path of [join(sockets, `${name}.sock`), join(sockets, name, `${name}.sock`)])
-    if ((await statOf(path))?.isSocket()) return await withBirth({ kind: "unix", path });
+  for (const path of [join(sockets, `${name}.sock`), join(sockets, name, `${name}.sock`)]) {
+    const found = await statOf(path);
+    if (found?.isSocket()) return { kind: "unix", path, born: birthOf(found) };
+  }
   for (const folder of specs)
     for (const file of [`${name}.spec`, `${name}/${name}.spec`, `${name}.json`, `${name}/${name}.json`]) {
       const path = join(folder, file);
@@ -90,11 +92,14 @@ async function textOf(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch(() => undefined);
 }
 
-/** By inode and birth: an inode is used again at once. */
 async function withBirth(address: PluginAddress): Promise<PluginAddress> {
-  if (address.kind !== "unix") return address;
-  const found = await statOf(address.path);
-  return found ? { ...address, born: `${found.ino} ${found.birthtimeMs}` } : address;
+  const found = address.kind === "unix" ? await statOf(address.path) : undefined;
+  return address.kind === "unix" && found ? { ...address, born: birthOf(found) } : address;
+}
+
+/** By inode and birth: an inode is used again at once. */
+function birthOf({ ino, birthtimeMs }: Stats): string {
+  return `${ino} ${birthtimeMs}`;
 }
 
 /** One line: a URL with its scheme. */

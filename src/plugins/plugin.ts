@@ -4,12 +4,22 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { errorKind, errorMessage, notFound, unavailable } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
-import { findPlugin, type PluginAddress, type PluginFolders } from "./address.ts";
+import type { PluginAddress } from "./address.ts";
 import { NotReached, PluginClient } from "./client.ts";
 import { type DebtBook, Debts } from "./debts.ts";
 
+/** Where a plugin is, and what is known of it that it need not be asked. */
+export interface Located {
+  readonly address: PluginAddress;
+  /** See `ActivePlugin`; absent: it is asked. */
+  readonly kinds?: ReadonlySet<string>;
+  /** How long a call to it may take; absent: as long as to any. */
+  readonly callMs?: number;
+}
+
 export interface PluginSettings {
-  readonly folders: PluginFolders;
+  /** Where a plugin is at the moment. */
+  readonly locate: (name: string) => Promise<Located | undefined>;
   readonly callMs: number;
   readonly endMs: number;
   readonly patienceMs: number;
@@ -33,7 +43,6 @@ export class Plugin {
   readonly #options: PluginSettings;
   readonly #debts: Debts;
   #client: PluginClient | undefined;
-  #address: string | undefined;
   #activation: Promise<ReadonlySet<string>> | undefined;
   /** The last attempt to reach it failed: the next one is not patient. */
   #isDown = false;
@@ -42,10 +51,12 @@ export class Plugin {
   #absences = 0;
   #reminder: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #callMs: number;
 
   constructor(name: string, options: PluginSettings) {
     this.#name = name;
     this.#options = options;
+    this.#callMs = options.callMs;
     this.#debts = new Debts(name, options.debts, options.log);
   }
 
@@ -75,7 +86,7 @@ export class Plugin {
     return await this.#watched(() =>
       this.#patiently(this.#options.patienceMs, async () => {
         await this.#settle();
-        return await this.#post(method, request, this.#options.callMs);
+        return await this.#post(method, request, this.#callMs);
       }),
     );
   }
@@ -101,8 +112,9 @@ export class Plugin {
 
   /** See `PluginCaller`. */
   async incarnation(): Promise<string | undefined> {
-    const address = await findPlugin(this.#name, this.#options.folders).catch(() => undefined);
-    if (!address) return undefined;
+    const located = await this.#locate().catch(() => undefined);
+    if (!located) return undefined;
+    const { address } = located;
     // of a port nothing shows that another listens there, but that for a while nobody did
     return address.kind === "unix" ? keyOf(address) : `${keyOf(address)} ${this.#absences}`;
   }
@@ -117,6 +129,7 @@ export class Plugin {
     this.#isClosed = true;
     clearTimeout(this.#reminder);
     this.#client?.close();
+    this.#client = undefined;
   }
 
   async #remind(pauseMs: number): Promise<void> {
@@ -136,6 +149,8 @@ export class Plugin {
   }
 
   async #activate({ patienceMs = this.#options.patienceMs, timeoutMs = activationMs }) {
+    const located = await this.#locate();
+    if (located?.kinds) return located.kinds;
     const answer = await this.#watched(() =>
       this.#patiently(patienceMs, () => this.#post("Plugin.Activate", undefined, timeoutMs)),
     );
@@ -177,27 +192,40 @@ export class Plugin {
     }
   }
 
+  /** Where it was the last time; if nobody is there any more, wherever it says that it is now. */
   async #post(method: string, request: object | undefined, timeoutMs: number): Promise<Answer> {
+    const known = this.#client;
     try {
-      return await (await this.#reach()).call(method, request, { timeoutMs });
+      const client = known ?? (await this.#reach());
+      return await client.call(method, request, { timeoutMs });
     } catch (error) {
-      if (error instanceof NotReached) this.#absences++;
-      throw error;
+      if (!(error instanceof NotReached)) throw error;
+      this.#absences++;
+      this.#forget(known);
+      if (!known) throw error;
     }
+    return await this.#post(method, request, timeoutMs);
   }
 
-  /** It may have come back at another place. */
+  /** @throws `NotReached` when nothing says where it is */
   async #reach(): Promise<PluginClient> {
     if (this.#isClosed) throw unavailable(`plugin ${this.#name}: the daemon ends`);
-    const address = await findPlugin(this.#name, this.#options.folders);
-    if (!address)
+    const located = await this.#locate();
+    if (!located)
       throw new NotReached(`plugin ${this.#name} is not there`, notFound(`plugin ${this.#name} not found`));
-    const key = keyOf(address);
-    if (this.#client && this.#address === key) return this.#client;
-    this.#client?.close();
-    this.#client = await PluginClient.open(this.#name, address);
-    this.#address = key;
+    this.#client ??= await PluginClient.open(this.#name, located.address);
     return this.#client;
+  }
+
+  async #locate(): Promise<Located | undefined> {
+    const located = await this.#options.locate(this.#name);
+    this.#callMs = located?.callMs ?? this.#options.callMs;
+    return located;
+  }
+
+  /** Calls that others have under way on it go on. */
+  #forget(client: PluginClient | undefined): void {
+    if (this.#client === client) this.#client = undefined;
   }
 }
 

@@ -7,7 +7,15 @@ import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { findPlugin, listPlugins, type PluginFolders } from "./address.ts";
 import { bookInMemory, type DebtBook } from "./debts.ts";
-import { Plugin } from "./plugin.ts";
+import { type Located, Plugin } from "./plugin.ts";
+
+/** Plugins that are run for us, beside those that say where they are. */
+export interface PluginSource {
+  /** Undefined: none has this name. @throws conflict for one that is switched off */
+  locate(name: string): Promise<Located | undefined>;
+  /** Tells when one answers. */
+  onReady(listener: (name: string) => void): () => void;
+}
 
 export interface PluginsOptions {
   readonly folders: PluginFolders;
@@ -19,6 +27,8 @@ export interface PluginsOptions {
   readonly patienceMs?: number;
   /** How long one that nobody has heard of yet is waited for, where there are plugins at all: it may be just starting. */
   readonly newcomerMs?: number;
+  /** Looked at first. */
+  readonly managed?: PluginSource;
   /** What plugins have yet to hear; absent: that ends with the process. */
   readonly debts?: DebtBook;
   readonly log: Log;
@@ -32,6 +42,7 @@ export interface ActivePlugin {
 }
 
 const defaults = { callMs: 120_000, endMs: 10_000, patienceMs: 3_000, newcomerMs: 3_000 };
+const noSource: PluginSource = { locate: async () => undefined, onReady: () => () => undefined };
 const firstPauseMs = 50;
 /** How long a list of plugins waits for one that does not answer. */
 const glanceMs = 500;
@@ -46,10 +57,12 @@ export class Plugins {
   readonly #options: Required<PluginsOptions>;
   readonly #plugins = new Map<string, Plugin>();
   readonly #listeners = new Set<() => void>();
+  readonly #leave: () => void;
   #watcher: FSWatcher | undefined;
 
   constructor(options: PluginsOptions) {
-    this.#options = { ...defaults, debts: bookInMemory(), ...options };
+    this.#options = { ...defaults, debts: bookInMemory(), managed: noSource, ...options };
+    this.#leave = this.#options.managed.onReady((name) => this.#appeared(name, name.replace(/:latest$/, "")));
     for (const [, { plugin }] of this.#options.debts.entries()) this.#plugin(plugin).remind();
   }
 
@@ -95,6 +108,7 @@ export class Plugins {
   }
 
   close(): void {
+    this.#leave();
     this.#watcher?.close();
     this.#listeners.clear();
     for (const plugin of this.#plugins.values()) plugin.close();
@@ -106,7 +120,7 @@ export class Plugins {
     const { folders, newcomerMs } = this.#options;
     const until = performance.now() + newcomerMs;
     for (;;) {
-      if (await findPlugin(name, folders)) return true;
+      if (await this.#locate(name)) return true;
       if (performance.now() > until || !(await isFolder(folders.sockets))) return false;
       await pause(firstPauseMs);
     }
@@ -115,9 +129,26 @@ export class Plugins {
   #plugin(name: string): Plugin {
     const known = this.#plugins.get(name);
     if (known) return known;
-    const made = new Plugin(name, { ...this.#options, awaited: () => this.#watch() });
+    const made = new Plugin(name, {
+      ...this.#options,
+      locate: (name) => this.#locate(name),
+      awaited: () => this.#watch(),
+    });
     this.#plugins.set(name, made);
     return made;
+  }
+
+  async #locate(name: string): Promise<Located | undefined> {
+    const { folders, managed } = this.#options;
+    const located = await managed.locate(name);
+    if (located) return located;
+    const address = await findPlugin(name, folders);
+    return address && { address };
+  }
+
+  #appeared(...names: readonly string[]): void {
+    for (const name of names) this.#plugins.get(name)?.expect();
+    for (const listener of this.#listeners) listener();
   }
 
   /** The folder is made where it is missing, as the first plugin would. */
@@ -128,8 +159,7 @@ export class Plugins {
       mkdirSync(folders.sockets, { recursive: true });
       this.#watcher = watch(folders.sockets, (_, file) => {
         // a socket is there before it is listened on
-        this.#plugins.get(file?.replace(/\.sock$/, "") ?? "")?.expect();
-        for (const listener of this.#listeners) listener();
+        this.#appeared(file?.replace(/\.sock$/, "") ?? "");
       });
       this.#watcher.on("error", (error) =>
         log.warn({ reason: errorMessage(error) }, "plugins are not watched"),
