@@ -13,6 +13,7 @@ import { floorMeasure } from "./measures/floor.ts";
 import { forwardMeasure } from "./measures/forward.ts";
 import { networksMeasure } from "./measures/networks.ts";
 import { overlayMeasure } from "./measures/overlay.ts";
+import { pluginsMeasure } from "./measures/plugins.ts";
 import { portsMeasure } from "./measures/ports.ts";
 import { publishedMeasure } from "./measures/published.ts";
 import { rateMeasure } from "./measures/rate.ts";
@@ -38,6 +39,7 @@ const measures: readonly Measure[] = [
   forwardMeasure,
   dnsMeasure,
   overlayMeasure,
+  pluginsMeasure,
   cliMeasure,
 ];
 
