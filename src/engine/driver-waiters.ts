@@ -19,10 +19,16 @@ export function startWithDrivers(context: EngineContext, container: Container): 
   log.warn({ container: container.id, driver }, "a container waits for its network's driver");
   events.publish("container", "wait-driver", container.id, { name: container.name, driver });
   let isTrying = false;
+  let hasNews = false;
   const tryNow = async () => {
+    hasNews = true;
     if (isTrying) return;
     isTrying = true;
-    if (!isWanted(context, container) || (await isOver(context, container))) end();
+    // a socket that appears during a try, which may have been too early for it, is worth another one
+    while (hasNews) {
+      hasNews = false;
+      if (!isWanted(context, container) || (await isOver(context, container))) return end();
+    }
     isTrying = false;
   };
   const timer = setInterval(tryNow, sometimesMs).unref();
