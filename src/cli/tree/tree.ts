@@ -2,6 +2,7 @@
 
 import { cluster } from "./cluster.ts";
 import { container, containerCommands, listContainers } from "./containers.ts";
+import { driver } from "./driver.ts";
 import type { CommandEntry, GroupEntry, TreeEntry } from "./entry.ts";
 import { image, imageCommands, listImages, removeImages } from "./images.ts";
 import { network, volume } from "./networks-volumes.ts";
@@ -71,6 +72,7 @@ export const tree: readonly TreeEntry[] = [
   },
   cluster,
   container,
+  driver,
   image,
   network,
   volume,

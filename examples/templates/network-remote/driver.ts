@@ -1,0 +1,99 @@
+// The driver __name__, as a plugin: a bridge for each network, a veth pair for each endpoint, made with iproute2. Change it
+// into yours. A daemon that starts again does not repeat networks to a plugin: it remembers them itself.
+
+import type { EndpointInterface, JoinResponse, NetworkDriver } from "tsdocker/driverapi";
+import { notFound } from "tsdocker/driverkit";
+
+/** Runs `ip` with these words. Rejects when it fails. */
+export type Ip = (...words: readonly string[]) => Promise<void>;
+
+/** Ids of networks, kept somewhere. */
+export interface Memory {
+  read(): readonly string[];
+  write(networkIds: readonly string[]): Promise<void>;
+}
+
+// links are named by ids: 15 characters are all that a link's name may have
+const bridgeOf = (networkId: string) => `xb${networkId.slice(0, 12)}`;
+const portOf = (endpointId: string) => `xp${endpointId.slice(0, 12)}`;
+const innerOf = (endpointId: string) => `xi${endpointId.slice(0, 12)}`;
+
+/** Builds the driver; networks that are remembered are there again. */
+export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
+  const networks = new Map<string, Map<string, EndpointInterface>>(
+    memory.read().map((networkId) => [networkId, new Map()]),
+  );
+
+  const isThere = (name: string) =>
+    ip("link", "show", "dev", name).then(
+      () => true,
+      () => false,
+    );
+
+  const remove = async (name: string) => {
+    if (await isThere(name)) await ip("link", "delete", name);
+  };
+
+  const endpointsOf = (networkId: string) => {
+    const endpoints = networks.get(networkId);
+    if (!endpoints) throw notFound(`network ${networkId} does not exist`);
+    return endpoints;
+  };
+
+  const makeBridge = async (networkId: string) => {
+    const name = bridgeOf(networkId);
+    if (!(await isThere(name))) await ip("link", "add", name, "type", "bridge");
+    await ip("link", "set", name, "up");
+    return name;
+  };
+
+  return {
+    name: "__name__",
+    capabilities: { scope: "local", connectivityScope: "local", replay: false },
+
+    // the bridge has no address: nobody needs to keep one for a gateway
+    checkGateway: async () => ({ skipIpv4: true, skipIpv6: true }),
+
+    async createNetwork({ networkId }) {
+      await makeBridge(networkId);
+      if (!networks.has(networkId)) networks.set(networkId, new Map());
+      await memory.write([...networks.keys()]);
+    },
+
+    async deleteNetwork({ networkId }) {
+      for (const endpointId of networks.get(networkId)?.keys() ?? []) await remove(portOf(endpointId));
+      await remove(bridgeOf(networkId));
+      if (networks.delete(networkId)) await memory.write([...networks.keys()]);
+    },
+
+    async createEndpoint({ networkId, endpointId, interface: asked }) {
+      endpointsOf(networkId).set(endpointId, asked);
+      return asked;
+    },
+
+    async deleteEndpoint({ networkId, endpointId }) {
+      await remove(portOf(endpointId));
+      networks.get(networkId)?.delete(endpointId);
+    },
+
+    async join({ networkId, endpointId }): Promise<JoinResponse> {
+      if (!endpointsOf(networkId).has(endpointId)) throw notFound(`endpoint ${endpointId} does not exist`);
+      const [port, inner] = [portOf(endpointId), innerOf(endpointId)];
+      if (!(await isThere(port))) {
+        // the machine may have been started again since the network was made
+        const bridge = await makeBridge(networkId);
+        await ip("link", "add", port, "type", "veth", "peer", "name", inner);
+        try {
+          await ip("link", "set", port, "master", bridge, "up");
+        } catch (error) {
+          await remove(port);
+          throw error;
+        }
+      }
+      return { link: { srcName: inner, dstPrefix: "eth" }, staticRoutes: [], disableGatewayService: false };
+    },
+
+    // the daemon took the link out of the sandbox; it goes with the endpoint
+    leave: async () => undefined,
+  };
+}
