@@ -8,6 +8,7 @@ import { execRoutes } from "./execs/routes.ts";
 import { imageRoutes } from "./images/routes.ts";
 import { networkRoutes } from "./networks/routes.ts";
 import { serviceRoutes } from "./networks/service-routes.ts";
+import { pluginRoutes } from "./plugins/routes.ts";
 import type { Route } from "./route.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unservedRoutes } from "./unserved.ts";
@@ -24,6 +25,7 @@ export function allRoutes(engine: Engine): readonly Route[] {
     ...serviceRoutes(engine),
     ...volumeRoutes(engine),
     ...clusterRoutes(engine),
+    ...pluginRoutes(engine),
     ...unservedRoutes,
   ];
 }

@@ -1,6 +1,6 @@
 // What Docker has and we have not: each says so with the status and words that Docker's clients understand.
 
-import { conflict, notFound, notImplemented, unavailable } from "../util/errors.ts";
+import { conflict, notImplemented, unavailable } from "../util/errors.ts";
 import { get, head, type Method, ok, post, put, type Route } from "./route.ts";
 
 const notManager =
@@ -47,16 +47,6 @@ const swarmMembership: readonly Route[] = [
   refuse("POST", "/swarm/unlock", () => conflict("swarm is not locked")),
 ];
 
-const pluginRoutes: readonly Route[] = [
-  get("/plugins", () => ok([])),
-  get("/plugins/privileges", () => fail(notImplemented("managed plugins are not implemented"))),
-  post("/plugins/pull", () => fail(notImplemented("managed plugins are not implemented"))),
-  post("/plugins/create", () => fail(notImplemented("managed plugins are not implemented"))),
-  get("/plugins/*", (call) => fail(missingPlugin(call.parameter("*")))),
-  post("/plugins/*", (call) => fail(missingPlugin(call.parameter("*")))),
-  refuse("DELETE", "/plugins/*", () => notFound("plugin not found")),
-];
-
 const buildText =
   "building images is not implemented: build with another tool and load the archive with `load`";
 
@@ -78,16 +68,7 @@ const notImplementedRoutes: readonly Route[] = [
   post("/containers/:id/checkpoints", () => fail(notImplemented("checkpoints are not implemented"))),
 ];
 
-export const unservedRoutes: readonly Route[] = [
-  ...swarmRoutes,
-  ...swarmMembership,
-  ...pluginRoutes,
-  ...notImplementedRoutes,
-];
-
-function missingPlugin(path: string) {
-  return notFound(`plugin "${path.replace(/\/[a-z]+$/, "")}" not found`);
-}
+export const unservedRoutes: readonly Route[] = [...swarmRoutes, ...swarmMembership, ...notImplementedRoutes];
 
 function refuse(method: Method, path: string, error: () => Error): Route {
   return { method, path, handle: () => fail(error()) };

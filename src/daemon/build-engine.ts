@@ -11,6 +11,7 @@ import {
   type Membership,
 } from "../engine/index.ts";
 import { type Images, openImages } from "../image/index.ts";
+import type { ManagedPlugins } from "../managed-plugins/index.ts";
 import { parsePrefix } from "../netip/index.ts";
 import { type Containerd, createRuntime, type Runtime, type StreamHolder } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
@@ -31,6 +32,7 @@ export interface EngineSurroundings {
   readonly membership: Membership;
   readonly containerd: Containerd;
   readonly runtime: Runtime;
+  readonly managed: ManagedPlugins;
   /** Ids of containers that run already, with their PIDs. */
   readonly live: ReadonlyMap<string, number>;
   readonly daemonId: string;
@@ -40,7 +42,7 @@ export interface EngineSurroundings {
 /** Reads images and containers; nothing is started before `startRestored`. */
 export async function buildEngine(
   config: Config,
-  { store, network, membership, containerd, runtime, live, daemonId, log }: EngineSurroundings,
+  { store, network, membership, containerd, runtime, managed, live, daemonId, log }: EngineSurroundings,
 ): Promise<LiveEngine> {
   const events = new Events();
   // images tell of their users, whom only the engine knows: it is filled in below
@@ -60,6 +62,7 @@ export async function buildEngine(
     runtime,
     live,
     images,
+    plugins: { managed, registry: { ...registryOptions(config), log: log.child({ part: "plugins" }) } },
     volumes: new Volumes(store, config.dataRoot),
     rootfs: rootfsAccess(config.execRoot),
     log: log.child({ part: "engine" }),
@@ -73,7 +76,7 @@ export async function buildEngine(
 }
 
 function openImageStore(
-  { images }: Config,
+  config: Config,
   parts: {
     readonly containerd: Containerd;
     readonly events: Events;
@@ -84,24 +87,26 @@ function openImageStore(
   return openImages({
     containerd: parts.containerd,
     log: parts.log.child({ part: "image" }),
-    insecureRegistries: images.insecureRegistries,
-    registryMirrors: images.registryMirrors,
-    maxConcurrentDownloads: images.maxConcurrentDownloads,
-    userAgent: `tsdocker/${version}`,
+    ...registryOptions(config),
+    maxConcurrentDownloads: config.images.maxConcurrentDownloads,
     usersOf: parts.usersOf,
     onEvent: ({ action, id, name }) => parts.events.publish("image", action, id, { name }),
   });
+}
+
+function registryOptions({ images: { insecureRegistries, registryMirrors } }: Config) {
+  return { insecureRegistries, registryMirrors, userAgent: `tsdocker/${version}` };
 }
 
 /** The runtime on a containerd; with a `holder` streams of containers outlive the daemon. */
 export function runtimeOn(
   containerd: Containerd,
   { execRoot }: Config,
-  holder: StreamHolder | undefined,
+  { holder, folder = "streams" }: { readonly holder?: StreamHolder | undefined; readonly folder?: string },
 ): Runtime {
   return createRuntime(containerd, {
     runcRoot: join(execRoot, "runtime-runc"),
-    streamsRoot: join(execRoot, "streams"),
+    streamsRoot: join(execRoot, folder),
     makeFifo: (path, mode) => addon().makeFifo(path, mode),
     unmount: (path) => addon().unmount(path, detach),
     ...(holder && { holder }),

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { addon } from "../../native/index.ts";
 import { createApi } from "../api/index.ts";
 import type { LiveEngine } from "../engine/index.ts";
+import { ManagedPlugins } from "../managed-plugins/index.ts";
 import type { Containerd, Runtime, StreamHolder } from "../runtime/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
@@ -17,6 +18,7 @@ import { holdContainerd } from "./containerd.ts";
 import { type Failpoints, openFailpoints } from "./failpoints.ts";
 import { guardContainerd, guardStore } from "./guarded.ts";
 import { createLeaving, endContainers, findLive, type Leaving } from "./leaving.ts";
+import { beginPlugins } from "./managed-plugins.ts";
 import { buildNetwork, type NetworkSide, type NetworkSurroundings } from "./network.ts";
 import { claimPidFile } from "./pid-file.ts";
 import { onHangup } from "./signals.ts";
@@ -50,9 +52,11 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   const holding = holdRuntime(config, { failpoints, leaving, holder: proxy.promise, log, undo });
   const live = holding.then(({ live }) => live);
   live.catch(() => undefined); // whoever waits for both hears of it
+  const { dataRoot, execRoot } = config;
+  const managed = new ManagedPlugins({ store, dataRoot, execRoot, log: log.child({ part: "plugins" }) });
   const [{ containerd, runtime }, { network, cluster }] = await both(
-    holding,
-    buildConnected(config, { store, hostId, failpoints, live, leaving, log, undo }),
+    holding.then((held) => beginPlugins(managed, config, { ...held, leaving, log, undo }).then(() => held)),
+    buildConnected(config, { store, hostId, failpoints, live, managed, leaving, log, undo }),
   );
   proxy.resolve(network.proxy);
   const engine = await buildEngine(config, {
@@ -61,6 +65,7 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
     membership: cluster,
     containerd,
     runtime,
+    managed,
     live: await live,
     daemonId: hostId,
     log,
@@ -100,7 +105,7 @@ async function holdRuntime(
   const hold = await holdContainerd(config, log);
   undo.defer("let go of containerd", () => hold.close({ stays: leaving.keeps }));
   const containerd = guardContainerd(failpoints, hold.containerd);
-  const runtime = runtimeOn(containerd, config, config.liveRestore ? later(holder) : undefined);
+  const runtime = runtimeOn(containerd, config, { holder: config.liveRestore ? later(holder) : undefined });
   await runtime.wakeShims();
   const live = config.liveRestore ? await findLive(runtime) : new Map<string, number>();
   leaving.keeps = live.size > 0;

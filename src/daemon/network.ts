@@ -22,7 +22,7 @@ import type { Host, HostSettings } from "../driverapi/index.ts";
 import { createFirewall, createTunnelGuard, type OwnedFirewall } from "../firewall/index.ts";
 import * as kernel from "../kernel/index.ts";
 import { setBalance, setDnsRedirect, setIngress } from "../kernel/nftables/index.ts";
-import { Plugins } from "../plugins/index.ts";
+import { type PluginSource, Plugins } from "../plugins/index.ts";
 import { createPorts } from "../ports/index.ts";
 import { type ProxyHandle, type ProxyOptions, type ResolverPorts, startProxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
@@ -68,6 +68,8 @@ export interface NetworkSurroundings {
   /** Ids of containers that run already. */
   readonly live: Promise<ReadonlyMap<string, number>>;
   readonly leaving: Leaving;
+  /** Plugins that the daemon runs itself. */
+  readonly managed: PluginSource;
   /** What hosts share, while this one is in a cluster. */
   readonly cluster: () => Cluster | undefined;
   readonly log: Log;
@@ -126,6 +128,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   const drivers = [...ownDrivers, ...loaded.network];
   const plugins = new Plugins({
     folders: network.plugins,
+    managed: surroundings.managed,
     debts: store.collection("plugin debts"),
     log: log.child({ part: "plugins" }),
   });

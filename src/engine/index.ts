@@ -17,6 +17,7 @@ import { letGoOfAll } from "./let-go.ts";
 import { replaceEndpoint } from "./lost-endpoint.ts";
 import { networkOperations } from "./networks.ts";
 import type { EngineContext, EngineParts } from "./parts.ts";
+import { pluginOperations } from "./plugins.ts";
 import { Registry } from "./registry.ts";
 import { restoreContainers, startRestored, stopAll } from "./restore.ts";
 import { serviceOperations, tellOfIngress } from "./services.ts";
@@ -87,6 +88,7 @@ export async function createEngine(
       users: () => globalNetworkUsers(context),
       stop: (container) => stopIfRunning(context, container),
     }),
+    plugins: pluginOperations(context),
     events,
     imageUsers: (imageId) =>
       context.registry

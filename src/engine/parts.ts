@@ -1,7 +1,8 @@
 // What the engine is built from. The daemon makes these and hands them in; nobody below knows the engine.
 
 import type { Controller, Ingress, Sandbox } from "../cnm/index.ts";
-import type { Images } from "../image/index.ts";
+import type { Images, RegistryOptions } from "../image/index.ts";
+import type { ManagedPlugins } from "../managed-plugins/index.ts";
 import type { Address, Prefix } from "../netip/index.ts";
 import type {
   Containerd,
@@ -75,6 +76,8 @@ export interface EngineParts {
   readonly volumes: Volumes;
   readonly rootfs: RootfsAccess;
   readonly membership: Membership;
+  /** Plugins that the daemon runs itself, and how registries are spoken to that have them. */
+  readonly plugins: { readonly managed: ManagedPlugins; readonly registry: RegistryOptions };
   readonly ingress: Pick<Ingress, "closedPorts" | "follow" | "settle">;
   readonly log: Log;
   /** The containerd that we run ourselves; absent when it is the system's. */

@@ -10,6 +10,7 @@ export type * from "./types/exec.ts";
 export type * from "./types/image.ts";
 export type * from "./types/mount.ts";
 export type * from "./types/network.ts";
+export type * from "./types/plugin.ts";
 export type * from "./types/service.ts";
 export type * from "./types/stats.ts";
 export type * from "./types/stream.ts";

@@ -12,6 +12,7 @@ import type { ContainerOperations } from "./container-operations.ts";
 import type { ExecOperations } from "./exec.ts";
 import type { ImageOperations } from "./image.ts";
 import type { NetworkOperations } from "./network.ts";
+import type { PluginOperations } from "./plugin.ts";
 import type { ServiceOperations } from "./service.ts";
 import type { SystemOperations } from "./system.ts";
 import type { VolumeOperations } from "./volume.ts";
@@ -25,4 +26,5 @@ export interface Engine {
   readonly images: ImageOperations;
   readonly volumes: VolumeOperations;
   readonly cluster: ClusterOperations;
+  readonly plugins: PluginOperations;
 }

@@ -34,6 +34,7 @@ export function fakeEngine(given: Given = {}): Engine {
     images: group("images"),
     volumes: group("volumes"),
     cluster: group("cluster"),
+    plugins: group("plugins"),
   };
 }
 
