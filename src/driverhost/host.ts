@@ -17,6 +17,7 @@ export interface DriverHostParts {
   readonly records: Host["records"];
   readonly namespaces: Host["netns"];
   readonly ports?: Host["ports"];
+  readonly tunnels?: Host["tunnels"];
   readonly settings?: Partial<HostSettings>;
   readonly log?: Log;
 }
@@ -34,7 +35,7 @@ export function createDriverHost({ netns, netlink, ...parts }: DriverHostParts):
     forwarder: parts.forwarder,
     parents: createParents({ netlink, sysctl, hostHasIpv6: true, log }),
     netns: parts.namespaces,
-    tunnels: createTunnelGuard({ netns, log }),
+    tunnels: parts.tunnels ?? createTunnelGuard({ netns, log }),
     programs: createPrograms({ netns }),
     records: parts.records,
     settings: { userlandProxy: false, ipv6: true, uplinkMtu: undefined, ipForward: true, ...parts.settings },

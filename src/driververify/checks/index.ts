@@ -1,0 +1,36 @@
+// All checks, in the order in which they are told.
+
+import type { Check } from "../check.ts";
+import type { IpamScene } from "../ipam-scene.ts";
+import type { Scene } from "../scene.ts";
+import { concurrencyChecks } from "./concurrency.ts";
+import { endpointChecks } from "./endpoints.ts";
+import { faultChecks } from "./faults.ts";
+import { identityChecks } from "./identity.ts";
+import { inputChecks } from "./input.ts";
+import { addressChecks } from "./ipam-addresses.ts";
+import { poolChecks } from "./ipam-pools.ts";
+import { joinChecks } from "./join.ts";
+import { leakChecks } from "./leaks.ts";
+import { networkLifeChecks } from "./networks.ts";
+import { publishChecks } from "./publish.ts";
+import { reachChecks } from "./reach.ts";
+import { requestChecks } from "./requests.ts";
+import { restartChecks } from "./restart.ts";
+
+export const networkChecks: readonly Check<Scene>[] = [
+  ...identityChecks,
+  ...networkLifeChecks,
+  ...endpointChecks,
+  ...joinChecks,
+  ...reachChecks,
+  ...publishChecks,
+  ...requestChecks,
+  ...inputChecks,
+  ...concurrencyChecks,
+  ...faultChecks,
+  ...restartChecks,
+  ...leakChecks,
+];
+
+export const ipamChecks: readonly Check<IpamScene>[] = [...poolChecks, ...addressChecks];

@@ -1,0 +1,50 @@
+// How a driver says no.
+
+import { type ErrorKind, errorKind, errorMessage } from "../../util/errors.ts";
+import { must } from "../check.ts";
+
+/** The error of a call that must fail. */
+export async function refusal(what: string, work: () => unknown): Promise<unknown> {
+  let answer: unknown;
+  try {
+    answer = await work();
+  } catch (error) {
+    return error;
+  }
+  must(false, `${what} to be refused`, `it succeeded (${typeof answer})`);
+}
+
+/** The kind, also of an error whose class is of another copy of the contract. */
+export function kindOf(error: unknown): ErrorKind {
+  const kinds: readonly string[] = [
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "not-found",
+    "conflict",
+    "not-implemented",
+    "unavailable",
+  ];
+  if (error instanceof Error && "kind" in error && kinds.includes(String(error.kind)))
+    return String(error.kind) as ErrorKind;
+  return errorKind(error);
+}
+
+export function mustBeOfKind(error: unknown, kinds: readonly ErrorKind[], what: string): void {
+  const kind = kindOf(error);
+  must(
+    kinds.includes(kind),
+    `${what} refused with an error of the kind ${kinds.join(" or ")}`,
+    () => `${kind}: ${errorMessage(error)}`,
+  );
+}
+
+/** An answer, or nothing when it was refused in an orderly way. */
+export async function orRefused<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    must(error instanceof Error, "an Error when a call is refused", () => String(error));
+    return undefined;
+  }
+}

@@ -1,0 +1,326 @@
+// A daemon that crashes and starts again: what serves goes on, what a crash left goes.
+
+import type { CreateNetworkRequest, NetworkDriver } from "../../driverapi/index.ts";
+import { errorMessage } from "../../util/errors.ts";
+import { type Check, must, onlyIf } from "../check.ts";
+import { type Member, noOptions, type Scene } from "../scene.ts";
+import { show } from "../show.ts";
+import { mustReach } from "./reach.ts";
+
+interface OnRecord {
+  readonly networks: readonly CreateNetworkRequest[];
+  readonly members: readonly Member[];
+}
+
+/** What a controller does at its start: repeats what is on record, repairs what is joined, and has the rest swept. */
+async function restarted(
+  scene: Scene,
+  record: OnRecord,
+  options: { readonly rejoins?: boolean } = {},
+): Promise<void> {
+  scene.needRestart();
+  await scene.driver.settle?.();
+  await scene.stage.restart((driver) => replay(driver, record));
+  if (options.rejoins !== false)
+    for (const { ref, sandbox } of record.members)
+      await scene.driver.rejoin?.(scene.joinRequest(ref, sandbox));
+  await sweep(scene, record);
+}
+
+async function replay(driver: NetworkDriver, { networks, members }: OnRecord): Promise<void> {
+  if (!driver.capabilities.replay) return;
+  for (const network of networks) await driver.createNetwork(network);
+  for (const { ref, interface: own } of members)
+    await driver.createEndpoint({ ...ref, interface: own, options: noOptions });
+}
+
+async function sweep(scene: Scene, { networks, members }: OnRecord): Promise<void> {
+  await scene.driver.sweep?.({
+    networkIds: new Set(networks.map(({ networkId }) => networkId)),
+    endpointIds: new Set(members.map(({ ref }) => ref.endpointId)),
+  });
+}
+
+async function serving(scene: Scene) {
+  const network = await scene.madeNetwork();
+  const [first, second] = [await scene.connected(network), await scene.connected(network)];
+  return { network, first, second, record: { networks: [network], members: [first, second] } };
+}
+
+export const restartChecks: readonly Check<Scene>[] = [
+  {
+    id: "restart/serves",
+    rule: "Endpoints reach each other after a crash as before.",
+    where: "Capabilities.replay",
+    async run(scene) {
+      scene.needLinks();
+      const { first, second, record } = await serving(scene);
+      await restarted(scene, record);
+      await mustReach(first, second);
+    },
+  },
+  {
+    id: "restart/not-cut",
+    rule: "Before anything is repeated to it a new instance cuts nothing.",
+    where: "NetworkDriverFactory",
+    async run(scene) {
+      scene.needLinks();
+      scene.needRestart();
+      const { first, second, record } = await serving(scene);
+      await scene.driver.settle?.();
+      await scene.stage.restart(async (driver) => {
+        await mustReach(first, second);
+        await replay(driver, record);
+      });
+      await sweep(scene, record);
+    },
+  },
+  {
+    id: "restart/replay-twice",
+    rule: "What is on record may be repeated more than once.",
+    where: "Capabilities.replay",
+    async run(scene) {
+      const { first, second, record } = await serving(scene);
+      await restarted(scene, record);
+      await replay(scene.driver, record);
+      if (scene.hasLinks) await mustReach(first, second);
+    },
+  },
+  {
+    id: "restart/same-answer",
+    rule: "An endpoint that is repeated as it is on record keeps what it had.",
+    where: "NetworkDriver.createEndpoint",
+    async run(scene) {
+      const { first, record } = await serving(scene);
+      await restarted(scene, record);
+      onlyIf(scene.driver.capabilities.replay, "endpoints are not repeated to this driver");
+      const request = { ...first.ref, interface: first.interface, options: noOptions };
+      const again = { ...first.interface, ...(await scene.driver.createEndpoint(request)) };
+      must(show(again) === show(first.interface), show(first.interface), () => show(again));
+    },
+  },
+  {
+    id: "restart/newcomer",
+    rule: "Endpoints that join after a crash reach those that were there.",
+    where: "NetworkDriver.join",
+    async run(scene) {
+      scene.needLinks();
+      const { network, first, record } = await serving(scene);
+      await restarted(scene, record);
+      await mustReach(await scene.connected(network), first);
+    },
+  },
+  {
+    id: "restart/delete",
+    rule: "What was made before a crash can be deleted after it.",
+    where: "NetworkDriver.deleteNetwork",
+    async run(scene) {
+      const { network, first, second, record } = await serving(scene);
+      await restarted(scene, record);
+      for (const member of [first, second]) await scene.disconnected(member);
+      await scene.driver.deleteNetwork({ networkId: network.networkId });
+      await scene.mustBeClean();
+    },
+  },
+  {
+    id: "restart/joins-again",
+    rule: "An endpoint whose link did not outlive the crash joins again.",
+    where: "NetworkDriver.join",
+    async run(scene) {
+      const { network, first, second, record } = await serving(scene);
+      await second.sandbox.remove();
+      scene.forget(second);
+      await restarted(scene, { ...record, members: [first] });
+      const request = { ...second.request, interface: second.interface };
+      const again = await patiently(() => connectedOrNot(scene, { network, request }));
+      if (scene.hasLinks) await mustReach(first, again);
+    },
+  },
+  {
+    id: "restart/rejoin",
+    rule: "rejoin succeeds for an endpoint that is as it should be, as often as it is called, and changes nothing.",
+    where: "NetworkDriver.rejoin",
+    async run(scene) {
+      scene.need("rejoin");
+      const { first, record } = await serving(scene);
+      await restarted(scene, record);
+      const before = await scene.stage.remains();
+      const request = scene.joinRequest(first.ref, first.sandbox);
+      for (let round = 0; round < 2; round++) await scene.driver.rejoin?.(request);
+      await scene.mustBeClean("the host as it was before", before);
+    },
+  },
+  {
+    id: "restart/without-rejoin",
+    rule: "Deleting works for endpoints that were repeated and have not rejoined.",
+    where: "NetworkDriver.deleteEndpoint",
+    async run(scene) {
+      const { network, first, second, record } = await serving(scene);
+      await restarted(scene, record, { rejoins: false });
+      for (const member of [first, second]) await scene.disconnected(member);
+      await scene.driver.deleteNetwork({ networkId: network.networkId });
+      await scene.mustBeClean();
+    },
+  },
+  {
+    id: "restart/sweep-network",
+    rule: "sweep removes a network that is on nobody's record.",
+    where: "NetworkDriver.sweep",
+    async run(scene) {
+      scene.need("sweep");
+      scene.needMany();
+      await scene.madeNetwork();
+      await restarted(scene, { networks: [], members: [] });
+      await scene.mustBeClean();
+    },
+  },
+  {
+    id: "restart/sweep-endpoint",
+    rule: "sweep removes an endpoint that is on nobody's record.",
+    where: "NetworkDriver.sweep",
+    async run(scene) {
+      scene.need("sweep");
+      const network = await scene.madeNetwork();
+      await scene.driver.settle?.();
+      const before = await scene.stage.remains();
+      const member = await scene.connected(network);
+      await member.sandbox.remove();
+      scene.forget(member);
+      await restarted(scene, { networks: [network], members: [] });
+      await scene.mustBeClean("the network without the endpoint", before);
+    },
+  },
+  {
+    id: "restart/sweep-spares",
+    rule: "sweep leaves alone what is on record.",
+    where: "NetworkDriver.sweep",
+    async run(scene) {
+      scene.need("sweep");
+      const { first, second, record } = await serving(scene);
+      await restarted(scene, record);
+      await scene.driver.settle?.();
+      const before = await scene.stage.remains();
+      for (let round = 0; round < 2; round++) await sweep(scene, record);
+      await scene.mustBeClean("everything on record as it was", before);
+      if (scene.hasLinks) await mustReach(first, second);
+    },
+  },
+  {
+    id: "restart/sweep-strangers",
+    rule: "sweep leaves alone what does not carry the driver's mark.",
+    where: "NetworkDriver.sweep",
+    async run(scene) {
+      const swept = scene.need("sweep");
+      await swept({ networkIds: new Set(), endpointIds: new Set() });
+      await scene.mustBeClean();
+    },
+  },
+  {
+    id: "restart/crash-in-create",
+    rule: "What a crash in the middle of making a network left is swept.",
+    where: "NetworkDriver.sweep",
+    hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
+    async run(scene) {
+      scene.need("sweep");
+      scene.needMany();
+      scene.needRestart();
+      for (let step = 1; step <= 4; step++) {
+        scene.needWeather().stopAt(step);
+        const { stage } = scene;
+        const ended = stage.driver.createNetwork(scene.network()).catch(() => undefined);
+        await Promise.race([ended, quiet(scene)]);
+        await stage.restart(async () => undefined);
+        await sweep(scene, { networks: [], members: [] });
+        await scene.mustBeClean(`nothing left of a network whose making ended at step ${step}`);
+      }
+    },
+  },
+  {
+    id: "restart/crash-in-join",
+    rule: "What a crash in the middle of a join left is swept.",
+    where: "NetworkDriver.sweep",
+    hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
+    async run(scene) {
+      scene.need("sweep");
+      scene.needRestart();
+      const network = await scene.madeNetwork();
+      await scene.driver.settle?.();
+      const before = await scene.stage.remains();
+      for (let step = 1; step <= 3; step++) {
+        const request = scene.endpoint(network);
+        const sandbox = await scene.sandbox();
+        scene.needWeather().stopAt(step);
+        const { driver } = scene.stage;
+        const ended = driver
+          .createEndpoint(request)
+          .then(() => driver.join(scene.joinRequest(request, sandbox)))
+          .catch(() => undefined);
+        await Promise.race([ended, quiet(scene)]);
+        await sandbox.remove();
+        await restarted(scene, { networks: [network], members: [] });
+        await scene.mustBeClean(`nothing left of an endpoint whose joining ended at step ${step}`, before);
+      }
+    },
+  },
+  {
+    id: "restart/cluster",
+    rule: "A driver enters a cluster as often as it is told, and ends its stay for good or for now.",
+    where: "NetworkDriver.enterCluster",
+    async run(scene) {
+      const enter = scene.need("enterCluster");
+      const { cluster } = scene.stage;
+      onlyIf(cluster !== undefined, "the host is in no cluster");
+      const stay = await enter(cluster);
+      must((await enter(cluster)) === stay, "the same answer until it has ended", "another one");
+      must(Array.isArray(stay.paths()), "a list of paths", () => show(stay.paths()));
+      await stay.tryPaths();
+      stay.follow(() => undefined)();
+      await stay.end({ leaves: false });
+    },
+  },
+];
+
+/** Resolves when the driver has come to its last step: nothing more is asked of the host for a while. */
+async function quiet(scene: Scene): Promise<void> {
+  const weather = scene.needWeather();
+  for (let still = 0, last = -1; still < 10; ) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    still = weather.steps === last ? still + 1 : 0;
+    last = weather.steps;
+  }
+}
+
+/** Connects; what fails is as if it had not been tried. */
+async function connectedOrNot(
+  scene: Scene,
+  {
+    network,
+    request,
+  }: {
+    readonly network: CreateNetworkRequest;
+    readonly request: Member["request"];
+  },
+): Promise<Member> {
+  const sandbox = await scene.sandbox();
+  try {
+    return await scene.connected(network, { request, sandbox });
+  } catch (error) {
+    const ref = { networkId: request.networkId, endpointId: request.endpointId };
+    await scene.driver.leave(ref);
+    await sandbox.remove();
+    await scene.driver.deleteEndpoint({ ...ref, sandboxIsGone: true });
+    throw error;
+  }
+}
+
+/** The kernel takes away what was in a sandbox some time after it: until then a MAC may be in use still. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries >= 20 || !/in use/.test(errorMessage(error))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}

@@ -1,0 +1,316 @@
+// What a check has at hand: the driver under watch, requests in good order, and a memory of all that it made, so that
+// each check leaves the machine as it was.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type {
+  CreateEndpointRequest,
+  CreateNetworkRequest,
+  EndpointInterface,
+  EndpointOptions,
+  EndpointRef,
+  JoinRequest,
+  JoinResponse,
+  NetworkDriver,
+  NetworkOptions,
+  PoolData,
+} from "../driverapi/index.ts";
+import { type Address, addressPlus, type Prefix, parsePrefix } from "../netip/index.ts";
+import { newId } from "../util/ids.ts";
+import { Broken, onlyIf } from "./check.ts";
+import type { Random } from "./random.ts";
+import { type NetworkTraits, type Remains, remainKinds, type Sandbox, type Stage } from "./stage.ts";
+import { type Transcript, watched } from "./transcript.ts";
+
+export const noOptions: EndpointOptions = {
+  exposedPorts: [],
+  portBindings: [],
+  dnsServers: [],
+  driverOpts: {},
+};
+
+/** An endpoint that has joined a sandbox. */
+export interface Member {
+  readonly ref: EndpointRef;
+  readonly request: CreateEndpointRequest;
+  readonly sandbox: Sandbox;
+  readonly interface: EndpointInterface;
+  readonly response: JoinResponse;
+}
+
+export interface NetworkWish extends Partial<Omit<NetworkOptions, "generic">> {
+  readonly networkName?: string;
+  readonly generic?: Readonly<Record<string, string>>;
+  readonly ipv4Data?: readonly PoolData[];
+  readonly ipv6Data?: readonly PoolData[];
+}
+
+export interface SceneParts {
+  readonly stage: Stage;
+  readonly traits: NetworkTraits;
+  readonly transcript: Transcript;
+  readonly random: Random;
+  /** What was on the machine before anything was asked of the driver. */
+  readonly before: Remains;
+  /** Endpoints of this driver have links. */
+  readonly hasLinks: boolean;
+}
+
+export class Scene {
+  readonly stage: Stage;
+  readonly traits: NetworkTraits;
+  readonly random: Random;
+  readonly before: Remains;
+  readonly hasLinks: boolean;
+  readonly #transcript: Transcript;
+  readonly #networks = new Map<string, number>();
+  readonly #endpoints = new Map<string, EndpointRef>();
+  readonly #members = new Map<string, Member>();
+  readonly #sandboxes: Sandbox[] = [];
+  readonly #usedHosts = new Map<string, number>();
+
+  constructor(parts: SceneParts) {
+    this.stage = parts.stage;
+    this.traits = parts.traits;
+    this.random = parts.random;
+    this.before = parts.before;
+    this.hasLinks = parts.hasLinks;
+    this.#transcript = parts.transcript;
+  }
+
+  /** The instance of now, watched. */
+  get driver(): NetworkDriver {
+    return watched(this.stage.driver, this.#transcript);
+  }
+
+  get families(): readonly (4 | 6)[] {
+    return this.traits.families ?? [4, 6];
+  }
+
+  needLinks(): void {
+    onlyIf(this.hasLinks, "endpoints of this driver have no links");
+  }
+
+  needMany(): void {
+    onlyIf(
+      !this.stage.driver.capabilities.predefinedOnly,
+      "there is one network of this driver and no other",
+    );
+  }
+
+  needFamily(family: 4 | 6): void {
+    onlyIf(this.families.includes(family), `networks of this driver have no IPv${family}`);
+  }
+
+  needKinds(): void {
+    const { whyNoKinds } = this.stage;
+    onlyIf(whyNoKinds === undefined, whyNoKinds ?? "");
+  }
+
+  /** An optional method, bound to the driver. */
+  need<K extends keyof NetworkDriver>(name: K): NonNullable<NetworkDriver[K]> {
+    const { driver } = this;
+    const member = driver[name];
+    onlyIf(member !== undefined && member !== null, `the driver has no ${name}`);
+    return member as NonNullable<NetworkDriver[K]>;
+  }
+
+  needWeather(): NonNullable<Stage["weather"]> {
+    const { weather } = this.stage;
+    onlyIf(weather !== undefined, "what a plugin asks of its host cannot be touched from outside");
+    return weather;
+  }
+
+  needRestart(): void {
+    const { whyNoRestart } = this.stage;
+    onlyIf(whyNoRestart === undefined, whyNoRestart ?? "");
+  }
+
+  /** A request for a network of its own subnets; nothing is asked of the driver yet. */
+  network(wish: NetworkWish = {}): CreateNetworkRequest {
+    const number = this.#networks.size + 1;
+    const networkId = newId();
+    this.#networks.set(networkId, number);
+    const { networkName = `verify${number}`, generic = {}, internal = false, ...rest } = wish;
+    const enableIpv4 = rest.enableIpv4 ?? this.families.includes(4);
+    const enableIpv6 = rest.enableIpv6 ?? this.families.includes(6);
+    return {
+      networkId,
+      networkName,
+      options: {
+        enableIpv4,
+        enableIpv6,
+        internal,
+        generic: { ...this.traits.networkOptions, ...generic },
+      },
+      ipv4Data: rest.ipv4Data ?? (enableIpv4 ? [poolData(4, number)] : []),
+      ipv6Data: rest.ipv6Data ?? (enableIpv6 ? [poolData(6, number)] : []),
+    };
+  }
+
+  async madeNetwork(wish?: NetworkWish): Promise<CreateNetworkRequest> {
+    const request = this.network(wish);
+    await this.driver.createNetwork(request);
+    return request;
+  }
+
+  /** A request for an endpoint with the network's next free addresses. */
+  endpoint(network: CreateNetworkRequest, own?: EndpointInterface): CreateEndpointRequest {
+    const host = (this.#usedHosts.get(network.networkId) ?? 1) + 1;
+    this.#usedHosts.set(network.networkId, host);
+    const ref = { networkId: network.networkId, endpointId: newId() };
+    this.#endpoints.set(ref.endpointId, ref);
+    return { ...ref, interface: own ?? addressesOf(network, host), options: noOptions };
+  }
+
+  async madeEndpoint(network: CreateNetworkRequest): Promise<CreateEndpointRequest> {
+    const request = this.endpoint(network);
+    await this.driver.createEndpoint(request);
+    return request;
+  }
+
+  async sandbox(): Promise<Sandbox> {
+    const sandbox = await this.stage.sandbox();
+    this.#sandboxes.push(sandbox);
+    return sandbox;
+  }
+
+  joinRequest(ref: EndpointRef, sandbox: Sandbox): JoinRequest {
+    const { networkId, endpointId } = ref;
+    return { networkId, endpointId, sandboxKey: sandbox.key, freeIndex: 2, suggestedName: "eth0" };
+  }
+
+  /** An endpoint in a sandbox, with its link attached as a controller does it. */
+  async connected(
+    network: CreateNetworkRequest,
+    options: { readonly sandbox?: Sandbox; readonly request?: CreateEndpointRequest } = {},
+  ): Promise<Member> {
+    const request = options.request ?? this.endpoint(network);
+    const sandbox = options.sandbox ?? (await this.sandbox());
+    const answer = await this.driver.createEndpoint(request);
+    const ref = { networkId: request.networkId, endpointId: request.endpointId };
+    const response = await this.driver.join(this.joinRequest(ref, sandbox));
+    const own = { ...request.interface, ...answer };
+    const member = { ref, request, sandbox, interface: own, response };
+    this.#members.set(ref.endpointId, member);
+    await sandbox.attach(response, own);
+    return member;
+  }
+
+  async left(member: Member): Promise<void> {
+    await this.driver.leave(member.ref);
+    this.#members.delete(member.ref.endpointId);
+    await member.sandbox.detach(member.response);
+  }
+
+  async disconnected(member: Member): Promise<void> {
+    await this.left(member);
+    await this.driver.deleteEndpoint(member.ref);
+    this.#endpoints.delete(member.ref.endpointId);
+  }
+
+  /** For endpoints that a check deletes by itself: nothing has to be taken out of their sandboxes any more. */
+  forget({ ref }: Member): void {
+    this.#members.delete(ref.endpointId);
+  }
+
+  /** Undoes what the check did, through the driver alone. */
+  async clear(): Promise<void> {
+    this.stage.weather?.calm();
+    for (const member of [...this.#members.values()]) await this.disconnected(member);
+    await Promise.all([...this.#endpoints.values()].map((ref) => this.driver.deleteEndpoint(ref)));
+    await Promise.all(
+      [...this.#networks.keys()].map((networkId) => this.driver.deleteNetwork({ networkId })),
+    );
+    await this.driver.settle?.();
+    await this.removeSandboxes();
+  }
+
+  async removeSandboxes(): Promise<void> {
+    await Promise.all(this.#sandboxes.splice(0).map((sandbox) => sandbox.remove()));
+  }
+
+  /** What is there and was not before the driver was asked for anything, and what is gone. Waits a while: kernels do. */
+  async difference(before: Remains = this.before): Promise<string[]> {
+    await this.driver.settle?.();
+    const deadline = Date.now() + patienceMs;
+    for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+      const found = differences(before, await this.stage.remains());
+      if (found.length === 0 || Date.now() > deadline) return found;
+      await pause(pauseMs);
+    }
+  }
+
+  /** Everything on the machine is as it was. */
+  async mustBeClean(what = "everything on the host as it was before", before?: Remains): Promise<void> {
+    const found = await this.difference(before);
+    if (found.length > 0)
+      throw new Broken(
+        what,
+        found.join("; "),
+        "what a call makes, its opposite removes; so does its failure",
+      );
+  }
+}
+
+/** How long the kernel may take to clean up. */
+const patienceMs = 4_000;
+
+/** In words: `link x1 is left`, `route y is gone`. */
+export function differences(before: Remains, after: Remains): string[] {
+  return remainKinds.flatMap((kind) => [
+    ...minus(after[kind], before[kind]).map((item) => `${kind}: ${item} is there`),
+    // rules of the host for good come again with the first network after a restart
+    ...(kind === "rules" ? [] : minus(before[kind], after[kind])).map((item) => `${kind}: ${item} is gone`),
+  ]);
+}
+
+/** As often as it is in one and not in the other. */
+function minus(from: readonly string[], items: readonly string[]): string[] {
+  const left = [...items];
+  return from.filter((item) => {
+    const at = left.indexOf(item);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+export function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed) throw new RangeError(`not a prefix: ${text}`);
+  return parsed;
+}
+
+/** Subnet number n: of 198.18.0.0/15, which is for such trials (RFC 2544), and of the documentation's. */
+export function poolData(
+  family: 4 | 6,
+  number: number,
+  options: { readonly gateway?: boolean } = {},
+): PoolData {
+  const pool = prefix(
+    family === 4
+      ? `198.${18 + (number >> 8)}.${number & 255}.0/24`
+      : `2001:db8:${(0x1800 + number).toString(16)}::/64`,
+  );
+  const gateway = { address: addressPlus(pool.address, 1n), length: pool.length };
+  return {
+    addressSpace: "LocalDefault",
+    pool,
+    ...(options.gateway !== false && { gateway }),
+    auxAddresses: {},
+  };
+}
+
+function addressesOf({ ipv4Data, ipv6Data }: CreateNetworkRequest, host: number): EndpointInterface {
+  const address = hostOf(ipv4Data[0], host);
+  const addressIpv6 = hostOf(ipv6Data[0], host);
+  return { ...(address && { address }), ...(addressIpv6 && { addressIpv6 }) };
+}
+
+function hostOf(data: PoolData | undefined, host: number): Prefix | undefined {
+  return data && { address: addressPlus(data.pool.address, BigInt(host)), length: data.pool.length };
+}
+
+/** Addresses of a member by family, as far as it has them. */
+export function addressesIn({ interface: own }: Pick<Member, "interface">): readonly Address[] {
+  return [own.address?.address, own.addressIpv6?.address].filter((each) => each !== undefined);
+}

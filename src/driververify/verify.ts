@@ -1,0 +1,38 @@
+// The kit from end to end: one driver, all checks or some.
+
+import { invalid } from "../util/errors.ts";
+import type { Report } from "./report.ts";
+import { type Outcome, openSession, type Subject, type VerifyOptions } from "./session.ts";
+
+export interface VerifyRun extends VerifyOptions {
+  /** What to call it in the report. */
+  readonly name: string;
+  /** Ids of checks, or of groups; absent: all. */
+  readonly only?: readonly string[];
+  readonly onOutcome?: (outcome: Outcome) => void;
+}
+
+/** Runs the checks one after the other. Never rejects for what the driver does. @throws invalid for an `only` that names nothing */
+export async function verifyDriver(subject: Subject, run: VerifyRun): Promise<Report> {
+  const { name, only, onOutcome, seed = 1, ...traits } = run;
+  await using session = openSession(subject, { ...traits, seed });
+  const outcomes: Outcome[] = [];
+  for (const { id } of chosen(session.checks, only)) {
+    const outcome = await session.run(id);
+    outcomes.push(outcome);
+    onOutcome?.(outcome);
+  }
+  const kind = subject.kind === "ipam" || subject.kind === "ipam plugin" ? "ipam" : "network";
+  return { subject: name, kind, seed, outcomes };
+}
+
+function chosen<T extends { readonly id: string }>(
+  checks: readonly T[],
+  only?: readonly string[],
+): readonly T[] {
+  if (!only || only.length === 0) return checks;
+  const isOf = (wish: string, { id }: T) => id === wish || id.startsWith(`${wish}/`);
+  const unknown = only.filter((wish) => !checks.some((check) => isOf(wish, check)));
+  if (unknown.length > 0) throw invalid(`no such check: ${unknown.join(", ")}`);
+  return checks.filter((check) => only.some((wish) => isOf(wish, check)));
+}
