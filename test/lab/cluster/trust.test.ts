@@ -3,7 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   EtcdClient,
   prefixEnd,
@@ -15,6 +15,7 @@ import {
 import { Auth } from "../../../src/cluster/gen/rpc_pb.ts";
 import { connectCluster } from "../../../src/cluster/index.ts";
 import {
+  type Authority,
   createAuthority,
   createRequest,
   type HostRole,
@@ -22,6 +23,7 @@ import {
   signRequest,
 } from "../../../src/cluster/trust/index.ts";
 import { parseAddress } from "../../../src/netip/index.ts";
+import { type Log, silentLog } from "../../../src/util/log.ts";
 import { Lab } from "../lab.ts";
 import { ClusterLab, until } from "./etcd-cluster.ts";
 import { EtcdFixture, type Reach } from "./etcd-fixture.ts";
@@ -42,10 +44,11 @@ describe("certificates", () => {
   let lab: Lab;
   let etcd: EtcdFixture;
   let reach: Reach;
+  let authority: Authority;
   let tls: Tls;
 
   beforeAll(async () => {
-    const authority = await createAuthority("lab", { now });
+    authority = await createAuthority("lab", { now });
     tls = await makeTls(authority, "member");
     folder = await mkdtemp(join(tmpdir(), "tsdocker-tls-"));
     const paths = {
@@ -111,6 +114,29 @@ describe("certificates", () => {
       kind: "unauthorized",
     });
     const cluster = await connectCluster({ ...options, tls });
+    expect(cluster.state).toBe("connected");
+    await cluster.close();
+  });
+
+  test("a host that has another certificate goes on with it: no write fails, and nobody is told of a loss", async () => {
+    const address = parseAddress("192.0.2.1");
+    if (!address) throw new Error("no address");
+    const self = { id: "one", name: "one", address, dataPort: 4789, version: "lab" };
+    const { endpoints } = reach;
+    const [told, handed] = [vi.fn(), vi.fn()];
+    const debug = (_: unknown, words = "") => words.includes("another connection") && handed();
+    const log: Log = { ...silentLog, debug, warn: told, error: told, child: () => log };
+    const cluster = await connectCluster({ id: "lab", self, endpoints, tls, ttlSeconds: 2, log });
+    const numbers = await cluster.table<number>("numbers");
+    for (let number = 0; number < 3; number++) {
+      const writes = Array.from({ length: 20 }, (_, at) => numbers.put(`n${number}-${at}`, at));
+      cluster.use({ endpoints, tls: await makeTls(authority, "member") });
+      await Promise.all(writes);
+      await until(() => handed.mock.calls.length === number + 1, "it follows over the new connection");
+      await numbers.put("last", number);
+    }
+    expect([...numbers.entries("n")]).toHaveLength(60);
+    expect(told).not.toHaveBeenCalled();
     expect(cluster.state).toBe("connected");
     await cluster.close();
   });
