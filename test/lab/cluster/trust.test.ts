@@ -130,6 +130,7 @@ describe("certificates", () => {
     const numbers = await cluster.table<number>("numbers");
     for (let number = 0; number < 3; number++) {
       const writes = Array.from({ length: 20 }, (_, at) => numbers.put(`n${number}-${at}`, at));
+      await Promise.race(writes);
       cluster.use({ endpoints, tls: await makeTls(authority, "member") });
       await Promise.all(writes);
       await until(() => handed.mock.calls.length === number + 1, "it follows over the new connection");
