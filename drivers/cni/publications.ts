@@ -1,7 +1,7 @@
 // Published ports of attachments: told to the plugins of their chain, changed while containers run, taken back.
 
 import type { ExternalConnectivityRequest, Host, PublishedPort } from "../../src/driverapi/index.ts";
-import { invalid } from "../../src/util/errors.ts";
+import { errorMessage, invalid } from "../../src/util/errors.ts";
 import { addChain, type Chain, checkChain, deleteChain, type PortMapping, pluginsOf } from "./chain.ts";
 import { mappingsOf, type OpenPorts, publishedOf, reservePorts, wishesOf } from "./ports.ts";
 import { type AttachmentRecord, type CniRecords, portsRun } from "./records.ts";
@@ -81,7 +81,7 @@ export class Publications {
       if (before.length > 0 && !isFirst)
         await this.#add(chain, old, before).catch((reason) => {
           this.#host.log.error(
-            { endpoint: attachment.endpointId, reason: String(reason) },
+            { endpoint: attachment.endpointId, reason: errorMessage(reason) },
             "cannot publish again",
           );
         });
@@ -98,7 +98,7 @@ export class Publications {
     } catch (error) {
       await this.#untell(chain, told).catch((reason) => {
         this.#host.log.warn(
-          { endpoint: attachment.endpointId, reason: String(reason) },
+          { endpoint: attachment.endpointId, reason: errorMessage(reason) },
           "cannot take ports back",
         );
       });
@@ -122,9 +122,10 @@ export class Publications {
       await checkChain(this.#host, chain, "ports", portsRun(attachment, ports));
       return true;
     } catch (error) {
-      this.#host.log.warn(
-        { endpoint: endpointId, reason: String(error) },
-        "published ports are gone: publishing again",
+      // some versions of portmap ask for rules of a family that the container does not have
+      this.#host.log.info(
+        { endpoint: endpointId, reason: errorMessage(error) },
+        "published ports are not as they were made: publishing them again",
       );
       return false;
     }

@@ -1,7 +1,9 @@
 // CNI networks on a kernel, by real plugins: what they make is the container's, shown, named and taken back.
 
 import { describe, expect, test } from "vitest";
+import { deleteLink } from "../../../src/kernel/index.ts";
 import { formatAddress, formatPrefix } from "../../../src/netip/index.ts";
+import { type Log, silentLog } from "../../../src/util/log.ts";
 import { address, endpointSpec, networkSpec } from "../cnm/specs.ts";
 import { createWorld, type World } from "../cnm/world.ts";
 import { Lab, type LabHost } from "../lab.ts";
@@ -265,5 +267,72 @@ describe.skipIf(lacksPlugins)("a network's options", () => {
       controller.createNetwork(cni("n1", [{ type: "firewall" }], { cniVersion: "0.3.1" })),
     ).rejects.toThrow("CNI plugin firewall speaks 0.4.0, 1.0.0, not 0.3.1");
     expect(controller.networks().map(({ name }) => name)).not.toContain("n1");
+  });
+});
+
+describe.skipIf(lacksPlugins)("after a daemon's death", () => {
+  const warned = () => {
+    const lines: string[] = [];
+    const note = (what: unknown, text?: string) => void lines.push(`${text} ${JSON.stringify(what)}`);
+    const log: Log = { ...silentLog, warn: note, error: note, child: () => log };
+    return { log, lines };
+  };
+
+  test("containers that live on are found as they are, and what was flushed is made again", async () => {
+    await using lab = await Lab.create();
+    const { machine, peer } = await machineAndPeer(lab);
+    const first = await createWorld(machine);
+    await first.controller.createNetwork(cni("n1", [bridge(first), portmap, { type: "firewall" }]));
+    await using c1 = await run(first, "c1", { spec: { portBindings: [binding(8080)] } });
+    await using _c1 = await c1.host.listen("0.0.0.0", 80);
+    const before = c1.sandbox.endpoints();
+    const live = new Set([c1.sandbox.containerId]);
+    await first.crash();
+    const { log, lines } = warned();
+    const second = await createWorld(machine, { folder: first.folder, live, log });
+    expect(lines).toEqual([]);
+    expect(second.controller.sandbox(c1.sandbox.containerId)?.endpoints()).toEqual(before);
+    await expect(peer).toReach("192.0.2.1:8080", { answer: "c1 192.0.2.2" });
+    await second.crash();
+    await machine.run("iptables", "-t", "nat", "-F");
+    await expect(peer).not.toReach("192.0.2.1:8080");
+    await using third = await createWorld(machine, { folder: first.folder, live });
+    await expect(peer).toReach("192.0.2.1:8080", { answer: "c1 192.0.2.2" });
+    await third.controller.sandbox(c1.sandbox.containerId)?.delete();
+    expect(await leases(third)).toEqual([]);
+  });
+
+  test("what belonged to containers that ended with it is taken back by their plugins", async () => {
+    await using lab = await Lab.create();
+    const { machine } = await machineAndPeer(lab);
+    const first = await createWorld(machine);
+    await first.controller.createNetwork(cni("n1", [bridge(first), portmap]));
+    await using c1 = await run(first, "c1", { spec: { portBindings: [binding(8080)] } });
+    expect(await rulesOf(machine)).toContain("n1-cni");
+    await first.crash();
+    await using second = await createWorld(machine, { folder: first.folder });
+    expect(await leases(second)).toEqual([]);
+    expect(await rulesOf(machine)).not.toContain("n1-cni");
+    expect(second.controller.sandbox(c1.sandbox.containerId)).toBeUndefined();
+    await second.controller.deleteNetwork("n1");
+  });
+
+  test("a link that vanished is made anew, with the address that it gets then", async () => {
+    await using lab = await Lab.create();
+    const { machine } = await machineAndPeer(lab);
+    const first = await createWorld(machine);
+    await first.controller.createNetwork(cni("n1", [bridge(first)]));
+    await using c1 = await run(first, "c1");
+    await first.crash();
+    const link = await c1.host.netlink.link("eth0");
+    await c1.host.netlink.send(deleteLink(link?.index ?? 0));
+    const live = new Set([c1.sandbox.containerId]);
+    await using second = await createWorld(machine, { folder: first.folder, live });
+    const [own] = second.controller.sandbox(c1.sandbox.containerId)?.endpoints() ?? [];
+    const shown = own?.ipv4 && formatPrefix(own.ipv4);
+    expect(await c1.host.run("ip", "-4", "-o", "address", "show", "eth0")).toContain(`inet ${shown} `);
+    await expect(machine).not.toReach(`${c1.ipv4}:80`);
+    expect(await defaultRoutes(c1)).toMatchObject([{ gateway: address("10.88.0.1") }]);
+    expect(await leases(second)).toHaveLength(1);
   });
 });
