@@ -1,13 +1,14 @@
 // Port 53 of 127.0.0.11 inside a container, led to the resolver's own ports: a server in the container may then listen
-// on port 53 of every address itself. As Docker does it, in a table of its own; but datagrams are not translated by
-// conntrack, only their port numbers are rewritten, both ways. That costs a third less, a full conntrack table does not
-// end name resolution, and two questions at once from one socket do not race for an entry, at which one gets lost.
+// on port 53 of every address itself. As Docker does it, in a table of its own; but nothing is translated by conntrack,
+// only port numbers are rewritten, both ways. That costs a third less, a full conntrack table does not end name
+// resolution, and two questions at once from one socket do not race for an entry, at which one gets lost. And a chain for
+// translation would have conntrack follow all that the container sends and receives, which is a tenth of what that costs.
 
 import { protocolNumber } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Request } from "../request.ts";
 import { isMadeBy } from "./compare.ts";
-import { dnatTo, equals, noTrack, type Statement, setUdpPort, snatTo } from "./expression.ts";
+import { equals, noTrack, type Statement, setPort } from "./expression.ts";
 import { field } from "./field.ts";
 import { addChain, addRule, addTable, deleteTable } from "./request.ts";
 import { openNftables } from "./socket.ts";
@@ -45,18 +46,17 @@ export async function setDnsRedirect(netns: string, ports: DnsRedirect | undefin
 
 /** What the table holds. */
 export function dnsRedirectRequests(ports: DnsRedirect): Request[] {
-  const [udp, tcp] = [portField(ports.udp), portField(ports.tcp)];
   return [
     // before conntrack, at -200, sees them; loopback's packets all go out before they come in
     addChain(table, { name: "rewrite", hook: { type: "filter", at: "output", priority: -300 } }),
-    addRule(table, "rewrite", [...toResolver("udp", dnsPort), setUdpPort("target", udp), noTrack]),
-    addRule(table, "rewrite", [...fromResolver("udp", udp), setUdpPort("source", dnsPort), noTrack]),
-    addChain(table, { name: "dnat", hook: { type: "nat", at: "output", priority: -100 } }),
-    addRule(table, "dnat", [...toResolver("tcp", dnsPort), dnatTo("ip", resolver, tcp)]),
-    addChain(table, { name: "snat", hook: { type: "nat", at: "postrouting", priority: 100 } }),
-    // what the resolver sends of itself looks as if it came from port 53; answers are translated back anyway
-    addRule(table, "snat", [...fromResolver("tcp", tcp), snatTo("ip", resolver, dnsPort)]),
+    ...(["udp", "tcp"] as const).flatMap((protocol) => rewrite(protocol, portField(ports[protocol]))),
   ];
+}
+
+function rewrite(protocol: "udp" | "tcp", port: Uint8Array): Request[] {
+  const asked = [...toResolver(protocol, dnsPort), setPort(protocol, "target", port), noTrack];
+  const answered = [...fromResolver(protocol, port), setPort(protocol, "source", dnsPort), noTrack];
+  return [asked, answered].map((statements) => addRule(table, "rewrite", statements));
 }
 
 function toResolver(protocol: "udp" | "tcp", port: Uint8Array): Statement[] {

@@ -101,18 +101,21 @@ export function refuse(how: "reset" | "unreachable"): Statement {
 /** Conntrack looks away: the packet belongs to no connection. */
 export const noTrack: Statement = [{ name: "notrack", encode: () => undefined }];
 
-/** Writes another port into a UDP datagram, checksum included; nobody translates the answers back. */
-export function setUdpPort(which: "source" | "target", port: Uint8Array): Statement {
+/** Where the Internet checksum is in the transport header. */
+const checksumAt = { tcp: 16, udp: 6 } as const;
+
+/** Writes another port into a packet, checksum included; nobody translates the answers back. */
+export function setPort(protocol: "tcp" | "udp", which: "source" | "target", port: Uint8Array): Statement {
   const write: Expression = {
     name: "payload",
     encode: (into) => {
-      // from a register (5) to the transport header (2), at an offset, so many bytes; Internet checksum at byte 6
+      // from a register (5) to the transport header (2), at an offset, so many bytes; an Internet checksum (1)
       into
         .be32(5, firstRegister)
         .be32(2, 2)
         .be32(3, which === "source" ? 0 : 2)
         .be32(4, port.length);
-      into.be32(6, 1).be32(7, 6).be32(8, 0);
+      into.be32(6, 1).be32(7, checksumAt[protocol]).be32(8, 0);
     },
   };
   return [immediate(firstRegister, port), write];
@@ -128,27 +131,9 @@ export function dnatBy(
   return [...loadAll(fields), lookup(map, firstRegister), nat(1, family, withPort)];
 }
 
-/** Translates the target to a fixed address and port. */
-export function dnatTo(family: "ip" | "ip6", address: Uint8Array, port: Uint8Array): Statement {
-  return [
-    immediate(firstRegister, address),
-    immediate(firstRegister + address.length / 4, port),
-    nat(1, family, true),
-  ];
-}
-
 /** Translates the source to what the map holds for the fields. */
 export function snatBy(family: "ip" | "ip6", fields: readonly Field[], map: string): Statement {
   return [...loadAll(fields), lookup(map, firstRegister), nat(0, family, false)];
-}
-
-/** Translates the source to a fixed address and port. */
-export function snatTo(family: "ip" | "ip6", address: Uint8Array, port: Uint8Array): Statement {
-  return [
-    immediate(firstRegister, address),
-    immediate(firstRegister + address.length / 4, port),
-    nat(0, family, true),
-  ];
 }
 
 /** Writes a verdict as NFTA_DATA_VERDICT, for rules and for elements of verdict maps. */

@@ -32,16 +32,21 @@ test("no question is lost while one daemon leaves and the next tells the same ag
   let isOver = false;
   let answered = 0;
   const failures: unknown[] = [];
-  const asking = async (name: string, record: string) => {
+  const asking = async (name: string, record: string, tcp = false) => {
     while (!isOver) {
-      const { records } = await ask(sandbox, 53, { name, timeoutMs: 3_000 }).catch((error: unknown) => ({
+      const how = { name, timeoutMs: 3_000, ...(tcp && { tcp }) };
+      const { records } = await ask(sandbox, 53, how).catch((error: unknown) => ({
         records: [String(error)],
       }));
       if (records[0] === record) answered++;
       else failures.push(records);
     }
   };
-  const askers = [asking("c1", "198.51.100.10"), asking("www.example.com", "203.0.113.1")];
+  const askers = [
+    asking("c1", "198.51.100.10"),
+    asking("c1", "198.51.100.10", true),
+    asking("www.example.com", "203.0.113.1"),
+  ];
   await expect.poll(() => answered).toBeGreaterThan(20);
 
   first.detach(); // as a daemon that is killed

@@ -240,6 +240,8 @@ test("127.0.0.11:53 leads to the resolver's ports while the container listens on
   await setDnsRedirect(host.netns, { udp: 4000, tcp: 4000 });
   await setDnsRedirect(host.netns, { udp: 4053, tcp: 4053 });
   expect([await asks("127.0.0.11"), await asks("127.0.0.1")]).toEqual(["resolver", "own server"]);
+  // a chain for translation would have all packets of the container tracked
+  expect(await list()).not.toContain("nat");
   await setDnsRedirect(host.netns, undefined);
   await setDnsRedirect(host.netns, undefined);
   expect(await asks("127.0.0.11")).not.toBe("resolver");
