@@ -3,6 +3,7 @@
 import type { Address, Family, Mac, Prefix } from "../netip/index.ts";
 
 export interface IpamCapabilities {
+  /** Requests for endpoints' addresses have a MAC, which is chosen before when the user says none. */
   readonly requiresMacAddress: boolean;
   /** After a daemon start the controller repeats every pool and address it has on record. */
   readonly requiresRequestReplay: boolean;
@@ -59,18 +60,41 @@ export interface PoolUsage {
 }
 
 /**
- * An IPAM driver. Errors: `invalid` for malformed or out-of-range requests, `forbidden` for an overlap or an address
- * in use, `unavailable` when a pool is exhausted. Releasing what is not leased succeeds.
+ * An IPAM driver. What holds for all calls:
+ * - Requests are the caller's and nobody changes them; answers are the caller's from then on.
+ * - Leases are no repetitions of each other: asking twice leases twice, or is refused. Releases may be repeated: what is
+ *   not leased, or never was, is success.
+ * - A call that throws has leased and released nothing. Kinds of errors: `invalid` for malformed or out-of-range requests,
+ *   `forbidden` for an overlap or an address in use, `unavailable` when a pool is exhausted; any other is `internal`.
+ * - Calls come side by side; two of them never get one address.
  */
 export interface IpamDriver {
+  /** For messages. A driver package is known by the name that the operator gives it. */
   readonly name: string;
+  /** The same as long as the driver lives. */
   readonly capabilities: IpamCapabilities;
+  /**
+   * Names of the spaces that pools are asked for in: pools of one space do not overlap. `local` is this host's own,
+   * `global` that of all hosts of a cluster. The same answer each time; throws nothing.
+   */
   defaultAddressSpaces(): Promise<{ local: string; global: string }>;
+  /**
+   * Leases a pool: the one that is asked for, or a free one. With `onRecord` it is leased already, and said again, as after
+   * each start of the daemon with `requiresRequestReplay`: that succeeds where the driver knows it and where it does not.
+   * @throws invalid, forbidden (it overlaps another), unavailable (none is free)
+   */
   requestPool(request: PoolRequest): Promise<PoolLease>;
+  /** Gives a pool back, with all that is leased in it. May be repeated. @throws unavailable */
   releasePool(poolId: string): Promise<void>;
-  /** The address with its pool's length. */
+  /**
+   * Leases an address: the one that is asked for, or a free one, of the sub-pool if there is one. Answers it with its
+   * pool's length. With `onRecord` it is leased already, and said again. @throws invalid (no such pool, not in it),
+   * forbidden (in use), unavailable (none is free)
+   */
   requestAddress(request: AddressRequest): Promise<Prefix>;
+  /** Gives an address back. May be repeated, also for a pool that is gone. @throws unavailable */
   releaseAddress(poolId: string, address: Address): Promise<void>;
+  /** Costs little and changes nothing. Absent: nobody is told. */
   usage?(poolId: string): Promise<PoolUsage>;
   /**
    * Where addresses are agreed upon with other hosts: makes one, leased here for an endpoint of this name, that of all
@@ -82,7 +106,8 @@ export interface IpamDriver {
   unshareAddress?(poolId: string, address: Address): Promise<void>;
   /**
    * Where addresses are agreed upon with other hosts, these may give a lost host's to others. Tells of addresses whose
-   * endpoints must go; they are not leased here any more.
+   * endpoints must go; they are not leased here any more. Answers with the way to stop. Asked, like all about other
+   * hosts, of the cluster's own driver alone.
    */
   followLosses?(listener: (loss: AddressLoss) => void): () => void;
   /** Everything on record has been leased again: what is left may be given to other hosts. */
@@ -91,6 +116,10 @@ export interface IpamDriver {
   sweep?(known: ReadonlySet<string>): Promise<void>;
 }
 
+/**
+ * A driver package's `createIpam`: builds the driver. Called once; it changes nothing on the machine. What it throws keeps
+ * the driver out, and is told to whoever names it.
+ */
 export type IpamDriverFactory = (options: {
   /**
    * Pools to choose from when none is asked for; `size` is the length of what is handed out of `base`. A family that
