@@ -26,6 +26,8 @@ export function checkJoin(answer: unknown): JoinResponse {
     text("link.srcName", srcName);
     text("link.dstPrefix", dstPrefix);
   }
+  if (given.interface !== undefined) checkInterface(given.interface);
+  for (const server of list("dnsServers", given.dnsServers ?? [])) address("dnsServers", server);
   if (gateway !== undefined) address("gateway", gateway, 4);
   if (gatewayIpv6 !== undefined) address("gatewayIpv6", gatewayIpv6, 6);
   for (const [at, route] of list("staticRoutes", staticRoutes).entries()) {

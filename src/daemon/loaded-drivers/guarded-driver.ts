@@ -12,6 +12,20 @@ export interface Limits {
   readonly careMs: number;
 }
 
+type Mandatory =
+  | "name"
+  | "capabilities"
+  | "networkOptions"
+  | "createNetwork"
+  | "deleteNetwork"
+  | "createEndpoint"
+  | "deleteEndpoint"
+  | "join"
+  | "leave";
+
+/** All of them, so that none is forgotten that the contract gets. */
+type Optional = Required<Omit<NetworkDriver, Mandatory>>;
+
 interface Surroundings {
   /** Its name here, whatever it calls itself. */
   readonly name: string;
@@ -54,7 +68,7 @@ export function guardNetworkDriver(
     join: (request) => ask("join", async () => checkJoin(await driver.join(request))),
     leave: (request) => ask("leave", async () => void (await driver.leave(request))),
   };
-  const optional: Partial<NetworkDriver> = {
+  const optional: Optional = {
     checkGateway: (options) =>
       ask("checkGateway", async () => checkGateways(await driver.checkGateway?.(options))),
     forgetNetwork: (request) =>
