@@ -9,7 +9,10 @@ import { createWorld, type World } from "../cnm/world.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import "../matchers.ts";
 import { bridge, cni, hostLocal, lacksPlugins, leases, portmap } from "./cni-world.ts";
+import { lacksLinkKind } from "./kernel.ts";
 import { defaultRoutes, mac, machineAndPeer, run as runOn } from "./macvlan-world.ts";
+
+const lacksIfb = await lacksLinkKind("ifb");
 
 const run = (world: World, name: string, options: Parameters<typeof runOn>[2] = {}) =>
   runOn(world, name, { network: "n1", ...options });
@@ -212,6 +215,29 @@ describe.skipIf(lacksPlugins)("the plugin", () => {
     expect(await c1.host.run("sysctl", "-n", "net.ipv4.conf.eth0.log_martians")).toBe("1\n");
     expect(c1.sandbox.endpoints()).toMatchObject([{ mac: "02:00:00:00:00:42" }]);
   });
+
+  test.skipIf(lacksIfb)(
+    "bandwidth shapes what leaves and what arrives, and takes its devices back",
+    async () => {
+      await using lab = await Lab.create();
+      const { machine } = await machineAndPeer(lab);
+      await using world = await createWorld(machine);
+      const bandwidth = {
+        type: "bandwidth",
+        ingressRate: 8_000_000,
+        ingressBurst: 8_000_000,
+        egressRate: 8_000_000,
+        egressBurst: 8_000_000,
+      };
+      await world.controller.createNetwork(cni("n1", [bridge(world), bandwidth]));
+      await using c1 = await run(world, "c1");
+      expect(await machine.run("tc", "qdisc", "show")).toContain("qdisc tbf");
+      await c1.sandbox.delete();
+      await expect
+        .poll(async () => (await machine.netlink.links()).map(({ kind }) => kind))
+        .not.toContain("ifb");
+    },
+  );
 
   test("loopback alone gives a sandbox no link", async () => {
     await using lab = await Lab.create();
