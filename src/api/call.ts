@@ -73,9 +73,9 @@ export class Call {
   }
 
   /** Starts a 200 answer whose body comes piece by piece; the head is sent at once. */
-  openStream(contentType: string): ResponseStream {
+  openStream(contentType: string, headers: Readonly<Record<string, string>> = {}): ResponseStream {
     this.#release();
-    return new ResponseStream(this.#parts.response, contentType);
+    return new ResponseStream(this.#parts.response, { ...headers, "Content-Type": contentType });
   }
 
   /** Takes the raw connection from the HTTP server for attach and exec. */

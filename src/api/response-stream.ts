@@ -7,9 +7,9 @@ export class ResponseStream {
   readonly #response: ServerResponse;
 
   /** Sends the head at once: clients wait for it before they go on. */
-  constructor(response: ServerResponse, contentType: string) {
+  constructor(response: ServerResponse, headers: Readonly<Record<string, string>>) {
     this.#response = response;
-    response.writeHead(200, { "Content-Type": contentType });
+    response.writeHead(200, headers);
     response.flushHeaders();
   }
 

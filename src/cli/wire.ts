@@ -153,3 +153,17 @@ export interface ServiceBody {
     readonly Reason: string;
   }[];
 }
+
+export interface Plugin {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Enabled: boolean;
+  readonly PluginReference?: string;
+  readonly Config: { readonly Description: string };
+}
+
+export interface PluginPrivilege {
+  readonly Name: string;
+  readonly Description: string;
+  readonly Value: readonly string[] | null;
+}

@@ -64,12 +64,16 @@ export function pluginOperations(context: PluginContext): PluginOperations {
   };
 }
 
-function pull(context: PluginContext, request: PluginPullRequest, signal: AbortSignal): Progress {
+function pull(
+  context: PluginContext,
+  request: PluginPullRequest,
+  signal: AbortSignal,
+): ReturnType<PluginOperations["pull"]> {
   const { managed, registry } = context.plugins;
   const name = readPluginName(request.name ?? withoutDigest(request.remote));
   managed.checkFree(name.name);
   const done = async (record: PluginRecord) => tell(context, "pull", record);
-  return pullPlugin(managed, registry, { ...request, name }, done, signal);
+  return { name: name.name, progress: pullPlugin(managed, registry, { ...request, name }, done, signal) };
 }
 
 /** Pulled beside the old one, under a name that nobody can type, and put in its place. */

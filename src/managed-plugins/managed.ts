@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Collection, Store } from "../store/index.ts";
-import { conflict, errorMessage, notFound } from "../util/errors.ts";
+import { conflict, errorMessage, notFound, unavailable } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import type { Log } from "../util/log.ts";
 import { splitArchive } from "./archive.ts";
@@ -117,11 +117,11 @@ export class ManagedPlugins {
     return full === undefined ? undefined : this.list().find((record) => record.name === full);
   }
 
-  /** Undefined: there is none of this name. @throws conflict for one that is disabled */
+  /** Undefined: there is none of this name. @throws unavailable for one that is disabled: it may come back */
   async locate(name: string): Promise<LocatedPlugin | undefined> {
     const record = this.named(name);
     if (!record) return undefined;
-    if (!record.isEnabled) throw conflict(`plugin ${record.name} found but disabled`);
+    if (!record.isEnabled) throw unavailable(`plugin ${record.name} found but disabled`);
     const until = performance.now() + startingMs;
     while (!this.#ready.has(record.id) && performance.now() < until) await pause(20);
     return {
@@ -163,6 +163,7 @@ export class ManagedPlugins {
       const record: PluginRecord = {
         id,
         name,
+        rootfs: id,
         reference,
         config: { ...config, rootfs: { type: "layers", diff_ids: [made.diffId] } },
         settings: defaultSettings(config),
@@ -209,11 +210,11 @@ export class ManagedPlugins {
   }
 
   /** Ends it first when it runs. */
-  async remove({ id }: PluginRecord): Promise<void> {
+  async remove({ id, rootfs }: PluginRecord): Promise<void> {
     await this.#end(id);
     await this.#records.delete(id);
     const { containerd } = await this.ground();
-    await removeRootfs(containerd, id);
+    await removeRootfs(containerd, rootfs);
     await rm(join(this.#options.dataRoot, "plugins", id), { recursive: true, force: true });
   }
 
@@ -224,19 +225,21 @@ export class ManagedPlugins {
     const kept = record.settings.Env.filter((entry) => known.has(entry.split("=", 1)[0] ?? ""));
     const names = new Set(kept.map((entry) => entry.split("=", 1)[0]));
     const others = settings.Env.filter((entry) => !names.has(entry.split("=", 1)[0] ?? ""));
-    const next = { ...by, name: record.name, settings: { ...settings, Env: [...others, ...kept] } };
+    const { id, name } = record;
+    const next = { ...by, id, name, settings: { ...settings, Env: [...others, ...kept] } };
     await this.#options.store.commit((transaction) => {
-      transaction.delete(this.#records, record.id);
-      transaction.put(this.#records, by.id, next);
+      transaction.delete(this.#records, by.id);
+      transaction.put(this.#records, id, next);
     });
     const { containerd } = await this.ground();
-    await removeRootfs(containerd, record.id);
+    await removeRootfs(containerd, record.rootfs);
   }
 
   async #begun(): Promise<PluginGround> {
     if (!this.#open) throw new Error("managed plugins have not begun");
     const ground = await this.#open();
-    await sweepRootfs(ground.containerd, (id) => this.#records.has(id));
+    const known = new Set(this.list().map(({ rootfs }) => rootfs));
+    await sweepRootfs(ground.containerd, (rootfs) => known.has(rootfs));
     return ground;
   }
 

@@ -138,7 +138,8 @@ export class PluginProcess {
   async #launch(): Promise<Task> {
     const { ground, places, log, onReady } = this.#parts;
     const { containerd, runtime, host } = ground;
-    const { id, name } = this.#record;
+    const record = this.#record;
+    const { id, name } = record;
     await using undo = new Undo(log);
     await mkdir(places.sockets, { recursive: true, mode: 0o700 });
     if (this.#record.config.PropagatedMount) await mkdir(places.propagated, { recursive: true, mode: 0o755 });
@@ -146,9 +147,9 @@ export class PluginProcess {
     const spec = await specOfPlugin(this.#record, places, host);
     await runtime.abandonTask(id);
     await runtime.delete(id);
-    await runtime.create({ id, image: name, snapshotKey: id, spec });
+    await runtime.create({ id, image: name, snapshotKey: record.rootfs, spec });
     undo.defer("delete container", () => runtime.delete(id));
-    const rootfs = await containerd.snapshots.mounts(id);
+    const rootfs = await containerd.snapshots.mounts(record.rootfs);
     const streams = { terminal: false, stdin: false, discard: ground.outlives };
     const task = await runtime.createTask(id, { ...streams, rootfs });
     undo.defer("delete task", () => runtime.abandonTask(id));

@@ -9,6 +9,8 @@ export interface PluginRecord {
   readonly name: string;
   /** Where it came from, in full; of one made here what it would be called there. */
   readonly reference: string;
+  /** The snapshot that is its root file system, and the lease that holds it. */
+  readonly rootfs: string;
   readonly config: PluginConfig;
   readonly settings: PluginSettings;
   readonly isEnabled: boolean;

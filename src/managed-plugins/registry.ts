@@ -82,7 +82,7 @@ export function pullPlugin(
       report({ status: "Download complete", id });
       await onDone(record);
       report({ status: `Digest: ${digest}` });
-      report({ status: `Status: Downloaded newer image for ${request.name.name}` });
+      report({ status: `Status: Downloaded newer image for ${request.remote}` });
     }),
   );
 }

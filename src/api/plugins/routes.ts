@@ -18,8 +18,10 @@ export const pluginRoutes = ({ plugins }: Engine): readonly Route[] => [
     ok(await plugins.privileges(needed(call, "remote"), authOf(call), call.signal)),
   ),
   post("/plugins/pull", async (call) => {
-    const request = { ...(await pullRequest(call)), ...defined({ name: call.query.text("name") }) };
-    return sendProgress(call, plugins.pull(request, call.signal));
+    const asked = { ...(await pullRequest(call)), ...defined({ name: call.query.text("name") }) };
+    const { name, progress } = plugins.pull(asked, call.signal);
+    // what the CLI goes on with: it may have left the name, or the tag, to us
+    return sendProgress(call, progress, { "Docker-Plugin-Name": name });
   }),
   post("/plugins/create", async (call) => {
     await plugins.create(needed(call, "name"), call.body);

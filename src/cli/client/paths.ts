@@ -13,6 +13,7 @@ export const networkPath = (id: string, tail = "") => `/networks/${idPath("netwo
 export const servicePath = (network: string, name: string, tail = "") =>
   networkPath(network, `/services/${idPath("service", name)}${tail}`);
 export const volumePath = (id: string) => `/volumes/${idPath("volume", id)}`;
+export const pluginPath = (id: string, tail = "") => `/plugins/${idPath("plugin", id)}${tail}`;
 export const clusterNodePath = (id: string) => `/cluster/nodes/${idPath("node", id)}`;
 export const imagePath = (id: string, tail = "") => `/images/${idPath("image", id)}${tail}`;
 

@@ -29,6 +29,7 @@ export interface ConfigContent {
   readonly imagesFormat?: string;
   readonly networksFormat?: string;
   readonly volumesFormat?: string;
+  readonly pluginsFormat?: string;
   readonly statsFormat?: string;
   readonly currentContext?: string;
   readonly HttpHeaders?: Readonly<Record<string, string>>;

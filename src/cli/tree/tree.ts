@@ -6,6 +6,7 @@ import { driver } from "./driver.ts";
 import type { CommandEntry, GroupEntry, TreeEntry } from "./entry.ts";
 import { image, imageCommands, listImages, removeImages } from "./images.ts";
 import { network, volume } from "./networks-volumes.ts";
+import { plugin } from "./plugins.ts";
 
 const events: CommandEntry = {
   name: "events",
@@ -75,6 +76,7 @@ export const tree: readonly TreeEntry[] = [
   driver,
   image,
   network,
+  plugin,
   volume,
   system,
 ];

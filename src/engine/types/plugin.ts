@@ -33,7 +33,10 @@ export interface PluginOperations {
     signal: AbortSignal,
   ): Promise<readonly PluginPrivilege[]>;
   /** Errors: forbidden when the privileges are not those that it asks for, conflict when the name is taken. */
-  pull(request: PluginPullRequest, signal: AbortSignal): Progress;
+  pull(
+    request: PluginPullRequest,
+    signal: AbortSignal,
+  ): { readonly name: string; readonly progress: Progress };
   /** A tar archive of config.json and rootfs. */
   create(name: string, archive: Readable): Promise<void>;
   /** Resolves when its socket answers. `timeoutS` is for each call to it; 0: the usual one. */
