@@ -86,6 +86,7 @@ async function restoreEndpoint(
     await leaseAddressesAgain(endpoint, undo);
     // on a stack of its own: a driver that refuses must not take away what serves somebody
     if (network.driver.capabilities.replay) await createInDriver(endpoint, sandbox, new Undo(parts.log));
+    else endpoint.isKeptByDriver = true;
     network.endpoints.set(endpoint.id, endpoint);
     undo.forget();
     return endpoint;

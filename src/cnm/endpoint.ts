@@ -15,6 +15,8 @@ export class Endpoint implements GatewayCandidate, NetworkEndpoint {
   record: EndpointRecord;
   /** What it is to its sandbox's ports, as its driver was last told. */
   externalFor: ExternalRole = noRole;
+  /** Since an earlier life its driver, which keeps what it was told, has all that it was asked for. */
+  isKeptByDriver = false;
   /** The ports that its driver was last asked for. */
   asked: readonly Asked[] = [];
 

@@ -64,6 +64,11 @@ async function program(endpoint: Endpoint, { role, spec, before }: Program): Pro
   // set first, so that a failure half-way is revoked like a success
   endpoint.externalFor = role;
   const asked = askFor(spec, { asked: endpoint.asked, before });
+  if (endpoint.isKeptByDriver) {
+    endpoint.isKeptByDriver = false;
+    endpoint.asked = asked;
+    return;
+  }
   try {
     await publish(endpoint, { spec, asked });
   } catch (error) {

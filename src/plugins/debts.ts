@@ -82,7 +82,7 @@ export class Debts {
         if (refusal) this.#dropped(debt, refusal);
       } catch (error) {
         if (errorKind(error) === "unavailable") throw error;
-        this.#dropped(debt, errorMessage(error));
+        if (errorKind(error) !== "not-implemented") this.#dropped(debt, errorMessage(error));
       }
       this.#owed.shift();
       await this.#book.delete(key);

@@ -174,6 +174,13 @@ describe("addresses of a remote IPAM driver", () => {
   });
 });
 
+it("gives back what it had asked for by name when the answer did not come", async () => {
+  const { ipam, plugin } = ipamOf({ RequestAddress: unavailable("broke off"), ReleaseAddress: {} });
+  const wish = { poolId: "1", address: address("10.1.0.5"), purpose: "endpoint" } as const;
+  await expect(ipam.requestAddress(wish)).rejects.toThrow("broke off");
+  expect(plugin.last).toEqual({ PoolID: "1", Address: "10.1.0.5" });
+});
+
 describe("a remote IPAM driver that keeps nothing", () => {
   const forgetful = { ...nothing, requiresRequestReplay: true };
   const pool = { ...poolRequest, pool: prefix("10.1.0.0/16"), onRecord: "old" };
@@ -211,6 +218,36 @@ describe("a remote IPAM driver that keeps nothing", () => {
       { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "10.1.0.5" } },
       { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "" } },
     ]);
+  });
+
+  it("is told all of it again when it was started anew, and nothing that has ended", async () => {
+    let life = "1";
+    const answers = {
+      RequestPool: { PoolID: "10.1", Pool: "10.1.0.0/16" },
+      RequestAddress: ({ Address }: Record<string, unknown>) => ({ Address: `${Address || "10.1.0.9"}/16` }),
+      ReleaseAddress: {},
+    };
+    const plugin = Object.assign(new Plugin(answers), { incarnation: async () => life });
+    const ipam = createRemoteIpam(plugin, forgetful);
+    const { poolId } = await ipam.requestPool({ ...poolRequest, options: { rack: "7" } });
+    const ask = (text: string) =>
+      ipam.requestAddress({ poolId, address: address(text), purpose: "endpoint", endpointName: "c" });
+    await ask("10.1.0.5");
+    await ask("10.1.0.6");
+    await ipam.releaseAddress(poolId, address("10.1.0.5"));
+    plugin.calls.length = 0;
+    life = "2";
+    await ipam.requestAddress({ poolId, purpose: "endpoint" });
+    expect(plugin.calls).toMatchObject([
+      { method: "IpamDriver.RequestPool", request: { Pool: "10.1.0.0/16", Options: { rack: "7" } } },
+      { method: "IpamDriver.RequestAddress", request: { Address: "10.1.0.6" } },
+      { method: "IpamDriver.RequestAddress", request: { Address: "" } },
+    ]);
+    // what it has not heard of in this life need not end there
+    life = "3";
+    plugin.calls.length = 0;
+    await ipam.releaseAddress(poolId, address("10.1.0.6"));
+    expect(plugin.calls).toEqual([]);
   });
 
   it("may refuse what it had given, which stops nothing else", async () => {

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { bookInMemory, type DebtBook } from "../../../src/plugins/debts.ts";
 import { type PluginFolders, Plugins } from "../../../src/plugins/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { FakePlugin, status } from "./fake-plugin.ts";
@@ -229,5 +230,87 @@ describe("calling plugins", () => {
       path: join(folders.sockets, "p.sock"),
     });
     await expect(plugins.find("p")).rejects.toThrow("does not say what it implements");
+  });
+});
+
+describe("telling plugins of an end", () => {
+  const ends = ["Leave", "DeleteEndpoint"].map((name) => `NetworkDriver.${name}`);
+  const [leave = "", deleteEndpoint = ""] = ends;
+
+  function withDebts(debts: DebtBook, endMs = 50) {
+    return disposing(new Plugins({ folders, patienceMs: 300, newcomerMs: 0, endMs, debts, log: silentLog }));
+  }
+
+  async function owed(debts: DebtBook): Promise<string[]> {
+    return [...debts.entries()].map(([, { method }]) => method);
+  }
+
+  it("answers what the plugin says, when it is there", async () => {
+    await using fake = await new FakePlugin({ ...activation, [leave]: { Err: "never heard of it" } }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+    expect(await plugins.caller("p").owe(leave, {})).toEqual({ Err: "never heard of it" });
+    expect(fake.methods).toEqual(["Plugin.Activate", leave]);
+  });
+
+  it("waits once for one that hangs, and for nothing that follows", async () => {
+    const debts = bookInMemory();
+    await using those = withDebts(debts);
+    await using fake = await new FakePlugin({ ...activation, [leave]: () => undefined }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+    const caller = those.it.caller("p");
+    expect(await caller.owe(leave, { EndpointID: "a" })).toBeUndefined();
+    expect(await caller.owe(deleteEndpoint, { EndpointID: "a" })).toBeUndefined();
+    expect(await owed(debts)).toEqual(ends);
+    expect(fake.methods).not.toContain(deleteEndpoint);
+    expect(those.it.isAway("p")).toBe(true);
+    // what is asked of it says whose fault it is that nothing comes
+    await expect(caller.call("NetworkDriver.Join", {})).rejects.toThrow(
+      "plugin p: NetworkDriver.Leave: no answer within 0.05 s",
+    );
+    fake.answers[leave] = {};
+    fake.answers[deleteEndpoint] = {};
+    fake.answers["NetworkDriver.Join"] = { Gateway: "10.0.0.1" };
+    expect(await caller.call("NetworkDriver.Join", {})).toEqual({ Gateway: "10.0.0.1" });
+    expect(fake.methods.slice(-3)).toEqual([leave, deleteEndpoint, "NetworkDriver.Join"]);
+    expect(await owed(debts)).toEqual([]);
+  });
+
+  it("does it when the plugin is back, by itself, also from an earlier life's record, and drops what it refuses", async () => {
+    const debts = bookInMemory();
+    await debts.put("000000000001 p", { plugin: "p", method: leave, request: { EndpointID: "a" } });
+    await debts.put("000000000002 p", { plugin: "p", method: deleteEndpoint, request: { EndpointID: "a" } });
+    await using _those = withDebts(debts);
+    await using fake = await new FakePlugin({ ...activation, [leave]: { Err: "no" } }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+    await vi.waitFor(async () => expect(await owed(debts)).toEqual([]));
+    expect(fake.methods).toEqual(["Plugin.Activate", ...ends]);
+  });
+
+  it("does not take patience from the next call", async () => {
+    await using those = withDebts(bookInMemory());
+    const caller = those.it.caller("p");
+    await caller.owe(leave, {});
+    const joined = caller.call("NetworkDriver.Join", {});
+    await using _fake = await new FakePlugin({ ...activation, [leave]: {}, "NetworkDriver.Join": {} }).listen(
+      {
+        path: join(folders.sockets, "p.sock"),
+      },
+    );
+    expect(await joined).toEqual({});
+  });
+
+  it("shows that one was started anew", async () => {
+    const path = join(folders.sockets, "p.sock");
+    const caller = plugins.caller("p");
+    expect(await caller.incarnation()).toBeUndefined();
+    const first = await new FakePlugin(activation).listen({ path });
+    const before = await caller.incarnation();
+    expect(await caller.incarnation()).toBe(before);
+    await first.stop();
+    await using _second = await new FakePlugin(activation).listen({ path });
+    expect(await caller.incarnation()).not.toBe(before);
   });
 });
