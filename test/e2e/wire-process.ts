@@ -1,0 +1,39 @@
+// The wire plugin as a program, in the namespace of a lab host.
+
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LabHost } from "../lab/lab.ts";
+import { until } from "./run.ts";
+
+/** Owned by a test, which kills it in the end. */
+export class WireProcess {
+  readonly #host: LabHost;
+  readonly #socket: string;
+  #process: ChildProcess | undefined;
+
+  constructor({ host, socket }: { readonly host: LabHost; readonly socket: string }) {
+    this.#host = host;
+    this.#socket = socket;
+  }
+
+  /** Unless it runs. */
+  async start(): Promise<void> {
+    if (this.#process) return;
+    // one that was killed has left it
+    await rm(this.#socket, { force: true });
+    const argv = [join(import.meta.dirname, "wire-program.ts"), this.#host.netns, this.#socket];
+    this.#process = this.#host.spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"] });
+    await until("the plugin listens", () => existsSync(this.#socket));
+  }
+
+  async kill(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (!running) return;
+    const ended = new Promise((resolve) => running.once("exit", resolve));
+    running.kill("SIGKILL");
+    await ended;
+  }
+}
