@@ -87,7 +87,7 @@ export async function tunnelByHand(
 }
 
 async function bridgeTunnel(middle: string, inner: string): Promise<void> {
-  // as in an overlay's netns: with it the bridge has each frame pass IP's hooks too, a third of what all of this costs
+  // as in an overlay's netns: with it the bridge has each frame pass IP's hooks too
   for (const kind of ["ip", "ip6", "arp"])
     await writeSysctl(`net/bridge/bridge-nf-call-${kind}tables`, 0, middle).catch(() => undefined);
   await using netlink = await openNetlink(middle);

@@ -15,7 +15,7 @@ import {
   rule,
 } from "./matches.ts";
 
-/** `guards`: where no ports are kept apart, a hook less, which is some 4 % of what a frame of an overlay costs. */
+/** `guards`: where no ports are kept apart, a hook less: some 4 % of what frames of an overlay cost. */
 export type FrameScope = "all" | "guards";
 
 /**
