@@ -1,11 +1,13 @@
 // Hosts of a cluster as plugins hear of them (`DiscoverNew`, `DiscoverDelete`): those whose endpoints reach each other
 // across hosts build their meshes by that.
 
+import { setTimeout as pause } from "node:timers/promises";
 import type { ClusterAccess, ClusterStay } from "../../src/driverapi/index.ts";
 import { formatAddress } from "../../src/netip/index.ts";
 
 /** NodeDiscovery of libnetwork/discoverapi: the one type that reaches plugins. */
 const nodeDiscovery = 1;
+const patienceMs = 2_000;
 
 interface Voice {
   readonly tell: (method: "DiscoverNew" | "DiscoverDelete", request: object) => Promise<unknown>;
@@ -43,7 +45,8 @@ export function tellOfNodes(cluster: ClusterAccess, { tell, failed }: Voice): Cl
     end: async ({ leaves }) => {
       stop();
       if (leaves) for (const [id, address] of told) say("DiscoverDelete", id, address);
-      await last;
+      // a plugin that does not answer keeps nobody from leaving
+      await Promise.race([last, pause(patienceMs, undefined, { ref: false })]);
     },
   };
 }

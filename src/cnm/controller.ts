@@ -80,8 +80,7 @@ export interface ControllerOptions {
  */
 export interface Controller extends ServiceControl {
   /** Names of network drivers, as /info lists them. */
-  readonly driverNames: readonly string[];
-  readonly ipamDriverNames: readonly string[];
+  driverNames(): Promise<readonly string[]>;
 
   /** Drivers of these networks (and of their addresses) that are others' programs and do not answer at the moment. */
   awayDrivers(networkRefs: readonly string[]): readonly string[];
@@ -169,12 +168,8 @@ class NetworkController implements Controller {
     this.#globalSurroundings = globalSurroundings;
   }
 
-  get driverNames(): readonly string[] {
+  driverNames(): Promise<readonly string[]> {
     return this.#parts.drivers.names();
-  }
-
-  get ipamDriverNames(): readonly string[] {
-    return this.#parts.ipamDrivers.names();
   }
 
   awayDrivers(networkRefs: readonly string[]): readonly string[] {

@@ -12,6 +12,8 @@ export interface OtherDrivers<T> {
   isAway(name: string): boolean;
   /** Tells when some may have come. */
   follow(listener: () => void): () => void;
+  /** Of all that say where they are and answer, whether anybody has named them or not. */
+  names?(): Promise<readonly string[]>;
 }
 
 /** Of both kinds. */
@@ -55,8 +57,9 @@ export class DriverList<T extends { readonly name: string }> {
     return this.#others?.follow(listener) ?? (() => undefined);
   }
 
-  names(): string[] {
-    return [...this.#known.keys()];
+  /** In the order of their coming; then those that nobody has named yet. */
+  async names(): Promise<string[]> {
+    return [...new Set([...this.#known.keys(), ...((await this.#others?.names?.()) ?? [])])];
   }
 
   all(): T[] {

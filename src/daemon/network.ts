@@ -133,11 +133,12 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
     log: log.child({ part: "plugins" }),
   });
   undo.defer("let go of plugins", () => plugins.close());
+  const pluginDrivers = createPluginDrivers(plugins, { store, log });
   const controller = await createController({
     store,
     drivers,
     ipamDrivers: [...ownIpam, ...loaded.ipam],
-    plugins: loaded.beside(createPluginDrivers(plugins, { store, log })),
+    plugins: loaded.beside(pluginDrivers),
     resolvers: withdrawals.resolvers(failpoints.guard("proxy", proxy, ["setResolver", "setRecord"])),
     netns: guardNetns(failpoints, createNetnsMaker(setDnsRedirect, setBalance)),
     netnsFolder,
@@ -158,10 +159,10 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   built.controller = controller;
   const ingress = new Ingress({ controller, setIngress, log: log.child({ part: "ingress" }) });
   built.ingress = ingress;
-  clusterNetworks.controlledBy(controller, drivers);
+  clusterNetworks.controlledBy(controller, [...drivers, pluginDrivers.inCluster]);
   undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
   undo.defer("close ports of services", () => ingress.close({ keeps: leaving.keeps }));
-  undo.defer("end trying paths to other hosts", () => clusterNetworks.endStays({ leaves: !leaving.keeps }));
+  undo.defer("end trying paths to other hosts", () => clusterNetworks.close({ leaves: !leaving.keeps }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
   await proxy.sweep();

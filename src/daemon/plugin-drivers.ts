@@ -4,11 +4,17 @@
 import { createRemoteIpam, readIpamCapabilities } from "../../drivers/ipam-remote/index.ts";
 import { createRemoteDriver, type RemoteCapabilities, readCapabilities } from "../../drivers/remote/index.ts";
 import type { OtherDrivers, PluginDrivers } from "../cnm/index.ts";
-import type { IpamCapabilities, IpamDriver, NetworkDriver } from "../driverapi/index.ts";
+import type {
+  ClusterAccess,
+  ClusterStay,
+  IpamCapabilities,
+  IpamDriver,
+  NetworkDriver,
+} from "../driverapi/index.ts";
 import type { PluginCaller } from "../driverkit/index.ts";
 import type { Plugins } from "../plugins/index.ts";
 import type { Collection, Store } from "../store/index.ts";
-import { notFound } from "../util/errors.ts";
+import { errorMessage, notFound } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 
 interface Surroundings {
@@ -16,15 +22,20 @@ interface Surroundings {
   readonly log: Log;
 }
 
-/** Network and IPAM drivers behind sockets. */
-export function createPluginDrivers(plugins: Plugins, { store, log }: Surroundings): PluginDrivers {
+/** Network and IPAM drivers behind sockets, and what those of them hear of a cluster that reach across its hosts. */
+export function createPluginDrivers(
+  plugins: Plugins,
+  { store, log }: Surroundings,
+): PluginDrivers & { readonly inCluster: PluginsInCluster } {
+  const inCluster = new PluginsInCluster(log);
   return {
+    inCluster,
     network: new DriversOfKind<NetworkDriver, RemoteCapabilities>({
       plugins,
       known: store.collection("network plugins"),
       kind: "NetworkDriver",
       read: readCapabilities,
-      create: (plugin, capabilities) => createRemoteDriver(plugin, capabilities, log),
+      create: (plugin, capabilities) => inCluster.note(createRemoteDriver(plugin, capabilities, log)),
     }),
     ipam: new DriversOfKind<IpamDriver, IpamCapabilities>({
       plugins,
@@ -34,6 +45,52 @@ export function createPluginDrivers(plugins: Plugins, { store, log }: Surroundin
       create: (plugin, capabilities) => createRemoteIpam(plugin, capabilities, log),
     }),
   };
+}
+
+/** Plugins come when they are named: before the host is in a cluster, or while it is. */
+class PluginsInCluster {
+  readonly #log: Log;
+  readonly #drivers = new Set<NetworkDriver>();
+  #cluster: ClusterAccess | undefined;
+  #stays: readonly ClusterStay[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  note(driver: NetworkDriver): NetworkDriver {
+    this.#drivers.add(driver);
+    if (this.#cluster) void this.#enter(driver, this.#cluster);
+    return driver;
+  }
+
+  async enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
+    this.#cluster = cluster;
+    for (const driver of this.#drivers) await this.#enter(driver, cluster);
+    return {
+      paths: () => [],
+      tryPaths: async () => undefined,
+      follow: () => () => undefined,
+      end: async (options) => {
+        const stays = this.#stays;
+        this.#cluster = undefined;
+        this.#stays = [];
+        await Promise.all(stays.map((stay) => stay.end(options)));
+      },
+    };
+  }
+
+  async #enter(driver: NetworkDriver, cluster: ClusterAccess): Promise<void> {
+    try {
+      const stay = await driver.enterCluster?.(cluster);
+      if (stay) this.#stays = [...this.#stays, stay];
+    } catch (error) {
+      this.#log.error(
+        { driver: driver.name, reason: errorMessage(error) },
+        "a plugin cannot enter the cluster",
+      );
+    }
+  }
 }
 
 interface Parts<T, Capabilities> {
@@ -71,6 +128,13 @@ class DriversOfKind<T, Capabilities> implements OtherDrivers<T> {
     const { plugins, known, create } = this.#parts;
     const capabilities = known.get(name);
     return capabilities && create(plugins.caller(name), capabilities);
+  }
+
+  async names(): Promise<readonly string[]> {
+    const { plugins, kind } = this.#parts;
+    const names = await plugins.names();
+    const kinds = await Promise.all(names.map((name) => plugins.kindsNow(name)));
+    return names.filter((_, at) => kinds[at]?.has(kind));
   }
 
   isAway(name: string): boolean {

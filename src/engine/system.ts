@@ -46,10 +46,11 @@ function goArchitecture(): string {
 
 async function infoFacts(context: EngineContext): Promise<InfoFacts> {
   const { settings, containerd, registry, controller, hostFacts } = context;
-  const [{ version }, osRelease, forwarding] = await Promise.all([
+  const [{ version }, osRelease, forwarding, networkDrivers] = await Promise.all([
     containerd.version(),
     readOsRelease(),
     readText("/proc/sys/net/ipv4/ip_forward"),
+    controller.driverNames(),
   ]);
   const containers = registry.all();
   const running = containers.filter((container) => container.isRunning && !container.paused).length;
@@ -68,7 +69,7 @@ async function infoFacts(context: EngineContext): Promise<InfoFacts> {
     logDriver: settings.log.driver,
     cgroupDriver: "cgroupfs",
     cgroupVersion: hostFacts.cgroupVersion === 2 ? "2" : "1",
-    networkDrivers: controller.driverNames,
+    networkDrivers,
     volumeDrivers: ["local"],
     logDrivers: ["json-file", "none"],
     kernelVersion: release(),

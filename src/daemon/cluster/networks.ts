@@ -26,6 +26,8 @@ export class ClusterNetworks implements ClusterUser {
   readonly #networkListeners = new Set<(change: NetworkChange) => void>();
   #drivers: readonly NetworkDriver[] = [];
   #stays: readonly ClusterStay[] = [];
+  #entering: Promise<void> = Promise.resolve();
+  #isClosed = false;
   #entered: Entered | undefined;
   #controller: Controller | undefined;
 
@@ -62,7 +64,8 @@ export class ClusterNetworks implements ClusterUser {
   async begin(cluster: Cluster): Promise<EndOfUse> {
     const entry = await this.enter(cluster);
     const end = await this.#controller?.enterCluster(entry);
-    await this.#enterDrivers(cluster);
+    this.#entering = this.#enterDrivers(cluster);
+    await this.#entering;
     const endUpkeep = await keepUp(cluster, {
       graceMs: entry.graceMs,
       sweepPools: () => this.#sweepPools(entry.ipam),
@@ -70,7 +73,7 @@ export class ClusterNetworks implements ClusterUser {
     });
     return async ({ leave, isSilent }) => {
       await endUpkeep();
-      await this.endStays({ leaves: leave });
+      await this.#endStays({ leaves: leave });
       await end?.({ leaves: leave });
       this.#entered?.ipam.close();
       this.#entered = undefined;
@@ -94,8 +97,14 @@ export class ClusterNetworks implements ClusterUser {
     this.#listeners.add(listener);
   }
 
-  /** The drivers' part ends, before their hands on the machine do. */
-  async endStays(options: { readonly leaves: boolean }): Promise<void> {
+  /** The daemon ends: the drivers' part does before their hands on the machine do, and begins no more. */
+  async close(options: { readonly leaves: boolean }): Promise<void> {
+    this.#isClosed = true;
+    await this.#entering;
+    await this.#endStays(options);
+  }
+
+  async #endStays(options: { readonly leaves: boolean }): Promise<void> {
     const stays = this.#stays;
     this.#stays = [];
     await Promise.all(stays.map((stay) => stay.end(options)));
@@ -115,6 +124,7 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   async #enterDrivers(cluster: Cluster): Promise<void> {
+    if (this.#isClosed) return;
     const entering = this.#drivers.map((driver) => driver.enterCluster?.(cluster));
     const entered = await Promise.allSettled(entering);
     this.#stays = entered.flatMap((it) => (it.status === "fulfilled" ? (it.value ?? []) : []));

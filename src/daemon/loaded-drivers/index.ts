@@ -166,5 +166,6 @@ function besideMissing<T, Kind extends keyof Known>(
     },
     isAway: (name) => isMissing(name) || others.isAway(name),
     follow: (listener) => others.follow(listener),
+    names: async () => (await others.names?.()) ?? [],
   };
 }

@@ -40,8 +40,13 @@ describe("drivers by name", () => {
     expect(await list.find("bridge")).toBe(bridge);
     expect(await list.find("other")).toBeUndefined();
     expect(asked).toEqual(["weave", "other"]);
-    expect(list.names()).toEqual(["bridge", "weave"]);
+    expect(await list.names()).toEqual(["bridge", "weave"]);
     expect(list.all()).toEqual([bridge, weave]);
+  });
+
+  it("are listed with those that say where they are and that nobody has named", async () => {
+    const list = new DriverList([bridge, weave], { ...nowhere, names: async () => ["weave", "calico"] });
+    expect(await list.names()).toEqual(["bridge", "weave", "calico"]);
   });
 
   it("are recalled for what is on record, without a look whether they are there", () => {
