@@ -1,0 +1,101 @@
+// Plugins that a real daemon runs itself, by docker's own command line; the plugin is a C program that stands alone.
+
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import "../lab/matchers.ts";
+import { containersOn } from "./containers.ts";
+import { run, until } from "./run.ts";
+import { useSite } from "./site.ts";
+
+const config = {
+  description: "a tiny network",
+  entrypoint: ["/tiny"],
+  interface: { types: ["docker.networkdriver/1.0"], socket: "tiny.sock" },
+  network: { type: "host" },
+  linux: { capabilities: ["CAP_NET_ADMIN"] },
+  env: [{ name: "GREETING", settable: ["value"], value: "hello" }],
+  args: { name: "words", settable: ["value"], value: [] },
+};
+
+const folder = mkdtempSync(join(tmpdir(), "tmp-"));
+const hasCompiler = (await run("gcc", ["--version"]).catch(() => ({ code: 1 }))).code === 0;
+
+beforeAll(async () => {
+  if (!hasCompiler) return;
+  mkdirSync(join(folder, "rootfs"));
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  const source = join(import.meta.dirname, "managed-plugin.c");
+  const { code, stderr } = await run("gcc", ["-static", "-O1", "-o", join(folder, "rootfs", "tiny"), source]);
+  if (code !== 0) throw new Error(stderr);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe.skipIf(!hasCompiler)("a managed plugin (needs gcc)", () => {
+  const site = useSite();
+  const daemon = () => site().daemon;
+  const ok = (...args: readonly string[]) => daemon().ok(...args);
+  const docker = (...args: readonly string[]) => daemon().docker(...args);
+  const { idle } = containersOn(daemon);
+  const create = (name: string) => ok("plugin", "create", name, folder);
+  const told = (action: string) =>
+    daemon().events.filter(({ Type, Action }) => Type === "plugin" && Action === action).length;
+
+  afterEach(async () => {
+    await daemon().removeAll();
+    for (const id of (await ok("plugin", "ls", "-q")).split("\n"))
+      if (id !== "") await ok("plugin", "rm", "-f", id);
+  });
+
+  test("is created, set, enabled, used by a network, and not let go while it is", async () => {
+    await create("vendor/tiny");
+    expect(await ok("plugin", "ls", "--format", "{{.Name}} {{.Description}} {{.Enabled}}")).toBe(
+      "vendor/tiny:latest a tiny network false",
+    );
+    expect((await docker("network", "create", "-d", "vendor/tiny", "n1")).stderr).toContain(
+      "plugin vendor/tiny:latest found but disabled",
+    );
+    await ok("plugin", "set", "vendor/tiny", "GREETING=moin");
+    await ok("plugin", "enable", "vendor/tiny");
+    await until("its words are in the log", async () => (await daemon().log()).includes("greeting: moin"));
+    await ok("network", "create", "-d", "vendor/tiny", "n1");
+    await ok("network", "create", "-d", "vendor/tiny:latest", "n2");
+    await idle("c1", "--network", "n1");
+    for (const words of [["disable"], ["rm"]])
+      expect((await docker("plugin", ...words, "vendor/tiny")).stderr).toContain("is in use by network n1");
+    expect((await docker("plugin", "set", "vendor/tiny", "GREETING=x")).stderr).toContain(
+      "cannot set on an active plugin",
+    );
+    await daemon().removeAll();
+    await ok("plugin", "disable", "vendor/tiny");
+    await ok("plugin", "rm", "vendor/tiny");
+    expect((await docker("plugin", "inspect", "vendor/tiny")).stderr).toContain("not found");
+    for (const action of ["create", "enable", "disable", "remove"])
+      expect([action, told(action)]).toEqual([action, 1]);
+  });
+
+  test("is back after a crash, and after a restart of the daemon with what waits for it", async () => {
+    await create("tiny");
+    await ok("plugin", "enable", "tiny");
+    await ok("network", "create", "-d", "tiny", "n1");
+    expect((await docker("network", "create", "-d", "tiny", "crash-me")).code).toBe(0);
+    await ok("network", "create", "-d", "tiny", "-o", "how=crash-me", "n3").catch(() => undefined);
+    await until("it is started again", async () => (await daemon().log()).includes("is started again"));
+    await ok("network", "create", "-d", "tiny", "n2");
+    await idle("c1", "--network", "n1", "--restart", "always", "--stop-timeout", "0");
+    await daemon().stop();
+    await daemon().start();
+    await until("the container runs", async () => (await ok("ps", "-q", "-f", "name=c1")) !== "");
+    expect(await ok("plugin", "ls", "-q", "--filter", "enabled=true")).not.toBe("");
+  });
+
+  test("that does not start is disabled, and says why", async () => {
+    await create("tiny");
+    await ok("plugin", "set", "tiny", "words=fail");
+    const { stderr } = await docker("plugin", "enable", "tiny");
+    expect(stderr).toContain("plugin tiny:latest: it ended with 3 before its socket was there: out of order");
+    expect(await ok("plugin", "inspect", "-f", "{{.Enabled}}", "tiny")).toBe("false");
+  });
+});
