@@ -2,7 +2,15 @@
 // only neighbour. The host routes. Nothing is broadcast, and no container sees another one's frames.
 
 import type { EndpointInterface, JoinResponse, NetworkDriverFactory, Request } from "tsdocker/driverapi";
-import { formatAddress, hostPrefix, type Prefix, parseAddress, parsePrefix } from "tsdocker/driverkit";
+import {
+  formatAddress,
+  hostPrefix,
+  invalid,
+  notFound,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from "tsdocker/driverkit";
 
 export const contract = 1;
 export { createIpam } from "./ipam.ts";
@@ -10,7 +18,6 @@ export { createIpam } from "./ipam.ts";
 const mark = "point-to-point:";
 const hostEnd = (endpointId: string) => `pp${endpointId.slice(0, 12)}`;
 const containerEnd = (endpointId: string) => `pi${endpointId.slice(0, 12)}`;
-const notFound = (what: string) => Object.assign(new Error(`${what} does not exist`), { kind: "not-found" });
 
 /** The host's address on every link: the same everywhere, since each link is a world of its own. */
 const router = { 4: known(parseAddress("169.254.1.1")), 6: known(parseAddress("fe80::1")) };
@@ -21,7 +28,7 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip, sysctl, setting
 
   const endpointsOf = (networkId: string) => {
     const endpoints = networks.get(networkId);
-    if (!endpoints) throw notFound(`network ${networkId}`);
+    if (!endpoints) throw notFound(`network ${networkId} does not exist`);
     return endpoints;
   };
 
@@ -60,7 +67,12 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip, sysctl, setting
         }),
       );
       const link = await netlink.link(name);
-      if (!link) throw notFound(`link ${name}`);
+      if (!link) throw notFound(`link ${name} is gone`);
+      // with another IPAM driver's addresses the container looks for its neighbours on the link: the host answers for them
+      await sysctl.writeAll({
+        [`net.ipv4.conf.${name}.proxy_arp`]: "1",
+        [`net.ipv4.neigh.${name}.proxy_delay`]: "0",
+      });
       await netlink.send(...requestsFor(link.index, own));
     } catch (error) {
       await remove(name);
@@ -87,6 +99,9 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip, sysctl, setting
     },
 
     async createEndpoint({ networkId, endpointId, interface: asked }) {
+      // nobody answers for neighbours on an IPv6 link: there must be none
+      if (asked.addressIpv6 && asked.addressIpv6.length !== 128)
+        throw invalid("IPv6 addresses of point-to-point are /128: --ipam-driver point-to-point");
       endpointsOf(networkId).set(endpointId, asked);
       return asked;
     },
@@ -98,7 +113,7 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip, sysctl, setting
 
     async join({ networkId, endpointId }): Promise<JoinResponse> {
       const own = endpointsOf(networkId).get(endpointId);
-      if (!own) throw notFound(`endpoint ${endpointId}`);
+      if (!own) throw notFound(`endpoint ${endpointId} does not exist`);
       await makeLink(endpointId, own);
       return {
         link: { srcName: containerEnd(endpointId), dstPrefix: "eth" },

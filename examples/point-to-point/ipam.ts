@@ -16,6 +16,8 @@ import {
 
 interface Pool {
   readonly pool: Prefix;
+  /** Where addresses are taken from that nobody names. */
+  readonly range: Prefix;
   readonly taken: Set<string>;
   /** Where the search goes on: an address that was given back is not the next one to be had. */
   next: bigint;
@@ -35,14 +37,14 @@ export const createIpam: IpamDriverFactory = () => {
   };
 
   const freeIn = (it: Pool) => {
-    const size = prefixSize(it.pool);
+    const size = prefixSize(it.range);
     for (let tried = 0n; tried < size && tried < 1_000_000n; tried++) {
-      const address = addressPlus(it.pool.address, (it.next + tried) % size);
+      const address = addressPlus(it.range.address, (it.next + tried) % size);
       if (it.taken.has(formatAddress(address))) continue;
       it.next = (it.next + tried + 1n) % size;
       return address;
     }
-    throw refuse("unavailable", `no available addresses in ${formatPrefix(it.pool)}`);
+    throw refuse("unavailable", `no available addresses in ${formatPrefix(it.range)}`);
   };
 
   return {
@@ -50,11 +52,13 @@ export const createIpam: IpamDriverFactory = () => {
     capabilities: { requiresMacAddress: false, requiresRequestReplay: true },
     defaultAddressSpaces: async () => ({ local: "point-to-point", global: "point-to-point" }),
 
-    async requestPool({ pool: asked, subPool, family, onRecord }) {
+    async requestPool({ addressSpace, pool: asked, subPool, family, onRecord }) {
+      if (addressSpace !== "point-to-point")
+        throw refuse("invalid", `there is no address space ${addressSpace}`);
       if (!asked) throw refuse("invalid", "point-to-point chooses no subnet by itself: --subnet is needed");
       if (asked.address.family !== family)
         throw refuse("invalid", `${formatPrefix(asked)} is not IPv${family}`);
-      const pool = subnetOf(subPool ?? asked);
+      const pool = subnetOf(asked);
       const poolId = formatPrefix(pool);
       const other = [...pools.values()].find((it) => prefixesOverlap(it.pool, pool));
       if (other && !(onRecord && formatPrefix(other.pool) === poolId))
@@ -62,7 +66,7 @@ export const createIpam: IpamDriverFactory = () => {
           "forbidden",
           `${poolId} overlaps ${formatPrefix(other.pool)}, which another network has`,
         );
-      if (!other) pools.set(poolId, { pool, taken: new Set(), next: 0n });
+      if (!other) pools.set(poolId, { pool, range: subnetOf(subPool ?? asked), taken: new Set(), next: 0n });
       return { poolId, pool };
     },
 

@@ -8,6 +8,7 @@ import {
   forbidden,
   formatAddress,
   formatPrefix,
+  hasHostBits,
   invalid,
   type Prefix,
   parsePrefix,
@@ -77,10 +78,15 @@ export const createIpam: IpamDriverFactory = () => {
     capabilities: { requiresMacAddress: false, requiresRequestReplay: true },
     defaultAddressSpaces: async () => ({ local: "__name__", global: "__name__" }),
 
-    async requestPool({ pool: asked, subPool, family, exclude, onRecord }) {
+    async requestPool({ addressSpace, pool: asked, subPool, family, exclude, onRecord }) {
+      if (addressSpace !== "__name__") throw invalid(`there is no address space ${addressSpace}`);
+      if (asked && hasHostBits(asked))
+        throw invalid(
+          `${formatPrefix(asked)} is an address and no subnet: ${formatPrefix(subnetOf(asked))} is`,
+        );
       if (asked && prefixFamily(asked) !== family)
         throw invalid(`${formatPrefix(asked)} is not an IPv${family} subnet`);
-      const pool = asked ? subnetOf(asked) : choosePool(family, exclude);
+      const pool = asked ?? choosePool(family, exclude);
       const poolId = formatPrefix(pool);
       if (subPool && !prefixContains(pool, subPool.address))
         throw invalid(`${formatPrefix(subPool)} is not in ${poolId}`);

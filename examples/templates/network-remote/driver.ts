@@ -2,7 +2,7 @@
 // into yours. A daemon that starts again does not repeat networks to a plugin: it remembers them itself.
 
 import type { EndpointInterface, JoinResponse, NetworkDriver } from "tsdocker/driverapi";
-import { notFound } from "tsdocker/driverkit";
+import { derivedMac, formatAddress, notFound } from "tsdocker/driverkit";
 
 /** Runs `ip` with these words. Rejects when it fails. */
 export type Ip = (...words: readonly string[]) => Promise<void>;
@@ -17,6 +17,13 @@ export interface Memory {
 const bridgeOf = (networkId: string) => `xb${networkId.slice(0, 12)}`;
 const portOf = (endpointId: string) => `xp${endpointId.slice(0, 12)}`;
 const innerOf = (endpointId: string) => `xi${endpointId.slice(0, 12)}`;
+
+/** An address keeps its MAC when another container has it, and neighbours who remember that are right. */
+function withMac(networkId: string, asked: EndpointInterface): EndpointInterface {
+  const own = asked.address ?? asked.addressIpv6;
+  if (asked.macAddress || !own) return asked;
+  return { ...asked, macAddress: derivedMac(`${networkId} ${formatAddress(own.address)}`) };
+}
 
 /** Builds the driver; networks that are remembered are there again. */
 export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
@@ -67,8 +74,9 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
     },
 
     async createEndpoint({ networkId, endpointId, interface: asked }) {
-      endpointsOf(networkId).set(endpointId, asked);
-      return asked;
+      const own = withMac(networkId, asked);
+      endpointsOf(networkId).set(endpointId, own);
+      return own;
     },
 
     async deleteEndpoint({ networkId, endpointId }) {

@@ -2,6 +2,7 @@
 // their way out is another one, which the daemon adds (docker_gwbridge). Change it into yours.
 
 import type { EndpointInterface, JoinResponse, NetworkDriverFactory, Request } from "tsdocker/driverapi";
+import { derivedMac, formatAddress, notFound } from "tsdocker/driverkit";
 
 /** The version of the contract that this is written for: a daemon with another one refuses to load it. */
 export const contract = 1;
@@ -12,8 +13,12 @@ const bridgeOf = (networkId: string) => `xb${networkId.slice(0, 12)}`;
 const portOf = (endpointId: string) => `xp${endpointId.slice(0, 12)}`;
 const innerOf = (endpointId: string) => `xi${endpointId.slice(0, 12)}`;
 
-/** `kind` says what sort of error it is, and so which status a client sees. */
-const notFound = (what: string) => Object.assign(new Error(`${what} does not exist`), { kind: "not-found" });
+/** An address keeps its MAC when another container has it, and neighbours who remember that are right. */
+const withMac = (networkId: string, asked: EndpointInterface): EndpointInterface => {
+  const own = asked.address ?? asked.addressIpv6;
+  if (asked.macAddress || !own) return asked;
+  return { ...asked, macAddress: derivedMac(`${networkId} ${formatAddress(own.address)}`) };
+};
 
 const createDriver: NetworkDriverFactory = ({ netlink, link: ip }) => {
   /** Endpoints by network. After a start of the daemon all of it is said again (`replay`): nothing needs a file. */
@@ -21,7 +26,7 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip }) => {
 
   const endpointsOf = (networkId: string) => {
     const endpoints = networks.get(networkId);
-    if (!endpoints) throw notFound(`network ${networkId}`);
+    if (!endpoints) throw notFound(`network ${networkId} does not exist`);
     return endpoints;
   };
 
@@ -58,8 +63,9 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip }) => {
     },
 
     async createEndpoint({ networkId, endpointId, interface: asked }) {
-      endpointsOf(networkId).set(endpointId, asked);
-      return asked;
+      const own = withMac(networkId, asked);
+      endpointsOf(networkId).set(endpointId, own);
+      return own;
     },
 
     async deleteEndpoint({ networkId, endpointId }) {
@@ -68,10 +74,10 @@ const createDriver: NetworkDriverFactory = ({ netlink, link: ip }) => {
     },
 
     async join({ networkId, endpointId }): Promise<JoinResponse> {
-      if (!endpointsOf(networkId).has(endpointId)) throw notFound(`endpoint ${endpointId}`);
+      if (!endpointsOf(networkId).has(endpointId)) throw notFound(`endpoint ${endpointId} does not exist`);
       const [name, inner] = [portOf(endpointId), innerOf(endpointId)];
       const bridge = await netlink.link(bridgeOf(networkId));
-      if (!bridge) throw notFound(`bridge ${bridgeOf(networkId)}`);
+      if (!bridge) throw notFound(`bridge ${bridgeOf(networkId)} is gone`);
       const alias = mark + endpointId;
       await make(name, ip.createVeth({ name, alias, master: bridge.index, up: true, peer: { name: inner } }));
       return { link: { srcName: inner, dstPrefix: "eth" }, staticRoutes: [], disableGatewayService: false };
