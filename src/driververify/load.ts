@@ -10,7 +10,7 @@ import type { Subject } from "./session.ts";
 import { openPlugin } from "./stages/plugin-stage.ts";
 
 export interface LoadOptions {
-  /** Absent: of a plugin what it says that it is; of a module a network driver. */
+  /** Absent: of a plugin what it says that it is; of a module what it exports. */
   readonly kind?: "network" | "ipam";
   /** Where a plugin acts; see `PluginPlace`. */
   readonly netns?: string;
@@ -27,7 +27,7 @@ export async function loadSubjects(named: string, options: LoadOptions): Promise
   if (found?.isSocket()) return await ofPlugin(path, options);
   if (/\.sock$/.test(named)) throw invalid(`${named}: there is no such socket`);
   const file = found ? fileOf(path, found.isDirectory()) : packageFile(named, options.from);
-  return [await ofModule(file, options)];
+  return await ofModule(file, options);
 }
 
 async function ofPlugin(path: string, { kind, netns }: LoadOptions): Promise<Subject[]> {
@@ -69,14 +69,28 @@ function packageFile(name: string, from: string): string {
   }
 }
 
-async function ofModule(file: string, { kind = "network", inCluster }: LoadOptions): Promise<Subject> {
+/** A driver package may be both: a network driver by its default export, an IPAM driver by `createIpam`. */
+async function ofModule(file: string, { kind, inCluster }: LoadOptions): Promise<Subject[]> {
   const loaded: unknown = await import(pathToFileURL(file).href).catch((error: unknown) => {
     throw invalid(`${file}: ${errorMessage(error)}`, error);
   });
-  const factory = factoryOf(loaded);
-  if (!factory) throw invalid(`${file}: no default export that is a function: a driver's factory`);
-  if (kind === "ipam") return { kind, factory: factory as IpamDriverFactory };
-  return { kind, factory: factory as NetworkDriverFactory, ...(inCluster && { inCluster }) };
+  const own = factoryOf(loaded);
+  const createIpam = ipamFactoryOf(loaded) ?? (kind === "ipam" ? own : undefined);
+  const subjects: Subject[] = [
+    ...(own && kind !== "ipam"
+      ? [{ kind: "network" as const, factory: own as NetworkDriverFactory, ...(inCluster && { inCluster }) }]
+      : []),
+    ...(createIpam && kind !== "network"
+      ? [{ kind: "ipam" as const, factory: createIpam as IpamDriverFactory }]
+      : []),
+  ];
+  if (subjects.length > 0) return subjects;
+  throw invalid(`${file}: no default export that is a function: a driver's factory`);
+}
+
+function ipamFactoryOf(loaded: unknown): unknown {
+  const isThere = typeof loaded === "object" && loaded !== null && "createIpam" in loaded;
+  return isThere && typeof loaded.createIpam === "function" ? loaded.createIpam : undefined;
 }
 
 /** CommonJS that was compiled from a module has its default export one level down. */
