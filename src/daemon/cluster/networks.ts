@@ -13,6 +13,9 @@ import { openSettings } from "./settings.ts";
 import { forgetOwn, keepUp } from "./upkeep.ts";
 import type { ClusterUser, EndOfUse } from "./users.ts";
 
+/** A driver, or whoever else takes part. */
+export type EntersCluster = Pick<NetworkDriver, "enterCluster">;
+
 interface Entered extends ClusterEntry {
   readonly cluster: Cluster;
   readonly ipam: ClusterIpam;
@@ -24,7 +27,7 @@ export class ClusterNetworks implements ClusterUser {
   readonly #log: Log;
   readonly #listeners = new Set<() => void>();
   readonly #networkListeners = new Set<(change: NetworkChange) => void>();
-  #drivers: readonly NetworkDriver[] = [];
+  #drivers: readonly EntersCluster[] = [];
   #stays: readonly ClusterStay[] = [];
   #entering: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -56,7 +59,7 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   /** From now on clusters may come and go. */
-  controlledBy(controller: Controller, drivers: readonly NetworkDriver[]): void {
+  controlledBy(controller: Controller, drivers: readonly EntersCluster[]): void {
     this.#controller = controller;
     this.#drivers = drivers;
   }
