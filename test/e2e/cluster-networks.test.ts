@@ -87,6 +87,10 @@ describe("a host that leaves", () => {
     await host(3).expectBackTo(before);
     await join(host(3));
     await untilNodes(host(3), all);
+    // and is one again that the others count on
+    const health = async () => (await host(1).ask("GET", "/cluster?health=1")).Health;
+    await expect.poll(health, { timeout: 10_000 }).toMatchObject({ Voters: 3, Healthy: 3, Warnings: [] });
+    expect(await host(3).log()).not.toContain("lost the store");
   });
 });
 
