@@ -74,8 +74,11 @@ class CniDriver implements NetworkDriver {
     const network = this.#records.network(networkId);
     if (!network) return;
     const left = await this.#deleteAll(this.#attachmentsOf(networkId));
+    // what never was made, since the configuration is wrong, cannot be unmade by it either
+    const failed = left.filter(({ result }) => result === undefined);
+    for (const { endpointId } of failed) await this.#records.delete(endpointId);
     // by it the next start tries again
-    if (left === 0) await this.#records.delete(networkId);
+    if (left.length === failed.length) await this.#records.delete(networkId);
   }
 
   checkEndpoint({ driverOpts }: Pick<EndpointOptions, "driverOpts">): void {
@@ -142,18 +145,19 @@ class CniDriver implements NetworkDriver {
     };
   }
 
-  /** How many could not be taken back; they stay on record. */
-  async #deleteAll(attachments: readonly AttachmentRecord[]): Promise<number> {
-    let left = 0;
-    for (const { networkId, endpointId, subject } of attachments) {
+  /** Answers those that could not be taken back; they stay on record. */
+  async #deleteAll(attachments: readonly AttachmentRecord[]): Promise<AttachmentRecord[]> {
+    const left: AttachmentRecord[] = [];
+    for (const attachment of attachments) {
+      const { networkId, endpointId, subject } = attachment;
       this.#host.log.info({ endpoint: endpointId, link: subject.ifName }, "CNI DEL of what was left behind");
       try {
         await this.leave({ networkId, endpointId });
       } catch (error) {
-        left++;
+        left.push(attachment);
         this.#host.log.warn(
           { endpoint: endpointId, reason: errorMessage(error) },
-          "cannot take back what a CNI plugin made: the next start tries again",
+          "cannot take back what a CNI plugin made",
         );
       }
     }

@@ -258,6 +258,18 @@ describe("an endpoint that leaves", () => {
   });
 });
 
+test("what a wrong configuration could not make is forgotten with its network", async () => {
+  const made = await world();
+  await made.driver.createNetwork(made.network(list(bridge)));
+  await made.driver.createEndpoint(endpoint);
+  made.answer = ({ command }) => (command === "VERSION" ? undefined : failing(999, "invalid CIDR"));
+  await expect(made.driver.join(join1)).rejects.toThrow("ADD: invalid CIDR");
+  expect(made.host.records.has("e1")).toBe(true);
+  await expect(made.driver.deleteEndpoint(ref)).rejects.toThrow("DEL: invalid CIDR");
+  await made.driver.deleteNetwork({ networkId: "n1" });
+  expect(made.host.records.size).toBe(0);
+});
+
 describe("a daemon that died", () => {
   test("in the middle of an ADD has its DEL run at the next start", async () => {
     const made = await world();
