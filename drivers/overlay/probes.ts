@@ -100,14 +100,14 @@ export class Probes {
     clearTimeout(timer);
   }
 
-  /** Lets go. `leaves`: nothing of it stays, and nobody is answered any more. */
-  async close({ leaves }: { readonly leaves: boolean }): Promise<void> {
+  /** Lets go. `clears`: nothing of it stays, and nobody is answered any more. */
+  async close({ clears }: { readonly clears: boolean }): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const stop of this.#stops) stop();
     await this.#work;
-    await (leaves ? this.#tunnel.remove() : this.#tunnel.close());
+    await (clears ? this.#tunnel.remove() : this.#tunnel.close());
     await Promise.all([...this.#paths.values()].map(({ running }) => running));
   }
 

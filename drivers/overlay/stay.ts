@@ -60,14 +60,14 @@ export class OverlayStay implements ClusterStay {
     return () => void this.#listeners.delete(listener);
   }
 
-  async end({ leaves }: { readonly leaves: boolean }): Promise<void> {
+  async end({ leaves, clears = leaves }: Parameters<ClusterStay["end"]>[0]): Promise<void> {
     this.hasEnded = true;
     for (const stop of this.#stops.splice(0)) stop();
     this.#listeners.clear();
-    await this.#probes?.close({ leaves });
+    await this.#probes?.close({ clears });
     this.#probes = undefined;
     const { peers } = this.#options;
-    if (leaves) await peers.release(holder);
+    if (clears) await peers.release(holder);
     else peers.rest();
   }
 

@@ -162,7 +162,7 @@ export async function buildNetwork(config: Config, surroundings: NetworkSurround
   clusterNetworks.controlledBy(controller, [...drivers, pluginDrivers.inCluster]);
   undo.defer("close controller", () => controller.close({ keeps: leaving.keeps }));
   undo.defer("close ports of services", () => ingress.close({ keeps: leaving.keeps }));
-  undo.defer("end trying paths to other hosts", () => clusterNetworks.close({ leaves: !leaving.keeps }));
+  undo.defer("end trying paths to other hosts", () => clusterNetworks.close({ keeps: leaving.keeps }));
   // in one transaction all that was restored: live ports are never without their rules
   await firewall.start();
   await proxy.sweep();

@@ -347,8 +347,11 @@ export interface ClusterStay {
   tryPaths(): Promise<void>;
   /** `paths`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). */
   follow(listener: (change: "paths" | "mtu") => void): () => void;
-  /** `leaves`: the host goes for good and nothing stays; else all that others need of it does. */
-  end(options: { readonly leaves: boolean }): Promise<void>;
+  /**
+   * `leaves`: the host goes for good and nothing stays. `clears`: the daemon ends and no container goes on, so that nothing
+   * stays in the kernel. Else all that others need of it does.
+   */
+  end(options: { readonly leaves: boolean; readonly clears?: boolean }): Promise<void>;
 }
 
 /**

@@ -101,13 +101,13 @@ export class ClusterNetworks implements ClusterUser {
   }
 
   /** The daemon ends: the drivers' part does before their hands on the machine do, and begins no more. */
-  async close(options: { readonly leaves: boolean }): Promise<void> {
+  async close({ keeps }: { readonly keeps: boolean }): Promise<void> {
     this.#isClosed = true;
     await this.#entering;
-    await this.#endStays(options);
+    await this.#endStays({ leaves: false, clears: !keeps });
   }
 
-  async #endStays(options: { readonly leaves: boolean }): Promise<void> {
+  async #endStays(options: Parameters<ClusterStay["end"]>[0]): Promise<void> {
     const stays = this.#stays;
     this.#stays = [];
     await Promise.all(stays.map((stay) => stay.end(options)));
