@@ -151,13 +151,29 @@ export class Plugin {
   async #activate({ patienceMs = this.#options.patienceMs, timeoutMs = activationMs }) {
     const located = await this.#locate();
     if (located?.kinds) return located.kinds;
-    const answer = await this.#watched(() =>
-      this.#patiently(patienceMs, () => this.#post("Plugin.Activate", undefined, timeoutMs)),
-    );
+    let answer: Answer;
+    try {
+      answer = await this.#watched(() =>
+        this.#patiently(patienceMs, () => this.#post("Plugin.Activate", undefined, timeoutMs)),
+      );
+    } catch (error) {
+      if (errorKind(error) === "not-implemented") return await this.#kindsByMethods(timeoutMs);
+      throw error;
+    }
     const [, kinds] = Object.entries(answer).find(([key]) => key.toLowerCase() === "implements") ?? [];
     if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === "string"))
       throw unavailable(`plugin ${this.#name}: Plugin.Activate: the answer does not say what it implements`);
     return new Set<string>(kinds);
+  }
+
+  /** Plugins that are made to be managed have no handshake; somebody may start one by hand all the same. */
+  async #kindsByMethods(timeoutMs: number): Promise<ReadonlySet<string>> {
+    const kinds = new Set<string>();
+    for (const kind of ["NetworkDriver", "IpamDriver"]) {
+      const answer = this.#post(`${kind}.GetCapabilities`, undefined, timeoutMs);
+      if (await answer.catch(() => undefined)) kinds.add(kind);
+    }
+    return kinds;
   }
 
   /** Only what the plugin has not heard is said again. */

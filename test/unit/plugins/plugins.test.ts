@@ -225,6 +225,13 @@ describe("calling plugins", () => {
     expect(await plugins.caller("p").call("X.Y")).toEqual({ moved: true });
   });
 
+  it("looks what one can do that has no handshake", async () => {
+    await using _fake = await new FakePlugin({ "NetworkDriver.GetCapabilities": { Scope: "local" } }).listen({
+      path: join(folders.sockets, "p.sock"),
+    });
+    expect(await plugins.find("p")).toEqual({ name: "p", kinds: new Set(["NetworkDriver"]) });
+  });
+
   it("refuses one that does not say what it is", async () => {
     await using _ = await new FakePlugin({ "Plugin.Activate": {} }).listen({
       path: join(folders.sockets, "p.sock"),
