@@ -25,16 +25,28 @@ export interface OthersPlugin extends AsyncDisposable {
  * Runs `python3 run.py` of a plugin's folder in a lab host. The socket that it puts into /run/docker/plugins appears in
  * `sockets`: it has a /run of its own. What it writes goes with a copy of the folder.
  */
-export async function startPython(
+export function startPython(name: string, where: Where): Promise<OthersPlugin> {
+  return startPlugin(name, "exec python3 run.py", where);
+}
+
+export interface Where {
+  readonly host: LabHost;
+  readonly sockets: string;
+  /** The name under which it listens, where that is not its folder's. */
+  readonly socket?: string;
+}
+
+/** The same with a command of one's own, which is given the folder's copy as `$2`. */
+export async function startPlugin(
   name: string,
-  { host, sockets }: { readonly host: LabHost; readonly sockets: string },
+  command: string,
+  { host, sockets, socket: own = name }: Where,
 ): Promise<OthersPlugin> {
   const folder = await mkdtemp(join(tmpdir(), `${name}-`));
   await cp(join(root, name), folder, { recursive: true });
-  const script =
-    'mount -t tmpfs none /run && mkdir -p /run/docker/plugins && mount --bind "$1" /run/docker/plugins && cd "$2" && exec python3 run.py';
+  const script = `mount -t tmpfs none /run && mkdir -p /run/docker/plugins && mount --bind "$1" /run/docker/plugins && cd "$2" && ${command}`;
   let process_: ReturnType<LabHost["spawn"]> | undefined;
-  const socket = join(sockets, `${name}.sock`);
+  const socket = join(sockets, `${own}.sock`);
   const start = async () => {
     // one that was killed has left it
     await rm(socket, { force: true });
