@@ -1,6 +1,7 @@
 // Plugins that a real daemon runs itself, by docker's own command line; the plugin is a C program that stands alone.
 
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +22,13 @@ const config = {
 };
 
 const folder = mkdtempSync(join(tmpdir(), "tmp-"));
+const registry = "localhost:5055";
+const registryConfig = {
+  version: 0.1,
+  storage: { filesystem: { rootdirectory: join(folder, "registry") } },
+  http: { addr: "127.0.0.1:5055" },
+};
+const hasRegistry = existsSync("/usr/bin/docker-registry");
 const hasCompiler = (await run("gcc", ["--version"]).catch(() => ({ code: 1 }))).code === 0;
 
 beforeAll(async () => {
@@ -89,6 +97,52 @@ describe.skipIf(!hasCompiler)("a managed plugin (needs gcc)", () => {
     await daemon().start();
     await until("the container runs", async () => (await ok("ps", "-q", "-f", "name=c1")) !== "");
     expect(await ok("plugin", "ls", "-q", "--filter", "enabled=true")).not.toBe("");
+  });
+
+  test("goes on without a daemon where containers do", async () => {
+    await daemon().stop();
+    await daemon().start(["--live-restore"]);
+    await create("tiny");
+    await ok("plugin", "enable", "tiny");
+    await ok("network", "create", "-d", "tiny", "n1");
+    await idle("c1", "--network", "n1", "--stop-timeout", "0");
+    const greetings = async () => (await daemon().log()).split("greeting: ").length;
+    const before = await greetings();
+    await daemon().signal("SIGKILL");
+    await daemon().start();
+    await ok("network", "create", "-d", "tiny", "n2");
+    expect(await greetings()).toBe(before);
+    await daemon().removeAll();
+    await ok("plugin", "disable", "tiny");
+    await daemon().stop();
+    await daemon().start([]);
+  });
+
+  test.skipIf(!hasRegistry)("goes to a registry and comes back (needs docker-registry)", async () => {
+    writeFileSync(join(folder, "registry.yml"), JSON.stringify(registryConfig));
+    const child = site().host.spawn("docker-registry", ["serve", join(folder, "registry.yml")], {
+      stdio: "ignore",
+    });
+    const ended = once(child, "exit");
+    try {
+      const name = `${registry}/vendor/tiny:1`;
+      await create(name);
+      await until("it is pushed", async () => (await docker("plugin", "push", name)).code === 0);
+      await ok("plugin", "rm", name);
+      const refused = await daemon().api("POST", `/plugins/pull?remote=${name}&name=tiny`, []);
+      expect(JSON.stringify(refused.body)).toContain("incorrect privileges");
+      await ok("plugin", "install", "--grant-all-permissions", "--alias", "tiny", name, "GREETING=abroad");
+      await until("it greets", async () => (await daemon().log()).includes("greeting: abroad"));
+      const id = await ok("plugin", "inspect", "-f", "{{.Id}}", "tiny");
+      await ok("plugin", "disable", "tiny");
+      await ok("plugin", "upgrade", "--grant-all-permissions", "tiny");
+      expect(
+        await ok("plugin", "inspect", "-f", "{{.Id}} {{.PluginReference}} {{.Settings.Env}}", "tiny"),
+      ).toBe(`${id} ${name} [GREETING=abroad]`);
+    } finally {
+      child.kill();
+      await ended;
+    }
   });
 
   test("that does not start is disabled, and says why", async () => {

@@ -81,7 +81,10 @@ function runtimes(facts: InfoFacts) {
     InitCommit: { ID: "" },
     Containerd: {
       Address: facts.containerd.address,
-      Namespaces: { Containers: facts.containerd.namespace, Plugins: "" },
+      Namespaces: {
+        Containers: facts.containerd.namespace,
+        Plugins: `plugins.${facts.containerd.namespace}`,
+      },
     },
   };
 }

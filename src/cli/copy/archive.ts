@@ -60,8 +60,13 @@ async function feed(
   for await (const data of source) {
     if (sink.write(data)) continue;
     await new Promise<void>((resolve) => {
-      sink.once("drain", resolve);
-      sink.once("close", resolve);
+      const go = () => {
+        sink.off("drain", go);
+        sink.off("close", go);
+        resolve();
+      };
+      sink.on("drain", go);
+      sink.on("close", go);
     });
   }
   sink.end(null);

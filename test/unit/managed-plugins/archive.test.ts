@@ -2,14 +2,14 @@
 
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
-import { type Headers, pack } from "tar-stream";
+import { type Header, pack } from "tar-stream";
 import { expect, test } from "vitest";
 import { decompressed, tarEntries } from "../../../src/image/index.ts";
 import { splitArchive } from "../../../src/managed-plugins/archive.ts";
 
 const config = JSON.stringify({ entrypoint: ["/run"], interface: { types: [], socket: "p.sock" } });
 
-type Entry = readonly [Partial<Headers> & { readonly name: string }, string?];
+type Entry = readonly [Partial<Header> & { readonly name: string }, string?];
 
 async function archiveOf(entries: readonly Entry[]): Promise<Buffer> {
   const archive = pack();
