@@ -68,7 +68,7 @@ async function adoptLink(
   const { record, network } = endpoint;
   endpoint.record = {
     ...record,
-    interface: { ...(mac && { macAddress: mac }), ...record.interface },
+    interface: { ...record.interface, ...(mac && { macAddress: mac }) },
     // whatever its driver left of it
     link: { name, index, deletedOnLeave: true },
   };

@@ -297,7 +297,8 @@ export function noteFound(endpoint: Endpoint, { interface: found }: JoinResponse
   const { mac } = record.spec;
   if (mac && found.macAddress && mac !== found.macAddress)
     throw new EngineError("internal", `driver modified interface macAddress that it was given`);
-  endpoint.record = { ...record, interface: { ...found, ...(mac && { macAddress: mac }) } };
+  const macAddress = mac ?? found.macAddress ?? record.interface.macAddress;
+  endpoint.record = { ...record, interface: { ...found, ...(macAddress && { macAddress }) } };
 }
 
 /** Deletes a link that its driver cannot reach any more. */

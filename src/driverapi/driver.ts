@@ -26,7 +26,7 @@ export interface Capabilities {
   readonly predefinedOnly?: boolean;
   /**
    * Its endpoints get their addresses from somewhere else when they join (`JoinResponse.interface`): its networks have the
-   * IPAM driver `null` and no subnets that a user names.
+   * IPAM driver `null` and no subnets that a user names. In process only: Docker's plugin protocol has no words for it.
    */
   readonly findsAddresses?: boolean;
 }
