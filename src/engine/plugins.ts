@@ -4,6 +4,7 @@ import {
   capabilitiesOf,
   fullNameOf,
   type PluginRecord,
+  passingName,
   pullPlugin,
   pushPlugin,
   readPluginName,
@@ -76,7 +77,7 @@ function pull(
   return { name: name.name, progress: pullPlugin(managed, registry, { ...request, name }, done, signal) };
 }
 
-/** Pulled beside the old one, under a name that nobody can type, and put in its place. */
+/** Pulled beside the old one, and put in its place. */
 function upgrade(
   context: PluginContext,
   ref: string,
@@ -90,7 +91,7 @@ function upgrade(
     if (record.isEnabled) throw conflict(`plugin ${record.name} must be disabled before upgrading`);
     return record;
   };
-  const name = { name: `${checked().name} upgrade`, reference: "" };
+  const name = passingName(checked().name);
   const done = (record: PluginRecord) =>
     locked(context, id, async () => {
       try {

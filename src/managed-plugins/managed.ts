@@ -53,11 +53,13 @@ export class ManagedPlugins {
   }
 
   /**
-   * Brings back those that are enabled, without waiting for them; `lived` are those that a daemon left running. Nothing
-   * is opened while there is no plugin.
+   * Brings back those that are enabled, without waiting for them; with `adopts` those that another daemon left running
+   * are taken over. Nothing is opened while there is no plugin.
    */
   async begin(open: () => Promise<PluginGround>, { adopts }: { readonly adopts: boolean }): Promise<void> {
     this.#open = open;
+    // an upgrade that a crash cut off: its root file system is swept
+    for (const { id, name } of this.list()) if (isPassing(name)) await this.#records.delete(id);
     if (this.#records.size === 0) return;
     const { runtime } = await this.ground();
     // of a daemon that was killed: a shim whose output nobody reads answers nothing
@@ -280,3 +282,10 @@ export class ManagedPlugins {
     };
   }
 }
+
+/** The name of what is pulled to take another's place: nobody can type it. */
+export function passingName(name: string): PluginName {
+  return { name: `${name} upgrade`, reference: "" };
+}
+
+const isPassing = (name: string) => name.includes(" ");
