@@ -1,6 +1,7 @@
 // A plugin on a socket that answers as it is told, and remembers what it was asked.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { ListenOptions } from "node:net";
 
 export interface Asked {
@@ -30,8 +31,11 @@ export class FakePlugin {
     return this.asked.findLast((each) => each.method === method)?.body;
   }
 
-  async listen(where: ListenOptions): Promise<this> {
-    const server = createServer((request, response) => void this.#answer(request, response));
+  /** `tls`: with this certificate. */
+  async listen(where: ListenOptions, tls?: { readonly cert: Buffer; readonly key: Buffer }): Promise<this> {
+    const answer = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response);
+    const server = tls ? createTlsServer(tls, answer) : createServer(answer);
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);

@@ -1,11 +1,15 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bookInMemory, type DebtBook } from "../../../src/plugins/debts.ts";
 import { type PluginFolders, Plugins } from "../../../src/plugins/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { FakePlugin, status } from "./fake-plugin.ts";
+
+const run = promisify(execFile);
 
 let root: string;
 let folders: PluginFolders;
@@ -125,6 +129,34 @@ describe("finding plugins", () => {
     await using _ = await new FakePlugin({}).listen({ path: join(folders.sockets, "b.sock") });
     await appeared.promise;
     expect(await plugins.names()).toEqual(["b"]);
+  });
+});
+
+describe("a plugin with a certificate", () => {
+  async function certificate(name: string): Promise<{ cert: string; key: string }> {
+    const [cert, key] = [join(root, `${name}.pem`), join(root, `${name}.key`)];
+    const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"];
+    const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    await run("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert]);
+    return { cert, key };
+  }
+
+  it("is checked by the authority that its file names, and not at all where it names none", async () => {
+    const { cert, key } = await certificate("own");
+    const other = await certificate("other");
+    const tls = { cert: await readFile(cert), key: await readFile(key) };
+    await using fake = await new FakePlugin(activation).listen({ port: 0, host: "127.0.0.1" }, tls);
+    const Addr = `https://127.0.0.1:${fake.port}`;
+    await specOf("right.json", JSON.stringify({ Addr, TLSConfig: { CAFile: cert } }));
+    await specOf("wrong.json", JSON.stringify({ Addr, TLSConfig: { CAFile: other.cert } }));
+    await specOf("open.json", JSON.stringify({ Addr }));
+    await specOf("line.spec", Addr);
+    for (const name of ["right", "open", "line"])
+      expect((await plugins.find(name))?.kinds.has("NetworkDriver")).toBe(true);
+    await expect(plugins.find("wrong")).rejects.toMatchObject({
+      kind: "unavailable",
+      message: expect.stringContaining("plugin wrong: Plugin.Activate: "),
+    });
   });
 });
 
