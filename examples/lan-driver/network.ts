@@ -22,13 +22,17 @@ interface LanNetwork {
   readonly parent: string;
   /** Text of the LAN's gateway, if the user named one. */
   readonly gateways: readonly string[];
-  readonly endpoints: Readonly<Record<string, { readonly address?: string }>>;
+  readonly endpoints: Readonly<Record<string, { readonly families: readonly number[] }>>;
 }
 
 const linkOf = (endpointId: string) => `ln${endpointId.slice(0, 12)}`;
 
-function wayOut(gateways: readonly string[]): Pick<JoinResponse, "gateway" | "gatewayIpv6"> {
-  const known = gateways.map(parseAddress);
+/** The LAN's gateways, of the families that the endpoint has. */
+function wayOut(
+  gateways: readonly string[],
+  families: readonly number[],
+): Pick<JoinResponse, "gateway" | "gatewayIpv6"> {
+  const known = gateways.map(parseAddress).filter((address) => address && families.includes(address.family));
   const of = (family: Address["family"]) => known.find((address) => address?.family === family);
   const [gateway, gatewayIpv6] = [of(4), of(6)];
   return { ...(gateway && { gateway }), ...(gatewayIpv6 && { gatewayIpv6 }) };
@@ -72,11 +76,12 @@ export function createLanNetworks({ netlink, link: ip }: Hands, notes: Notes<Lan
     async createEndpoint({ networkId, endpointId, interface: asked }) {
       const network = networkOf(networkId);
       const address = asked.address ?? asked.addressIpv6;
-      const text = address && formatAddress(address.address);
-      const endpoints = { ...network.endpoints, [endpointId]: { ...(text && { address: text }) } };
+      const text = address ? `${networkId} ${formatAddress(address.address)}` : endpointId;
+      const families = [asked.address, asked.addressIpv6].flatMap((own) => own?.address.family ?? []);
+      const endpoints = { ...network.endpoints, [endpointId]: { families } };
       await notes.set(networkId, { ...network, endpoints });
       // one address, one MAC: what others on the LAN remember of it stays true when another container has it
-      return { ...asked, macAddress: asked.macAddress ?? derivedMac(text ?? endpointId) };
+      return { ...asked, macAddress: asked.macAddress ?? derivedMac(text) };
     },
 
     async deleteEndpoint({ networkId, endpointId }) {
@@ -89,7 +94,8 @@ export function createLanNetworks({ netlink, link: ip }: Hands, notes: Notes<Lan
 
     async join({ networkId, endpointId }): Promise<JoinResponse> {
       const { parent, endpoints, gateways } = networkOf(networkId);
-      if (!endpoints[endpointId]) throw notFound(`endpoint ${endpointId} does not exist`);
+      const endpoint = endpoints[endpointId];
+      if (!endpoint) throw notFound(`endpoint ${endpointId} does not exist`);
       const below = await netlink.link(parent);
       if (!below) throw forbidden(`the host has no link ${parent} any more`);
       const name = linkOf(endpointId);
@@ -100,7 +106,7 @@ export function createLanNetworks({ netlink, link: ip }: Hands, notes: Notes<Lan
       return {
         // left here: the daemon moves it into the sandbox and gives it MAC and addresses
         link: { srcName: name, dstPrefix: "eth" },
-        ...wayOut(gateways),
+        ...wayOut(gateways, endpoint.families),
         staticRoutes: [],
         disableGatewayService: true,
       };

@@ -31,6 +31,9 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
     memory.read().map((networkId) => [networkId, new Map()]),
   );
 
+  /** Which sandbox an endpoint joined. */
+  const joined = new Map<string, string>();
+
   const isThere = (name: string) =>
     ip("link", "show", "dev", name).then(
       () => true,
@@ -39,6 +42,14 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
 
   const remove = async (name: string) => {
     if (await isThere(name)) await ip("link", "delete", name);
+  };
+
+  /** Changes one after the other: between looking whether a link is there and making it nobody else makes it. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
   };
 
   const endpointsOf = (networkId: string) => {
@@ -54,7 +65,7 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
     return name;
   };
 
-  return {
+  const driver: NetworkDriver = {
     name: "__name__",
     capabilities: { scope: "local", connectivityScope: "local", replay: false },
 
@@ -81,12 +92,15 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
 
     async deleteEndpoint({ networkId, endpointId }) {
       await remove(portOf(endpointId));
+      joined.delete(endpointId);
       networks.get(networkId)?.delete(endpointId);
     },
 
-    async join({ networkId, endpointId }): Promise<JoinResponse> {
+    async join({ networkId, endpointId, sandboxKey }): Promise<JoinResponse> {
       if (!endpointsOf(networkId).has(endpointId)) throw notFound(`endpoint ${endpointId} does not exist`);
       const [port, inner] = [portOf(endpointId), innerOf(endpointId)];
+      // what another sandbox had went with it, or is about to
+      if (joined.get(endpointId) !== sandboxKey) await remove(port);
       if (!(await isThere(port))) {
         // the machine may have been started again since the network was made
         const bridge = await makeBridge(networkId);
@@ -98,10 +112,18 @@ export function createDriver(ip: Ip, memory: Memory): NetworkDriver {
           throw error;
         }
       }
+      joined.set(endpointId, sandboxKey);
       return { link: { srcName: inner, dstPrefix: "eth" }, staticRoutes: [], disableGatewayService: false };
     },
 
     // the daemon took the link out of the sandbox; it goes with the endpoint
     leave: async () => undefined,
+  };
+  return {
+    ...driver,
+    createNetwork: (request) => inTurn(() => driver.createNetwork(request)),
+    deleteNetwork: (request) => inTurn(() => driver.deleteNetwork(request)),
+    deleteEndpoint: (request) => inTurn(() => driver.deleteEndpoint(request)),
+    join: (request) => inTurn(() => driver.join(request)),
   };
 }
