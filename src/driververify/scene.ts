@@ -232,7 +232,7 @@ export class Scene {
   /** What is there and was not before the driver was asked for anything, and what is gone. Waits a while: kernels do. */
   async difference(before: Remains = this.before): Promise<string[]> {
     await this.driver.settle?.();
-    const deadline = Date.now() + patienceMs;
+    const deadline = Date.now() + this.stage.patienceMs;
     for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 100)) {
       const found = differences(before, await this.stage.remains());
       if (found.length === 0 || Date.now() > deadline) return found;
@@ -251,9 +251,6 @@ export class Scene {
       );
   }
 }
-
-/** How long the kernel may take to clean up. */
-const patienceMs = 4_000;
 
 /** In words: `link x1 is left`, `route y is gone`. */
 export function differences(before: Remains, after: Remains): string[] {

@@ -50,6 +50,8 @@ export interface Stage extends AsyncDisposable {
   readonly driver: NetworkDriver;
   /** Undefined: what the driver asks of its host cannot be touched. */
   readonly weather: Weather | undefined;
+  /** How long what was deleted may take to be gone. */
+  readonly patienceMs: number;
   /** Why there is no new instance on the same machine; undefined: there is. */
   readonly whyNoRestart: string | undefined;
   /** Why errors have no kinds; undefined: they have. */

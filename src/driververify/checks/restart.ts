@@ -276,6 +276,7 @@ export const restartChecks: readonly Check<Scene>[] = [
       await stay.tryPaths();
       stay.follow(() => undefined)();
       await stay.end({ leaves: false });
+      await (await enter(cluster)).end({ leaves: true });
     },
   },
 ];

@@ -1,12 +1,11 @@
 // What there is in a network namespace, in words that can be compared.
 
-import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
-import { promisify } from "node:util";
 import type { Netlink } from "../../kernel/index.ts";
 import { type Address, formatPrefix, isLinkLocal, isMulticast } from "../../netip/index.ts";
 
-const run = promisify(execFile);
+/** How long the kernel may take to clean up; some of it waits until nobody reads. */
+export const kernelPatienceMs = 4_000;
 
 /** Links, addresses and routes, which netlink tells. */
 export async function netlinkRemains(
@@ -33,25 +32,6 @@ export async function netlinkRemains(
         ].join(" "),
       ),
   };
-}
-
-/** Rules that a driver may have made past its host, by the tools that tell them; none where a tool is missing. */
-export async function toolRules(netns: string): Promise<string[]> {
-  const commands = [["ip", "rule"], ["ip", "-6", "rule"], ["iptables-save"], ["ip6tables-save"]];
-  const texts = await Promise.all(
-    commands.map(([file = "", ...args]) =>
-      run("nsenter", [`--net=${netns}`, file, ...args]).then(
-        ({ stdout }) => stdout,
-        () => "",
-      ),
-    ),
-  );
-  return texts.flatMap((text) =>
-    text
-      .split("\n")
-      .map((line) => line.trim())
-      .filter((line) => line !== "" && !/^[#:*]|^COMMIT/.test(line)),
-  );
 }
 
 /** Pins in a folder, if it is there. */

@@ -29,7 +29,8 @@ import { Undo } from "../../util/undo.ts";
 import { prefix } from "../scene.ts";
 import type { Remains, Sandbox, Stage, StageLink } from "../stage.ts";
 import { Weather } from "../weather.ts";
-import { netlinkRemains, pinsIn } from "./kernel-remains.ts";
+import { ClusterSession } from "./cluster-session.ts";
+import { kernelPatienceMs, netlinkRemains, pinsIn } from "./kernel-remains.ts";
 import { createSandbox } from "./kernel-sandbox.ts";
 import { NotedFirewall, NotedForwarder, NotedPorts, NotedRecords } from "./notes.ts";
 import { weathered } from "./weathered.ts";
@@ -87,6 +88,7 @@ interface Parts {
 }
 
 class KernelStage implements Stage {
+  readonly patienceMs = kernelPatienceMs;
   readonly whyNoRestart = undefined;
   readonly whyNoKinds = undefined;
   weather = new Weather();
@@ -99,6 +101,7 @@ class KernelStage implements Stage {
   #ports: NotedPorts;
   #namespaces: OwnedNamespaces | undefined;
   #tunnels: OwnedTunnelGuard | undefined;
+  #session: ClusterSession | undefined;
   #driver: NetworkDriver | undefined;
   #sandboxes = 0;
 
@@ -110,7 +113,7 @@ class KernelStage implements Stage {
   }
 
   get cluster(): Host["cluster"] {
-    return this.#parts.cluster;
+    return this.#session?.access;
   }
 
   get driver(): NetworkDriver {
@@ -128,6 +131,7 @@ class KernelStage implements Stage {
       guards: createGuards(),
       log: silentLog,
     });
+    this.#session = cluster && new ClusterSession(cluster);
     this.#tunnels = createTunnelGuard({ netns, log: silentLog });
     const host = createDriverHost({
       netns,
@@ -139,11 +143,14 @@ class KernelStage implements Stage {
       namespaces: this.#namespaces,
       ports: this.#ports,
     });
-    this.#driver = factory(weathered({ ...host, firewall: this.#noted, cluster }, this.weather));
+    this.#driver = factory(
+      weathered({ ...host, firewall: this.#noted, cluster: this.cluster }, this.weather),
+    );
   }
 
   async restart(replay: (driver: NetworkDriver) => Promise<void>): Promise<void> {
     this.weather.end();
+    this.#session?.end();
     await this.#namespaces?.close();
     this.#ports.close();
     this.#forwarder.owners.clear();

@@ -18,7 +18,7 @@ import {
 import { PluginClient } from "../../plugins/client.ts";
 import { prefix } from "../scene.ts";
 import type { Remains, Sandbox, Stage, StageLink } from "../stage.ts";
-import { netlinkRemains, pinsIn } from "./kernel-remains.ts";
+import { kernelPatienceMs, netlinkRemains, pinsIn } from "./kernel-remains.ts";
 import { createSandbox } from "./kernel-sandbox.ts";
 
 export interface PluginPlace {
@@ -81,6 +81,7 @@ interface Parts {
 
 class PluginStage implements Stage {
   readonly weather = undefined;
+  readonly patienceMs = kernelPatienceMs;
   readonly whyNoRestart = undefined;
   readonly whyNoKinds = whyNoKinds;
   driver: NetworkDriver;
