@@ -21,5 +21,10 @@ export const driver: GroupEntry = {
       short: "Play a recorded conversation against a plugin, or in place of one",
       load: async () => (await import("../commands/driver/replay.ts")).replay,
     },
+    {
+      name: "verify",
+      short: "Put a driver to the test: does it keep the rules?",
+      load: async () => (await import("../commands/driver/verify.ts")).verify,
+    },
   ],
 };

@@ -1,0 +1,106 @@
+// driver verify.
+
+import type * as Kit from "../../../driververify/index.ts";
+import { type CommandSpec, exactArgs } from "../../command.ts";
+import { StatusError } from "../../errors.ts";
+import { bool, list, strings, text, uint } from "../../flags/spec.ts";
+import type { FlagValues } from "../../flags/values.ts";
+import type { Session } from "../../session.ts";
+
+export const verify: CommandSpec = {
+  usage: "[OPTIONS] MODULE | FOLDER | PACKAGE | PLUGIN.sock",
+  long: `Put a network or IPAM driver to the test: does it keep the rules of tsdocker/driverapi?
+
+A module is tried on a machine of its own, a network namespace; a plugin where it runs.
+Exits with 1 if a rule is broken. Needs root.`,
+  args: exactArgs(1),
+  flags: [
+    bool("all", "Show every check, not only those that fail", { short: "a" }),
+    bool("cluster", "The machine is in a cluster of its own"),
+    strings("family", "Families that networks of the driver can have (4, 6)", { shownInitial: "4,6" }),
+    bool("json", "Print the report as JSON"),
+    text("kind", 'What to verify: "network" or "ipam"', { shownInitial: "what the plugin is, or network" }),
+    text("netns", "Path of the network namespace that the plugin acts in", {
+      shownInitial: "the one of this command",
+    }),
+    strings("only", "Checks or groups of checks to run, by their ids"),
+    list("option", "Option (key=value) without which there is no network of this driver", { short: "o" }),
+    uint("seed", "Seed of everything that is left to chance", { initial: "1" }),
+    list("wrong-option", "Option (key=value) that the driver must refuse"),
+  ],
+  async run({ session, flags, args: [named = ""] }) {
+    if (process.getuid?.() !== 0)
+      throw new StatusError(125, "driver verify needs root: it makes network namespaces");
+    const kit = await import("../../../driververify/index.ts");
+    const subjects = await kit.loadSubjects(named, { ...placeOf(flags), from: process.cwd() });
+    const reports: Kit.Report[] = [];
+    for (const subject of subjects) reports.push(await verifyOne(kit, subject, { session, flags, named }));
+    if (flags.bool("json")) printJson(kit, session, reports);
+    if (reports.some(({ outcomes }) => kit.countsOf(outcomes).failed > 0)) throw new StatusError(1);
+  },
+};
+
+async function verifyOne(
+  kit: typeof Kit,
+  subject: Kit.Subject,
+  {
+    session,
+    flags,
+    named,
+  }: { readonly session: Session; readonly flags: FlagValues; readonly named: string },
+): Promise<Kit.Report> {
+  const isShown = session.streams.err.isTerminal && !flags.bool("json");
+  const report = await kit.verifyDriver(subject, {
+    name: named,
+    only: flags.list("only"),
+    seed: flags.number("seed"),
+    ...traitsOf(flags),
+    onOutcome: ({ id }) => isShown && session.err.write(`\r\x1b[K${id}`),
+  });
+  if (isShown) session.err.write("\r\x1b[K");
+  if (!flags.bool("json")) session.out.write(kit.reportText(report, { all: flags.bool("all") }));
+  return report;
+}
+
+/** One document: the report itself, or a list when the plugin is two drivers. */
+function printJson(kit: typeof Kit, session: Session, reports: readonly Kit.Report[]): void {
+  const [first] = reports;
+  if (first && reports.length === 1) {
+    session.out.write(kit.reportJson(first));
+    return;
+  }
+  session.out.write(`[${reports.map((report) => kit.reportJson(report).trim()).join(",\n")}]\n`);
+}
+
+function placeOf(flags: FlagValues) {
+  const [kind, netns] = [flags.string("kind"), flags.string("netns")];
+  if (kind !== "" && kind !== "network" && kind !== "ipam")
+    throw new StatusError(125, `--kind is network or ipam, not ${kind}`);
+  return {
+    ...(kind !== "" && { kind: kind as "network" | "ipam" }),
+    ...(netns !== "" && { netns }),
+    inCluster: flags.bool("cluster"),
+  };
+}
+
+function traitsOf(flags: FlagValues): Kit.NetworkTraits {
+  const families = flags.list("family").map((family) => {
+    if (family !== "4" && family !== "6") throw new StatusError(125, `--family is 4 or 6, not ${family}`);
+    return family === "4" ? 4 : 6;
+  });
+  const wrongOption = optionsOf(flags.list("wrong-option"));
+  return {
+    networkOptions: optionsOf(flags.list("option")),
+    ...(Object.keys(wrongOption).length > 0 && { wrongOption }),
+    ...(families.length > 0 && { families }),
+  };
+}
+
+function optionsOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.indexOf("=");
+      return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
