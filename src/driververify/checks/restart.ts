@@ -131,6 +131,11 @@ export const restartChecks: readonly Check<Scene>[] = [
       await second.sandbox.remove();
       scene.forget(second);
       await restarted(scene, { ...record, members: [first] });
+      // who is not told what is on record is told what ended
+      if (!scene.driver.capabilities.replay) {
+        await scene.driver.leave(second.ref);
+        await scene.driver.deleteEndpoint({ ...second.ref, sandboxIsGone: true });
+      }
       const request = { ...second.request, interface: second.interface };
       const again = await patiently(() => connectedOrNot(scene, { network, request }));
       if (scene.hasLinks) await mustReach(first, again);
