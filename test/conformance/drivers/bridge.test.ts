@@ -1,10 +1,11 @@
 // The bridge driver through the conformance kit.
 
 import createBridgeDriver from "../../../drivers/bridge/index.ts";
-import { driverConformance } from "./suite.ts";
+import { describeDriver } from "../../../src/driververify/index.ts";
+import { runner } from "./runner.ts";
 
-driverConformance("bridge", createBridgeDriver, {
-  connects: true,
-  publishes: true,
-  wrongOption: { "com.docker.network.bridge.enable_icc": "perhaps" },
-});
+describeDriver(
+  "bridge",
+  { kind: "network", factory: createBridgeDriver },
+  { runner, wrongOption: { "com.docker.network.bridge.enable_icc": "perhaps" } },
+);

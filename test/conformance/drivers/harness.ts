@@ -1,5 +1,4 @@
-// What a driver is put into for the conformance suite: a lab host with a neighbour, sandboxes, and hands that can be made
-// to slip.
+// A driver on a lab host with a neighbour, and sandboxes.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,7 +6,6 @@ import { join } from "node:path";
 import { attachRequests, defaultRouteRequest } from "../../../src/cnm/attach.ts";
 import type {
   EndpointInterface,
-  Host,
   JoinResponse,
   NetworkDriver,
   NetworkDriverFactory,
@@ -15,14 +13,11 @@ import type {
 import { createFirewall, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import {
   createNetns,
-  deleteLink,
   deleteNetns,
   deleteNetnsFolder,
   type Netlink,
   openNetlink,
-  type Request,
   setLink,
-  unless,
 } from "../../../src/kernel/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
 import { newId } from "../../../src/util/ids.ts";
@@ -39,9 +34,8 @@ export class Bench implements AsyncDisposable {
   readonly #store: Store;
   readonly #folder: string;
   readonly #sandboxes: BenchSandbox[] = [];
-  #firewall: OwnedFirewall;
+  readonly #firewall: OwnedFirewall;
   #driver: NetworkDriver | undefined;
-  #slip: Slip | undefined;
 
   private constructor(
     factory: NetworkDriverFactory,
@@ -89,34 +83,10 @@ export class Bench implements AsyncDisposable {
     return this.#driver;
   }
 
-  /**
-   * A driver that knows nothing, on a machine where another one's work still is: a daemon after a crash. `replay` tells
-   * it what it shall know; only then do the firewall's rules become what it wants, as at a daemon's start.
-   */
-  async restart(replay: (driver: NetworkDriver) => Promise<void>): Promise<void> {
-    await this.#driver?.settle?.();
-    await this.#firewall.close();
-    this.#firewall = await createFirewall({ backend: "nftables", netns: this.machine.netns });
-    await this.#start();
-    await replay(this.driver);
-    await this.#firewall.start();
-  }
-
   async #start(): Promise<void> {
     const parts = { firewall: this.#firewall, proxy: this.proxy, store: this.#store };
     const host = await labDriverHost(this.machine, parts);
-    this.#slip = new Slip(host.netlink);
-    this.#driver = this.#factory({ ...host, netlink: this.#slip } satisfies Host);
-  }
-
-  /** The nth batch that the driver sends from now on fails, as if the kernel had refused it. */
-  slipAt(batch: number | undefined): void {
-    this.#slip?.at(batch);
-  }
-
-  /** How many batches it sent since `slipAt`. */
-  get batches(): number {
-    return this.#slip?.count ?? 0;
+    this.#driver = this.#factory(host);
   }
 
   async sandbox(name: string): Promise<BenchSandbox> {
@@ -124,7 +94,7 @@ export class Bench implements AsyncDisposable {
     await createNetns(path);
     const netlink = await openNetlink(path);
     await netlink.send(setLink("lo", { up: true }));
-    const sandbox = new BenchSandbox(name, path, netlink, this.machine.netns);
+    const sandbox = new BenchSandbox(name, path, netlink);
     this.#sandboxes.push(sandbox);
     return sandbox;
   }
@@ -164,13 +134,7 @@ async function makeTables(firewall: OwnedFirewall): Promise<void> {
 /** A netns that endpoints join; what the controller does with a driver's answer is done here in small. */
 export class BenchSandbox extends LabHost {
   readonly endpointId = newId();
-  readonly #hostNetns: string;
   #removed = false;
-
-  constructor(name: string, path: string, netlink: Netlink, hostNetns: string) {
-    super(name, path, netlink);
-    this.#hostNetns = hostNetns;
-  }
 
   /** Puts the answer of a join into effect. */
   async attach(hostNetlink: Netlink, response: JoinResponse, own: EndpointInterface): Promise<void> {
@@ -192,60 +156,10 @@ export class BenchSandbox extends LabHost {
       await this.netlink.send(defaultRouteRequest(6, { link: index, gateway: response.gatewayIpv6 }));
   }
 
-  /** Deletes a link that is the controller's to delete, gives one that was moved in back to the host. */
-  async detach(response: JoinResponse): Promise<void> {
-    const { link } = response;
-    if (link?.deletedOnLeave && link.indexInSandbox !== undefined)
-      return void (await unless(["ENODEV"], this.netlink.send(deleteLink(link.indexInSandbox))));
-    if (!link || link.indexInSandbox !== undefined) return;
-    const inside = (await this.netlink.links()).find(({ loopback }) => !loopback);
-    if (!inside) return;
-    await this.netlink.send(
-      setLink(inside.index, { up: false }),
-      setLink(inside.index, { name: link.srcName }),
-      setLink(inside.index, { netns: this.#hostNetns }),
-    );
-  }
-
   async remove(): Promise<void> {
     if (this.#removed) return;
     this.#removed = true;
     await this.close();
     await deleteNetns(this.netns);
   }
-}
-
-/** rtnetlink of which one batch fails. */
-class Slip implements Netlink {
-  readonly #real: Netlink;
-  #failAt: number | undefined;
-  count = 0;
-
-  constructor(real: Netlink) {
-    this.#real = real;
-  }
-
-  at(batch: number | undefined): void {
-    this.#failAt = batch;
-    this.count = 0;
-  }
-
-  async send(...requests: readonly Request[]): Promise<void> {
-    this.count++;
-    if (this.count === this.#failAt) throw new Error(`slipped: ${requests[0]?.words}`);
-    await this.#real.send(...requests);
-  }
-
-  sendAside(...requests: readonly Request[]): Promise<void> {
-    return this.send(...requests);
-  }
-
-  links: Netlink["links"] = (filter) => this.#real.links(filter);
-  link: Netlink["link"] = (ref) => this.#real.link(ref);
-  addresses: Netlink["addresses"] = (filter) => this.#real.addresses(filter);
-  routes: Netlink["routes"] = (filter) => this.#real.routes(filter);
-  neighbours: Netlink["neighbours"] = (filter) => this.#real.neighbours(filter);
-  fdb: Netlink["fdb"] = (filter) => this.#real.fdb(filter);
-  close = async () => undefined;
-  [Symbol.asyncDispose] = async () => undefined;
 }

@@ -1,6 +1,7 @@
 // The host driver through the conformance kit.
 
 import createHostDriver from "../../../drivers/host/index.ts";
-import { driverConformance } from "./suite.ts";
+import { describeDriver } from "../../../src/driververify/index.ts";
+import { runner } from "./runner.ts";
 
-driverConformance("host", createHostDriver, { connects: false, predefinedOnly: true });
+describeDriver("host", { kind: "network", factory: createHostDriver }, { runner });

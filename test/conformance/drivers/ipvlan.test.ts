@@ -2,15 +2,15 @@
 
 import { describe, test } from "vitest";
 import createIpvlanDriver from "../../../drivers/ipvlan/index.ts";
+import { describeDriver } from "../../../src/driververify/index.ts";
 import { lacksLinkKind } from "../../lab/drivers/kernel.ts";
-import { driverConformance } from "./suite.ts";
+import { runner } from "./runner.ts";
 
 if (await lacksLinkKind("ipvlan"))
   describe("driver ipvlan", () => test.skip("this kernel has no ipvlan (CONFIG_IPVLAN)", () => undefined));
 else
-  driverConformance("ipvlan", createIpvlanDriver, {
-    connects: true,
-    isOnWire: true,
-    networkOptions: { parent: "eth0" },
-    wrongOption: { ipvlan_mode: "perhaps" },
-  });
+  describeDriver(
+    "ipvlan",
+    { kind: "network", factory: createIpvlanDriver },
+    { runner, networkOptions: { parent: "eth0" }, wrongOption: { ipvlan_mode: "perhaps" } },
+  );

@@ -1,11 +1,11 @@
 // The macvlan driver through the conformance kit.
 
 import createMacvlanDriver from "../../../drivers/macvlan/index.ts";
-import { driverConformance } from "./suite.ts";
+import { describeDriver } from "../../../src/driververify/index.ts";
+import { runner } from "./runner.ts";
 
-driverConformance("macvlan", createMacvlanDriver, {
-  connects: true,
-  isOnWire: true,
-  networkOptions: { parent: "eth0" },
-  wrongOption: { macvlan_mode: "perhaps" },
-});
+describeDriver(
+  "macvlan",
+  { kind: "network", factory: createMacvlanDriver },
+  { runner, networkOptions: { parent: "eth0" }, wrongOption: { macvlan_mode: "perhaps" } },
+);

@@ -1,6 +1,7 @@
 // The none driver through the conformance kit.
 
 import createNoneDriver from "../../../drivers/none/index.ts";
-import { driverConformance } from "./suite.ts";
+import { describeDriver } from "../../../src/driververify/index.ts";
+import { runner } from "./runner.ts";
 
-driverConformance("none", createNoneDriver, { connects: false, predefinedOnly: true });
+describeDriver("none", { kind: "network", factory: createNoneDriver }, { runner });
