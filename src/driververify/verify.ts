@@ -10,14 +10,17 @@ export interface VerifyRun extends VerifyOptions {
   /** Ids of checks, or of groups; absent: all. */
   readonly only?: readonly string[];
   readonly onOutcome?: (outcome: Outcome) => void;
+  /** Ends it after the check under way; what the kit made is taken away all the same. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs the checks one after the other. Never rejects for what the driver does. @throws invalid for an `only` that names nothing */
 export async function verifyDriver(subject: Subject, run: VerifyRun): Promise<Report> {
-  const { name, only, onOutcome, seed = 1, ...traits } = run;
+  const { name, only, onOutcome, signal, seed = 1, ...traits } = run;
   await using session = openSession(subject, { ...traits, seed });
   const outcomes: Outcome[] = [];
   for (const { id } of chosen(session.checks, only)) {
+    if (signal?.aborted) break;
     const outcome = await session.run(id);
     outcomes.push(outcome);
     onOutcome?.(outcome);

@@ -34,31 +34,42 @@ Exits with 1 if a rule is broken. Needs root.`,
     const kit = await import("../../../driververify/index.ts");
     const subjects = await kit.loadSubjects(named, { ...placeOf(flags), from: process.cwd() });
     const reports: Kit.Report[] = [];
-    for (const subject of subjects) reports.push(await verifyOne(kit, subject, { session, flags, named }));
+    // namespaces outlive the process that made them: an interrupt ends the run after the check under way
+    const ending = new AbortController();
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => ending.abort());
+    const options = { session, flags, named, signal: ending.signal };
+    for (const subject of subjects) reports.push(await verifyOne(kit, subject, options));
+    if (ending.signal.aborted) throw new StatusError(130, "driver verify: interrupted");
     if (flags.bool("json")) printJson(kit, session, reports);
     if (reports.some(({ outcomes }) => kit.countsOf(outcomes).failed > 0)) throw new StatusError(1);
   },
 };
 
+interface VerifyParts {
+  readonly session: Session;
+  readonly flags: FlagValues;
+  readonly named: string;
+  readonly signal: AbortSignal;
+}
+
 async function verifyOne(
   kit: typeof Kit,
   subject: Kit.Subject,
-  {
-    session,
-    flags,
-    named,
-  }: { readonly session: Session; readonly flags: FlagValues; readonly named: string },
+  { session, flags, named, signal }: VerifyParts,
 ): Promise<Kit.Report> {
   const isShown = session.streams.err.isTerminal && !flags.bool("json");
   const report = await kit.verifyDriver(subject, {
     name: named,
     only: flags.list("only"),
     seed: flags.number("seed"),
+    signal,
     ...traitsOf(flags),
     onOutcome: ({ id }) => isShown && session.err.write(`\r\x1b[K${id}`),
   });
   if (isShown) session.err.write("\r\x1b[K");
-  if (!flags.bool("json")) session.out.write(kit.reportText(report, { all: flags.bool("all") }));
+  // half a report would say that all is well
+  if (!flags.bool("json") && !signal.aborted)
+    session.out.write(kit.reportText(report, { all: flags.bool("all") }));
   return report;
 }
 
