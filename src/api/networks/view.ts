@@ -54,7 +54,7 @@ export function networkInspect(view: NetworkView | NetworkInspection): NetworkIn
     ...networkSummary(view),
     Containers: Object.fromEntries(view.members.map((it) => [memberKey(it), memberWire(it)])),
     ...("peers" in view && view.peers.length > 0 && { Peers: view.peers.map(peerWire) }),
-    ...("services" in view && view.services && { Services: verboseServices(view.services) }),
+    ...("services" in view && view.services?.length && { Services: verboseServices(view.services) }),
     Status: statusWire(view),
   };
 }
