@@ -41,6 +41,10 @@ afterEach(async () => {
   if (!served) await serve();
   plugin.before = async () => undefined;
   await daemon().removeAll();
+  // endpoints end behind the answer; who stops listening before hears of it the next time
+  await until("the plugin has heard of every end", async () =>
+    (await site().host.netlink.links()).every(({ name }) => !/^w[bip][0-9a-f]{10}$/.test(name)),
+  );
   await stopServing();
 });
 
