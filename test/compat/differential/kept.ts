@@ -115,7 +115,6 @@ const daemon: readonly Kept[] = [
   },
   { on: /events.*nope/, what: /./, why: "newer Docker: an unknown filter is refused" },
   { on: /swarm\/unlock/, what: /./, why: "newer Docker: not locked is a conflict" },
-  { on: /\/plugins\//, what: /^message/, why: reworded },
   {
     what: /(CachesDeleted|NetworksDeleted|ContainersDeleted|Warnings): dockerd null \| ours \[\]/,
     why: "an empty list is one",
