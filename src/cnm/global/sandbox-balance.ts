@@ -46,7 +46,13 @@ export class SandboxBalance {
       const wanted = this.#wanted;
       // until it has answered nobody knows what is there
       this.#shown = undefined;
-      await this.#netns.setBalance(wanted.length > 0 ? wanted : undefined);
+      try {
+        await this.#netns.setBalance(wanted.length > 0 ? wanted : undefined);
+      } catch (error) {
+        // the namespace goes with its sandbox
+        if (this.#hasEnded) return;
+        throw error;
+      }
       this.#shown = text;
     }
   }
