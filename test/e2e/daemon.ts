@@ -229,9 +229,18 @@ export class Daemon implements AsyncDisposable {
     for (const { Name } of Volumes ?? []) await this.ask("DELETE", `/volumes/${Name}?force=1`);
   }
 
-  /** The host's network with the daemon running; compare two of them with `leaks`. */
+  /** The host's network with the daemon running, once what is being deleted is gone; compare two of them with `leaks`. */
   async snapshot(): Promise<Snapshot> {
-    return await snapshotHost(this.host.netns, this.folder);
+    let taken = await snapshotHost(this.host.netns, this.folder);
+    const isSettled = async () => {
+      const isGoing = (link: string) => link.endsWith(" tsdocker:deleted");
+      if (!taken.links?.some(isGoing)) return true;
+      taken = await snapshotHost(this.host.netns, this.folder);
+      return false;
+    };
+    // what does not go shows in the comparison
+    await until("what is being deleted is gone", isSettled, 3_000).catch(() => undefined);
+    return taken;
   }
 
   /** Keys of containerd's snapshots that belong to containers. */
