@@ -1,4 +1,6 @@
 import { describeTraffic } from "./live-restore-traffic.ts";
 import { useSite } from "./site.ts";
 
-describeTraffic(useSite({ flags: ["--live-restore", "--firewall-backend=nftables"] }), { restarts: 50 });
+describeTraffic(useSite({ flags: ["--live-restore", "--firewall-backend=nftables"] }), {
+  restarts: Number(process.env.TSDOCKER_RESTARTS ?? 20),
+});
