@@ -1,5 +1,5 @@
-// The smallest driver that is whole: a bridge for each network, a veth pair for each endpoint. Containers on a network
-// reach each other; their way out is another one, which the daemon adds (docker_gwbridge).
+// The driver smallest: a bridge for each network, a veth pair for each endpoint. Containers on a network reach each
+// other; their way out is another one, which the daemon adds (docker_gwbridge).
 
 import type { EndpointInterface, JoinResponse, NetworkDriverFactory, Request } from "tsdocker/driverapi";
 import { derivedMac, formatAddress, notFound } from "tsdocker/driverkit";
@@ -9,9 +9,9 @@ export const contract = 1;
 
 // links are told from others' by their alias, and named by ids: 15 characters are all that a link's name may have
 const mark = "smallest:";
-const bridgeOf = (networkId: string) => `sb${networkId.slice(0, 12)}`;
-const portOf = (endpointId: string) => `sp${endpointId.slice(0, 12)}`;
-const innerOf = (endpointId: string) => `si${endpointId.slice(0, 12)}`;
+const bridgeOf = (networkId: string) => `xb${networkId.slice(0, 12)}`;
+const portOf = (endpointId: string) => `xp${endpointId.slice(0, 12)}`;
+const innerOf = (endpointId: string) => `xi${endpointId.slice(0, 12)}`;
 
 /** An address keeps its MAC when another container has it, and neighbours who remember that are right. */
 const withMac = (networkId: string, asked: EndpointInterface): EndpointInterface => {

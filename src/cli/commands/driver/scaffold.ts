@@ -1,4 +1,4 @@
-// The folder of a new driver: sources from the templates that come with tsdocker, and what is around them.
+// The folder of a new driver: sources from the examples that come with tsdocker, and what is around them.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,7 +15,7 @@ export interface Scaffolded {
 
 /** Makes the folder. @throws when the name is none for a driver, or something is there already */
 export function scaffold(options: ScaffoldOptions): Scaffolded {
-  const { name, kind, isRemote, folder } = options;
+  const { name, isRemote, folder } = options;
   // what a package of npm, a socket and a driver can be called
   if (!/^[a-z0-9][a-z0-9_.-]{0,63}$/.test(name))
     throw new Error(
@@ -25,15 +25,13 @@ export function scaffold(options: ScaffoldOptions): Scaffolded {
     throw new Error(`make ${folder}: it is there already, and not empty`);
   const root = findRoot();
   const sdk = join(root, "dist", "sdk");
-  const template = join(
-    root,
-    "examples",
-    "templates",
-    kind === "network" && isRemote ? "network-remote" : kind,
-  );
-  const sources = readdirSync(template)
-    .filter((file) => isRemote || file !== "serve.ts")
-    .map((file) => [file, readFileSync(join(template, file), "utf8").replaceAll("__name__", name)] as const);
+  const { template, placeholder } = templateOf(options);
+  const sources = readdirSync(join(root, "examples", template))
+    .filter((file) => file.endsWith(".ts") && (isRemote || file !== "serve.ts"))
+    .map((file) => {
+      const text = readFileSync(join(root, "examples", template, file), "utf8");
+      return [file, text.replaceAll(placeholder, name)] as const;
+    });
   const files = new Map([
     ...sources,
     ["package.json", describePackage(options, sdk)],
@@ -44,6 +42,13 @@ export function scaffold(options: ScaffoldOptions): Scaffolded {
   mkdirSync(folder, { recursive: true });
   for (const [file, text] of files) writeNew(join(folder, file), text);
   return { files: [...files.keys()], sdk, sdkIsBuilt: existsSync(join(sdk, "package.json")) };
+}
+
+/** A folder of the examples, and what its driver is called there. */
+function templateOf({ kind, isRemote }: ScaffoldOptions): { template: string; placeholder: string } {
+  if (kind === "ipam") return { template: "templates/ipam", placeholder: "__name__" };
+  if (isRemote) return { template: "templates/network-remote", placeholder: "__name__" };
+  return { template: "smallest-driver", placeholder: "smallest" };
 }
 
 /** Somebody else may make the same at the same time. */

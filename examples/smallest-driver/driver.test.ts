@@ -25,7 +25,7 @@ function fakeHost(links: Set<string>): Host {
     netlink: {
       send,
       link: async (name: string) => (links.has(name) ? { index: 1, name } : undefined),
-      links: async () => [...links].map((name) => ({ name, alias: "__name__:gone" })),
+      links: async () => [...links].map((name) => ({ name, alias: "smallest:gone" })),
     },
     link: {
       hasCode,
