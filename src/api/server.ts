@@ -148,7 +148,7 @@ function sendJson(reply: FastifyReply, status: number, body: unknown): FastifyRe
 function logFailure(log: Log, request: FastifyRequest, error: unknown): void {
   const reason = errorMessage(error);
   const fields = { method: request.method, path: request.originalUrl, reason };
-  // what is away (a store, a registry) is no fault of ours to be traced
-  if (errorKind(error) === "unavailable") log.warn(fields, "request failed");
+  // what is away (a store, a registry) or what this kernel lacks is no fault of ours to be traced
+  if (["unavailable", "not-implemented"].includes(errorKind(error))) log.warn(fields, "request failed");
   else log.error({ ...fields, err: error }, "request failed");
 }

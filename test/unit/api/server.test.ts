@@ -1,7 +1,14 @@
 // The server before its routes: versions, errors, unknown paths.
 
 import { expect, test } from "vitest";
-import { conflict, forbidden, notFound, notModified, unavailable } from "../../../src/util/errors.ts";
+import {
+  conflict,
+  forbidden,
+  notFound,
+  notImplemented,
+  notModified,
+  unavailable,
+} from "../../../src/util/errors.ts";
 import { containerView, fakeEngine, networkView } from "./fake-engine.ts";
 import { ServedApi } from "./serve.ts";
 
@@ -82,6 +89,7 @@ test.each([
   [conflict("in use"), 409],
   [forbidden("predefined"), 403],
   [unavailable("containerd is down"), 503],
+  [notImplemented("overlay encryption needs ESP"), 501],
   [new Error("boom"), 500],
 ])("%s is answered by its status", async (error, status) => {
   const inspect = () => Promise.reject(error);
