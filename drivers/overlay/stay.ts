@@ -1,7 +1,7 @@
 // This driver's stay in a cluster, whether or not it has networks there: paths to other hosts are tried, and the MTU of
 // this host's underlay is told to the others.
 
-import type { ClusterAccess, ClusterStay, Host, PeerPath } from "../../src/driverapi/index.ts";
+import type { ClusterAccess, ClusterStay, Host, HostLack, PeerPath } from "../../src/driverapi/index.ts";
 import { errorMessage } from "../../src/util/errors.ts";
 import type { Membership } from "./membership.ts";
 import { underlayMtu } from "./mtu.ts";
@@ -30,6 +30,7 @@ export class OverlayStay implements ClusterStay {
   #probes: Probes | undefined;
   #mtu: number | undefined;
   #least: number | undefined;
+  #lacks = "[]";
 
   private constructor(options: StayOptions) {
     this.#options = options;
@@ -40,10 +41,12 @@ export class OverlayStay implements ClusterStay {
     const stay = new OverlayStay(options);
     const { cluster, membership, intervals } = options;
     stay.#stops.push(membership.share(cluster).underlays.follow(() => stay.#compare()));
-    await stay.look();
+    await stay.#readMtu();
     const sweep = setInterval(() => void stay.look(), intervals.sweepMs).unref();
     stay.#stops.push(() => clearInterval(sweep));
     await stay.#probe();
+    // only now the guard knows what it lacks
+    await stay.look();
     return stay;
   }
 
@@ -53,6 +56,11 @@ export class OverlayStay implements ClusterStay {
 
   async tryPaths(): Promise<void> {
     await this.#probes?.tryAll();
+  }
+
+  lacks(): readonly HostLack[] {
+    const { cluster, membership } = this.#options;
+    return membership.share(cluster).underlays.lacks();
   }
 
   follow(listener: Listener): () => void {
@@ -71,15 +79,25 @@ export class OverlayStay implements ClusterStay {
     else peers.rest();
   }
 
-  /** Reads what the link that has this host's address carries now. */
+  /** Reads what the link that has this host's address carries now, and what the guard of tunnels lacks. */
   async look(): Promise<void> {
     const { host, cluster, membership } = this.#options;
+    const mtu = await this.#readMtu();
+    if (mtu === undefined) return;
+    const { lack } = host.tunnels;
+    membership.share(cluster).underlays.set({ mtu, ...(lack !== undefined && { lack }) });
+    this.#compare();
+  }
+
+  /** Undefined: no link has the address now. */
+  async #readMtu(): Promise<number | undefined> {
+    const { host, cluster } = this.#options;
     try {
       this.#mtu = await underlayMtu(host, cluster.self.address);
-      membership.share(cluster).underlays.set(this.#mtu);
-      this.#compare();
+      return this.#mtu;
     } catch (error) {
       host.log.debug({ reason: errorMessage(error) }, "cannot tell what the underlay carries");
+      return undefined;
     }
   }
 
@@ -104,8 +122,12 @@ export class OverlayStay implements ClusterStay {
 
   #compare(): void {
     const { cluster, membership } = this.#options;
+    const { underlays } = membership.share(cluster);
+    const lacks = JSON.stringify(underlays.lacks());
+    if (lacks !== this.#lacks) this.#tell("lacks");
+    this.#lacks = lacks;
     if (this.#mtu === undefined) return;
-    const least = membership.share(cluster).underlays.least(this.#mtu);
+    const least = underlays.least(this.#mtu);
     if (least === this.#least) return;
     this.#least = least;
     this.#tell("mtu");

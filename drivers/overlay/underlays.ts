@@ -1,7 +1,7 @@
-// What the underlay of each host carries. Containers' packets must fit the smallest, wherever they go: an MTU that depended
-// on which hosts carry a network would change under containers that run.
+// What the underlay of each host carries, and what its kernel does not guard there. Containers' packets must fit the
+// smallest, wherever they go: an MTU that depended on which hosts carry a network would change under containers that run.
 
-import type { ClusterAccess, SharedTable } from "../../src/driverapi/index.ts";
+import type { ClusterAccess, HostLack, SharedTable } from "../../src/driverapi/index.ts";
 import { errorMessage } from "../../src/util/errors.ts";
 import type { Log } from "../../src/util/log.ts";
 
@@ -9,6 +9,8 @@ import type { Log } from "../../src/util/log.ts";
 export interface Underlay {
   /** MTU of the link that has its address. */
   readonly mtu: number;
+  /** What the kernel lacks to guard tunnels against all processes of that host, in its configuration's words. */
+  readonly lack?: string;
 }
 
 /** How long a network waits for what others carry, before its links follow that later. */
@@ -21,7 +23,7 @@ export class Underlays {
   readonly #listeners = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
   #table: SharedTable<Underlay> | undefined;
-  #own: number | undefined;
+  #own: Underlay | undefined;
   #writing: Promise<void> | undefined;
   #isClosed = false;
   readonly #opening: Promise<void>;
@@ -46,10 +48,21 @@ export class Underlays {
     clearTimeout(timer);
   }
 
-  /** What this host's link carries now; others hear of it behind the answer. */
-  set(mtu: number): void {
-    this.#own = mtu;
+  /** What this host is now; others hear of it behind the answer. */
+  set(own: Underlay): void {
+    this.#own = own;
     this.#write();
+  }
+
+  /** What hosts lack, as they said; this one as it is. */
+  lacks(): HostLack[] {
+    const { self } = this.#cluster;
+    const others = [...(this.#table?.entries() ?? [])].filter(({ key }) => key !== self.id);
+    const said = [
+      ...others.map(({ key, value }) => [key, value.lack] as const),
+      [self.id, this.#own?.lack] as const,
+    ];
+    return said.flatMap(([nodeId, lack]) => (lack === undefined ? [] : [{ nodeId, lack: lackText(lack) }]));
   }
 
   /** The smallest of the cluster, hosts that are down included: they come back. */
@@ -112,12 +125,13 @@ export class Underlays {
 
   /** Once more when the store is back, and when somebody else changed it. */
   #write(): void {
-    const [table, mtu] = [this.#table, this.#own];
+    const [table, own] = [this.#table, this.#own];
     const { self, state } = this.#cluster;
-    if (!table || mtu === undefined || this.#isClosed || this.#writing || state !== "connected") return;
-    if (table.get(self.id)?.value.mtu === mtu) return;
+    if (!table || !own || this.#isClosed || this.#writing || state !== "connected") return;
+    const written = table.get(self.id)?.value;
+    if (written?.mtu === own.mtu && written.lack === own.lack) return;
     this.#writing = table
-      .put(self.id, { mtu })
+      .put(self.id, own)
       .then(
         () => true,
         (error) => {
@@ -131,3 +145,7 @@ export class Underlays {
       });
   }
 }
+
+const lackText = (lack: string) =>
+  `a process with CAP_NET_RAW in the host's netns can forge frames of overlay networks, for want of ${lack}; ` +
+  "those of encrypted networks it cannot";

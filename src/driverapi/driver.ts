@@ -339,14 +339,23 @@ export interface PeerPath {
   readonly checkedAt: Date;
 }
 
+/** Something that a host should have, and has not. */
+export interface HostLack {
+  readonly nodeId: string;
+  /** What does not hold there, and why, in words. */
+  readonly lack: string;
+}
+
 /** What a driver does for a cluster besides its networks. */
 export interface ClusterStay {
   /** To the other hosts of the cluster, as far as they were tried. */
   paths(): readonly PeerPath[];
   /** Tries all of them now; resolves after a moment even if some do not answer. */
   tryPaths(): Promise<void>;
-  /** `paths`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). */
-  follow(listener: (change: "paths" | "mtu") => void): () => void;
+  /** What hosts of the cluster cannot do, or guard against, that its networks rely on, as far as they said so; absent: nothing. */
+  lacks?(): readonly HostLack[];
+  /** `paths`, `lacks`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). */
+  follow(listener: (change: "paths" | "lacks" | "mtu") => void): () => void;
   /**
    * `leaves`: the host goes for good and nothing stays. `clears`: the daemon ends and no container goes on, so that nothing
    * stays in the kernel. Else all that others need of it does.

@@ -9,6 +9,7 @@ import type {
   ClusterOperations,
   ClusterTokenRequest,
   ClusterView,
+  ClusterWarning,
 } from "./types.ts";
 
 /** A container that runs on a network which other hosts have too. */
@@ -22,6 +23,8 @@ export interface ClusterParts {
   readonly locks: KeyedLock;
   /** Those that lose their network when this host leaves. */
   readonly users: () => readonly NetworkUser[];
+  /** Besides those of the membership. */
+  readonly warnings: () => readonly ClusterWarning[];
   /** One that has ended meanwhile is success. */
   readonly stop: (container: string) => Promise<void>;
 }
@@ -46,7 +49,10 @@ export function clusterOperations(context: ClusterParts): ClusterOperations {
         return { nodeId: viewOf(membership).nodeId, role };
       }),
     leave: (options) => alone(() => leave(context, options)),
-    inspect: async () => viewOf(membership),
+    async inspect() {
+      const view = viewOf(membership);
+      return { ...view, warnings: [...view.warnings, ...context.warnings()] };
+    },
     health: () => healthOf(membership),
     removeNode: (ref, options) => alone(() => removeNode(membership, ref, options)),
     async tokens() {

@@ -20,7 +20,7 @@ import type { EngineContext, EngineParts } from "./parts.ts";
 import { pluginOperations } from "./plugins.ts";
 import { Registry } from "./registry.ts";
 import { restoreContainers, startRestored, stopAll } from "./restore.ts";
-import { serviceOperations, tellOfIngress } from "./services.ts";
+import { closedPortWarnings, serviceOperations, tellOfIngress } from "./services.ts";
 import { stopIfRunning } from "./stop.ts";
 import { systemOperations } from "./system.ts";
 import type { Engine } from "./types.ts";
@@ -86,6 +86,7 @@ export async function createEngine(
       membership: context.membership,
       locks: context.locks,
       users: () => globalNetworkUsers(context),
+      warnings: () => closedPortWarnings(context),
       stop: (container) => stopIfRunning(context, container),
     }),
     plugins: pluginOperations(context),

@@ -78,7 +78,7 @@ export interface EngineParts {
   readonly membership: Membership;
   /** Plugins that the daemon runs itself, and how registries are spoken to that have them. */
   readonly plugins: { readonly managed: ManagedPlugins; readonly registry: RegistryOptions };
-  readonly ingress: Pick<Ingress, "closedPorts" | "follow" | "settle">;
+  readonly ingress: Pick<Ingress, "closedPorts" | "follow" | "serve" | "settle">;
   readonly log: Log;
   /** The containerd that we run ourselves; absent when it is the system's. */
   readonly supervised?: Supervised;

@@ -27,6 +27,7 @@ export function clusterWire(view: ClusterView, health?: ClusterHealth): ClusterI
     Store: { Kind: view.store.kind, Address: view.store.address },
     Nodes: view.nodes.map(nodeWire),
     Peers: view.peers.map(pathWire),
+    Warnings: view.warnings.map(({ nodeId, text }) => ({ NodeID: nodeId, Text: text })),
     ...(health && { Health: healthWire(health) }),
   };
 }

@@ -56,8 +56,15 @@ export interface ClusterInspect {
   readonly Store: { readonly Kind: string; readonly Address: string };
   readonly Nodes: readonly ClusterNodeBody[];
   readonly Peers: readonly ClusterPeerBody[];
+  readonly Warnings: readonly ClusterWarningBody[];
   /** With `health`, while the store answers: how its members are, as asked of each. */
   readonly Health?: ClusterHealthBody;
+}
+
+/** Something on a host that somebody should see to. */
+export interface ClusterWarningBody {
+  readonly NodeID: string;
+  readonly Text: string;
 }
 
 export interface ClusterHealthBody {

@@ -81,18 +81,19 @@ export function statusText(cluster: ClusterInspect): string {
     ["Hosts:", `${cluster.Nodes.length}, ${up} up, ${members} ${members === 1 ? "member" : "members"}`],
   ];
   const lines = alignColumns(facts.map((line) => `${line.join("\t")}\n`).join(""));
-  const troubles = pathTroubles(cluster);
+  const troubles = hostTroubles(cluster);
   return [
     ...[lines, ...(cluster.State === "frozen" ? [frozenText] : []), hostTable(cluster)],
     ...(troubles === "" ? [] : [troubles]),
   ].join("\n");
 }
 
-/** A line for each path that is not all right. */
-function pathTroubles({ Nodes, Peers }: ClusterInspect): string {
+/** A line for each path that is not all right, and for what else somebody should see to. */
+function hostTroubles({ Nodes, Peers, Warnings = [] }: ClusterInspect): string {
   const names = new Map(Nodes.map(({ ID, Name }) => [ID, Name]));
-  const troubled = Peers.filter(({ Trouble }) => Trouble !== "");
-  return troubled.map(({ NodeID, Trouble }) => `${names.get(NodeID) ?? NodeID}: ${Trouble}\n`).join("");
+  const paths = Peers.map(({ NodeID, Trouble }) => ({ NodeID, Text: Trouble }));
+  const troubles = [...paths, ...Warnings].filter(({ Text }) => Text !== "");
+  return troubles.map(({ NodeID, Text }) => `${names.get(NodeID) ?? NodeID}: ${Text}\n`).join("");
 }
 
 const frozenText = `Until the store answers, networks, addresses and services of the cluster cannot be changed, and

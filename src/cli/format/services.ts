@@ -36,11 +36,23 @@ export function serviceRow(service: ServiceBody): Row {
     Endpoints: () => (ready === total ? String(total) : `${ready}/${total}`),
     Ready: () => String(ready),
     Total: () => String(total),
-    Ports: () => service.Ports.map(servicePortText).join(", "),
+    Ports: () =>
+      service.Ports.map((port) => `${servicePortText(port)}${closedText(service, port)}`).join(", "),
   };
 }
 
 /** `*:8080->80/tcp`: on every host. */
 export function servicePortText(port: ServiceBody["Ports"][number]): string {
   return `*:${port.PublishedPort}->${port.TargetPort}/${port.Protocol}`;
+}
+
+/** Where a port is not open. */
+export const closedOf = (service: ServiceBody, port: ServiceBody["Ports"][number]) =>
+  (service.Closed ?? []).filter(
+    (closed) => closed.PublishedPort === port.PublishedPort && closed.Protocol === port.Protocol,
+  );
+
+function closedText(service: ServiceBody, port: ServiceBody["Ports"][number]): string {
+  const hosts = closedOf(service, port).map(({ NodeName }) => NodeName);
+  return hosts.length === 0 ? "" : ` (closed on ${hosts.join(" and ")})`;
 }

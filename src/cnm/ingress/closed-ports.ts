@@ -35,11 +35,23 @@ export class ClosedPorts {
     return new ClosedPorts(cluster, await cluster.table<ClosedPortRecord>("closed-ports"), log);
   }
 
-  /** Of all hosts that are up. */
-  of(networkId: string): ClosedPort[] {
-    return [...this.#table.entries(`${networkId}/`)].flatMap(({ key, value }) => {
+  /** Of all hosts that are up; of one network when its id is given. */
+  of(networkId?: string): ClosedPort[] {
+    return [...this.#table.entries(networkId && `${networkId}/`)].flatMap(({ key, value }) => {
       const port = parseKey(key);
       return port && this.#cluster.isAlive(port.node) ? [{ ...port, reason: value.reason }] : [];
+    });
+  }
+
+  /** Tells of other hosts' ports: those that could not be opened, and without a reason those that are open again. */
+  follow(listener: (port: Omit<ClosedPort, "reason">, reason: string | undefined) => void): () => void {
+    return this.#table.follow((changes) => {
+      for (const change of changes) {
+        const entry = change.kind === "put" ? change.entry : change.before;
+        const port = parseKey(entry.key);
+        if (!port || port.node === this.#cluster.self.id) continue;
+        listener(port, change.kind === "put" ? entry.value.reason : undefined);
+      }
     });
   }
 

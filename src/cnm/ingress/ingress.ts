@@ -24,11 +24,13 @@ export interface IngressOptions extends IngressHands {
   readonly log: Log;
 }
 
-/** A port that this host could not open, or could at last. */
+/** A port that a host could not open, or could at last. */
 export interface IngressChange {
+  /** The host's id. */
+  readonly node: string;
   readonly networkId: string;
   readonly networkName: string;
-  readonly port: IngressPort;
+  readonly port: Pick<IngressPort, "protocol" | "port">;
   /** Absent: it is open now. */
   readonly reason?: string;
 }
@@ -43,6 +45,7 @@ export class Ingress {
   readonly #refusals = new Map<string, Refusals>();
   readonly #direct = new Map<string, DirectEndpoints>();
   #closedPorts: ClosedPorts | undefined;
+  #node = "";
   #stop: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -53,11 +56,17 @@ export class Ingress {
   /** The host is in a cluster, whose networks the controller knows. */
   async begin(cluster: ClusterAccess): Promise<void> {
     const { controller, log } = this.#options;
+    this.#node = cluster.self.id;
     this.#closedPorts = await ClosedPorts.open(cluster, log);
-    this.#stop = controller.followServices((changed, gone) => {
+    const stopServices = controller.followServices((changed, gone) => {
       for (const networkId of new Set([...changed, ...gone].map(({ networkId }) => networkId)))
         this.#look(networkId);
     });
+    const stopOthers = this.#followOthers(this.#closedPorts);
+    this.#stop = () => {
+      stopServices();
+      stopOthers();
+    };
     this.#lookAtAll();
     await this.#closedPorts.forgetOthers(new Set(this.#served()));
   }
@@ -84,8 +93,14 @@ export class Ingress {
     while (turns().length > 0) await Promise.all(turns());
   }
 
-  /** Ports of services of a network that some host could not open. */
-  closedPorts(networkId: string): readonly ClosedPort[] {
+  /** Opens and closes what is wished by now, without waiting to hear of it; resolves when that is done. */
+  async serve(networkId: string): Promise<void> {
+    this.#look(networkId);
+    await this.settle(networkId);
+  }
+
+  /** Ports of services that some host could not open; of one network, by its id. */
+  closedPorts(networkId?: string): readonly ClosedPort[] {
     return this.#closedPorts?.of(networkId) ?? [];
   }
 
@@ -182,8 +197,21 @@ export class Ingress {
       ...[...after.values()].filter(({ port, reason }) => before.get(portKey(port))?.reason !== reason),
       ...[...before.values()].filter(({ port }) => !after.has(portKey(port))).map(({ port }) => ({ port })),
     ];
+    const node = this.#node;
     for (const change of changes)
-      for (const listener of this.#listeners) listener({ networkId, networkName, ...change });
+      for (const listener of this.#listeners) listener({ node, networkId, networkName, ...change });
+  }
+
+  #followOthers(closedPorts: ClosedPorts): () => void {
+    return closedPorts.follow(({ node, networkId, protocol, publishedPort }, reason) => {
+      const network = this.#options.controller.networks().find(({ id }) => id === networkId);
+      const port = { protocol, port: publishedPort };
+      const change = { node, networkId, networkName: network?.name ?? networkId, port };
+      // of a network that is removed nobody wants to know
+      if (network)
+        for (const listener of this.#listeners)
+          listener({ ...change, ...(reason !== undefined && { reason }) });
+    });
   }
 
   #retry(): void {

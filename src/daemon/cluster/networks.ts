@@ -6,7 +6,7 @@ import type { Cluster } from "../../cluster/index.ts";
 import type { ClusterEntry, Controller } from "../../cnm/index.ts";
 import type { ClusterStay, NetworkDriver } from "../../driverapi/index.ts";
 import type { NetworkChange } from "../../engine/membership.ts";
-import type { ClusterPeerView } from "../../engine/types.ts";
+import type { ClusterPeerView, ClusterWarning } from "../../engine/types.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { openSettings } from "./settings.ts";
@@ -88,6 +88,12 @@ export class ClusterNetworks implements ClusterUser {
     return this.#stays.flatMap((stay) => stay.paths());
   }
 
+  warnings(): readonly ClusterWarning[] {
+    return this.#stays
+      .flatMap((stay) => stay.lacks?.() ?? [])
+      .map(({ nodeId, lack }) => ({ nodeId, text: lack }));
+  }
+
   async tryPaths(): Promise<void> {
     await Promise.all(this.#stays.map((stay) => stay.tryPaths()));
   }
@@ -137,8 +143,8 @@ export class ClusterNetworks implements ClusterUser {
     for (const stay of this.#stays) stay.follow((change) => this.#heard(change));
   }
 
-  #heard(change: "paths" | "mtu"): void {
-    if (change === "paths") for (const listener of this.#listeners) listener();
+  #heard(change: "paths" | "lacks" | "mtu"): void {
+    if (change !== "mtu") for (const listener of this.#listeners) listener();
     else
       this.#controller?.followUplink().catch((error) => {
         this.#log.error({ reason: errorMessage(error) }, "cannot give networks the cluster's MTU");

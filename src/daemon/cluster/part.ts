@@ -73,6 +73,7 @@ export class ClusterPart {
 
   view(): ClusterView {
     const { connect, kind, address, host } = this.#options;
+    const user = this.#options.user();
     const admissions = this.#serving?.tables.admissions;
     return viewCluster({
       id: connect.id,
@@ -81,7 +82,8 @@ export class ClusterPart {
       cluster: this.#cluster,
       admissions: admissions && new Map([...admissions.entries()].map(({ key, value }) => [key, value])),
       trouble: host?.trouble ?? (this.#cluster ? undefined : this.#trouble),
-      peers: this.#options.user()?.peers() ?? [],
+      peers: user?.peers() ?? [],
+      warnings: user?.warnings() ?? [],
     });
   }
 

@@ -15,6 +15,7 @@ export function withServices(networks: ClusterUser, ingress: Ingress): ClusterUs
       };
     },
     peers: () => networks.peers(),
+    warnings: () => networks.warnings(),
     tryPaths: () => networks.tryPaths(),
     followNetworks: (listener) => networks.followNetworks(listener),
     followPeers: (listener) => networks.followPeers(listener),

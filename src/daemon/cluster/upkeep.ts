@@ -55,17 +55,22 @@ export async function forgetOwn(cluster: Cluster): Promise<void> {
 
 /** What is on record of hosts now, whenever it is asked. */
 export async function hostRecords(cluster: ClusterAccess): Promise<HostRecords> {
-  const users = await cluster.table<unknown>("network-users");
+  const tables = [
+    await cluster.table<unknown>("network-users"),
+    await cluster.table<unknown>("closed-ports"),
+  ];
   const addressesOf = await recordsOfHost(cluster);
   const addressHosts = await hostsOnRecord(cluster);
-  const hostOf = (key: string) => key.slice(key.indexOf("/") + 1);
+  // after the network's id
+  const hostOf = (key: string) => key.split("/")[1] ?? "";
   return {
     *of(nodeId) {
-      for (const entry of users.entries()) if (hostOf(entry.key) === nodeId) yield { table: users, entry };
+      for (const table of tables)
+        for (const entry of table.entries()) if (hostOf(entry.key) === nodeId) yield { table, entry };
       yield* addressesOf(nodeId);
     },
     *hosts() {
-      for (const { key } of users.entries()) yield hostOf(key);
+      for (const table of tables) for (const { key } of table.entries()) yield hostOf(key);
       yield* addressHosts();
     },
   };

@@ -2,7 +2,7 @@
 
 import type { CloseOptions, Cluster } from "../../cluster/index.ts";
 import type { NetworkChange } from "../../engine/membership.ts";
-import type { ClusterPeerView } from "../../engine/types.ts";
+import type { ClusterPeerView, ClusterWarning } from "../../engine/types.ts";
 
 /** `leave`: the host goes for good, and nothing of the cluster stays on it. `isSilent`: the store is not there to be told. */
 export type EndOfUse = (options: Pick<CloseOptions, "leave" | "isSilent">) => Promise<void>;
@@ -13,8 +13,10 @@ export interface ClusterUser {
   begin(cluster: Cluster): Promise<EndOfUse>;
   /** How the paths to other hosts are, as far as that was tried. */
   peers(): readonly ClusterPeerView[];
-  /** Tries them now; takes a moment at most. */
+  /** What hosts lack that they should have. */
+  warnings(): readonly ClusterWarning[];
+  /** Tries paths now; takes a moment at most. */
   tryPaths(): Promise<void>;
-  /** Tells when a path is another one than before. */
+  /** Tells when a path or a warning is another one than before. */
   followPeers(listener: () => void): void;
 }

@@ -2,7 +2,7 @@
 
 import type { Cluster, ClusterNode } from "../../cluster/index.ts";
 import { type Admission, addressOf } from "../../cluster/join/admission.ts";
-import type { ClusterNodeView, ClusterPeerView, ClusterView } from "../../engine/types.ts";
+import type { ClusterNodeView, ClusterPeerView, ClusterView, ClusterWarning } from "../../engine/types.ts";
 
 export interface KnownCluster {
   readonly id: string;
@@ -15,10 +15,11 @@ export interface KnownCluster {
   /** What is wrong with this host's own part, and so worse than a store that is away. */
   readonly trouble: string | undefined;
   readonly peers: readonly ClusterPeerView[];
+  readonly warnings: readonly ClusterWarning[];
 }
 
 export function viewCluster(known: KnownCluster): ClusterView {
-  const { id, self, store, cluster, peers } = known;
+  const { id, self, store, cluster, peers, warnings } = known;
   const trouble = known.trouble ?? (cluster ? cluster.trouble : "its store has not answered yet");
   return {
     id,
@@ -29,6 +30,7 @@ export function viewCluster(known: KnownCluster): ClusterView {
     store,
     nodes: viewNodes(known),
     peers,
+    warnings,
   };
 }
 

@@ -56,6 +56,13 @@ export interface ClusterPeerView {
   readonly checkedAt?: Date;
 }
 
+/** Something on a host that somebody should see to; what is said of paths and members is said there. */
+export interface ClusterWarning {
+  readonly nodeId: string;
+  /** What is not as it should be, and why. */
+  readonly text: string;
+}
+
 /** Whether one more member may fail, as asked of each. */
 export interface ClusterHealth {
   /** Members with a vote, and how many of them answer. */
@@ -82,6 +89,7 @@ export interface ClusterView {
   /** Sorted by name. */
   readonly nodes: readonly ClusterNodeView[];
   readonly peers: readonly ClusterPeerView[];
+  readonly warnings: readonly ClusterWarning[];
 }
 
 /** A join token on record; its text is told once, when it is made. */

@@ -80,6 +80,7 @@ test("a cluster is shown with its hosts, and the paths to them as far as they ar
       { nodeId: otherNode().id, state: "ok", roundTripMs: 0.4, mtu: 1450, checkedAt },
       { nodeId: "d4".repeat(16), state: "down", trouble: "nothing comes back" },
     ],
+    warnings: [{ nodeId: otherNode().id, text: "a port is closed" }],
   });
   expect(clusterWire(view)).toEqual({
     ID: view.id,
@@ -112,6 +113,7 @@ test("a cluster is shown with its hosts, and the paths to them as far as they ar
       },
       { NodeID: "d4".repeat(16), Path: "down", Trouble: "nothing comes back" },
     ],
+    Warnings: [{ NodeID: otherNode().id, Text: "a port is closed" }],
   });
 });
 

@@ -30,6 +30,7 @@ const cluster = (fields: object = {}) => ({
   Store: { Kind: "own", Address: "https://192.0.2.11:2379" },
   Nodes: [node(10, { Role: "node", Status: "down", Address: "192.0.2.20" }), node(1, { Self: true })],
   Peers: [],
+  Warnings: [],
   ...fields,
 });
 
@@ -195,6 +196,13 @@ describe("cluster status", () => {
     const { stdout } = await engine.run("cluster", "status");
     expect(stdout).toMatch(/^host10 .* down +$/m);
     expect(stdout.endsWith("\n\nhost10: no packet comes back: let UDP through\n")).toBe(true);
+  });
+
+  it("shows what else somebody should see to, by host", async () => {
+    const Warnings = [{ NodeID: node(10).ID, Text: "port 8080/tcp of service web is closed: in use" }];
+    engine.json("GET /cluster", cluster({ Warnings }));
+    const { stdout } = await engine.run("cluster", "status");
+    expect(stdout.endsWith("\n\nhost10: port 8080/tcp of service web is closed: in use\n")).toBe(true);
   });
 
   it("says how many members may fail, and warns", async () => {

@@ -20,6 +20,20 @@ const web = {
   Closed: [],
 };
 
+const closedWeb = {
+  ...web,
+  Closed: [
+    {
+      NodeID: "b2",
+      NodeName: "host2",
+      Protocol: "tcp",
+      PublishedPort: 8080,
+      Reason: "address already in use",
+    },
+    { NodeID: "b2", NodeName: "host2", Protocol: "udp", PublishedPort: 8080, Reason: "another's" },
+  ],
+};
+
 const api = { ...web, Name: "api", VIPs: ["10.0.0.6"], Ports: [], Endpoints: [{ Ready: true }] };
 
 describe("network service ls", () => {
@@ -51,6 +65,12 @@ describe("network service ls", () => {
     const ran = await engine.run("network", "service", "ls", "-q", "--filter", "ready=true", "blue");
     expect(ran.stdout).toBe("web\n");
     expect(engine.asked.at(-1)?.query.get("filters")).toBe('{"ready":{"true":true}}');
+  });
+
+  it("says where a port is closed", async () => {
+    engine.json("GET /networks/blue/services", [closedWeb]);
+    const ran = await engine.run("network", "service", "ls", "--format", "{{.Ports}}", "blue");
+    expect(ran.stdout).toBe("*:8080->80/tcp (closed on host2)\n");
   });
 
   it("says json", async () => {
@@ -93,6 +113,16 @@ describe("network service publish and unpublish", () => {
     expect(ran).toEqual({ stdout: "*:8080->80/tcp\n", stderr: "", exitCode: 0 });
     expect(engine.lastBody()).toEqual({
       Ports: [{ Protocol: "tcp", PublishedPort: 8080, TargetPort: 80 }],
+    });
+  });
+
+  it("warns where a port is not open, and why", async () => {
+    engine.json("POST /networks/blue/services/web/publish", closedWeb);
+    const ran = await engine.run("network", "service", "publish", "blue", "web", "8080:80");
+    expect(ran).toEqual({
+      stdout: "*:8080->80/tcp\n",
+      stderr: "WARNING: host2 cannot open port 8080/tcp yet: address already in use\n",
+      exitCode: 0,
     });
   });
 

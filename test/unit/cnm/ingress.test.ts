@@ -199,6 +199,36 @@ describe("a port that is taken", () => {
     await ingress.end({ leaves: true });
   });
 
+  test("of another host is told as well, and when it is open", async () => {
+    const ingress = await begun();
+    const table = await (await cluster.addNode("n2")).table<{ reason: string }>("closed-ports");
+    await table.put(`${blue}/n2/tcp/8080`, { reason: "taken" });
+    await expect
+      .poll(() => world.told)
+      .toEqual([
+        {
+          node: "n2",
+          networkId: blue,
+          networkName: "blue",
+          port: { protocol: "tcp", port: 8080 },
+          reason: "taken",
+        },
+      ]);
+    expect(ingress.closedPorts()).toMatchObject([{ node: "n2", publishedPort: 8080 }]);
+    await table.delete(`${blue}/n2/tcp/8080`);
+    await expect.poll(() => world.told.length).toBe(2);
+    expect(world.told[1]).not.toHaveProperty("reason");
+    await ingress.end({ leaves: true });
+  });
+
+  test("is known to who asks for it to be opened, without waiting to hear of the change", async () => {
+    const ingress = await begun();
+    world.taken.add(8080);
+    world.services = [service([port(8080)])];
+    await ingress.serve(blue);
+    expect(ingress.closedPorts(blue)).toMatchObject([{ node: "n1", reason: "port 8080 is in use" }]);
+  });
+
   test("is forgotten with its service", async () => {
     world.taken.add(8080);
     world.services = [service([port(8080)])];

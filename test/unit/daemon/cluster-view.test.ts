@@ -18,7 +18,7 @@ async function known(): Promise<{
   const cluster = new FakeCluster("c1");
   const [b] = [await cluster.addNode("b"), await cluster.addNode("a")];
   const store = { kind: "own", address: "https://192.0.2.1:2379" } as const;
-  const base = { id: "c1", self: b.self, store, cluster: b, trouble: undefined, peers: [] };
+  const base = { id: "c1", self: b.self, store, cluster: b, trouble: undefined, peers: [], warnings: [] };
   const admissions = new Map([
     ["b", admission("b", "member", "192.0.2.1")],
     ["c", admission("c", "offered", "192.0.2.3")],

@@ -136,9 +136,9 @@ describe("the smallest underlay", () => {
     for (const view of views) await view.ready();
     let told = 0;
     first?.follow(() => told++);
-    first?.set(1500);
-    second?.set(1400);
-    third?.set(1280);
+    first?.set({ mtu: 1500 });
+    second?.set({ mtu: 1400 });
+    third?.set({ mtu: 1280 });
     await expect.poll(() => first?.least(1500)).toBe(1400);
     expect(told).toBeGreaterThan(0);
     expect([first?.least(1300), second?.least(1400), third?.least(1280)]).toEqual([1300, 1400, 1280]);
@@ -146,6 +146,22 @@ describe("the smallest underlay", () => {
     await expect.poll(() => first?.least(1500)).toBe(1500);
     const table = await one.table("overlay-underlays");
     await expect.poll(() => table.get(two.self.id)).toBeUndefined();
+    for (const view of views) view.close();
+  });
+
+  test("is told with what hosts do not guard for want of a kernel that can, until they can", async () => {
+    const cluster = new FakeCluster();
+    const [one, two] = [await cluster.addNode("one"), await cluster.addNode("two")];
+    const views = [one, two].map((host) => new Underlays(host, silentLog));
+    const [first, second] = views;
+    for (const view of views) await view.ready();
+    first?.set({ mtu: 1500 });
+    second?.set({ mtu: 1500, lack: "netfilter's egress hook" });
+    const lacks = [{ nodeId: "two", lack: expect.stringContaining("for want of netfilter's egress hook") }];
+    await expect.poll(() => first?.lacks()).toEqual(lacks);
+    expect(second?.lacks()).toEqual(lacks);
+    second?.set({ mtu: 1500 });
+    await expect.poll(() => first?.lacks()).toEqual([]);
     for (const view of views) view.close();
   });
 });

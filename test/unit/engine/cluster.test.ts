@@ -8,7 +8,8 @@ import { clusterNode, clusterView, FakeMembership, otherNode } from "./fake-memb
 
 function operations(membership: FakeMembership, users: readonly NetworkUser[] = []): ClusterOperations {
   const stop = async (name: string) => void membership.asked.push(`stop ${name}`);
-  return clusterOperations({ membership, locks: new KeyedLock(), users: () => users, stop });
+  const warnings = () => [{ nodeId: "a1", text: "a port is closed" }];
+  return clusterOperations({ membership, locks: new KeyedLock(), users: () => users, warnings, stop });
 }
 
 const joining = { token: "TSDKR-1-x", remotes: ["192.0.2.11"], wish: "auto" } as const;
@@ -55,6 +56,12 @@ describe("a host in a cluster", () => {
     const refused = { kind: "conflict", message: expect.stringContaining("already part of a cluster") };
     await expect(cluster.init({ subnetPools: [] })).rejects.toMatchObject(refused);
     await expect(cluster.join(joining)).rejects.toMatchObject(refused);
+  });
+
+  test("shows what somebody should see to, the membership's first", async () => {
+    const lack = { nodeId: "b2", text: "no hook" };
+    const { warnings } = await operations(new FakeMembership(clusterView({ warnings: [lack] }))).inspect();
+    expect(warnings).toEqual([lack, { nodeId: "a1", text: "a port is closed" }]);
   });
 
   test("forms only one when it is asked twice at once", async () => {

@@ -32,6 +32,7 @@ export function clusterView(given: Partial<ClusterView> = {}): ClusterView {
     store: { kind: "own", address: "https://192.0.2.11:2379" },
     nodes: [clusterNode({ isSelf: true })],
     peers: [],
+    warnings: [],
     ...given,
   };
 }

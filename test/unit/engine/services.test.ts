@@ -3,7 +3,12 @@
 import { expect, test } from "vitest";
 import type { Network, PublishedService, Service } from "../../../src/cnm/index.ts";
 import { Events } from "../../../src/engine/events.ts";
-import { type ServiceContext, serviceOperations, tellOfIngress } from "../../../src/engine/services.ts";
+import {
+  closedPortWarnings,
+  type ServiceContext,
+  serviceOperations,
+  tellOfIngress,
+} from "../../../src/engine/services.ts";
 import type { EngineEvent } from "../../../src/engine/types.ts";
 import { notFound } from "../../../src/util/errors.ts";
 import { address } from "../api/fake-engine.ts";
@@ -58,7 +63,7 @@ function world({ scope = "global", internal = false } = {}) {
         { networkId: "b1", node: clusterNode().id, protocol: "tcp", publishedPort: 1, reason: "another's" },
       ],
       follow: (listener: (typeof told)[number]) => void told.push(listener),
-      settle: async () => undefined,
+      serve: async (networkId: string) => void asked.push(["serve", networkId]),
     },
   } as unknown as ServiceContext;
   return { context, services: serviceOperations(context), asked, told };
@@ -98,6 +103,8 @@ test("ports are published and unpublished, with an event each", async () => {
   await services.unpublish("blue", "web", [{ protocol: "tcp", publishedPort: 8080 }]);
   expect(asked).toEqual([
     ["publish", "b1", "web", [port]],
+    // who publishes hears of what this host cannot open
+    ["serve", "b1"],
     ["unpublish", "b1", "web", [port]],
   ]);
   expect(await firstEvent(context)).toMatchObject({
@@ -133,10 +140,20 @@ test("what cannot be is refused by name", async () => {
   });
 });
 
-test("ports that this host cannot open are events", async () => {
+test("ports that are closed somewhere are warnings, unless nobody publishes them any more", () => {
+  expect(closedPortWarnings(world().context)).toEqual([
+    {
+      nodeId: clusterNode().id,
+      text: "port 8080/tcp of service web of network blue is closed: taken",
+    },
+  ]);
+});
+
+test("ports that a host cannot open are events", async () => {
   const { context, told } = world();
   tellOfIngress(context);
   const change = {
+    node: otherNode().id,
     networkId: "b1",
     networkName: "blue",
     port: { protocol: "tcp", port: 8080, targetPort: 80, backends: [] },
@@ -144,6 +161,6 @@ test("ports that this host cannot open are events", async () => {
   told[0]?.({ ...change, reason: "taken" });
   expect(await firstEvent(context)).toMatchObject({
     action: "service-port-closed",
-    actor: { attributes: { port: "8080/tcp", reason: "taken" } },
+    actor: { attributes: { node: "host2", port: "8080/tcp", reason: "taken" } },
   });
 });

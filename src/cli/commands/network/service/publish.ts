@@ -2,7 +2,7 @@
 
 import { servicePath } from "../../../client/paths.ts";
 import { type CommandSpec, minArgs } from "../../../command.ts";
-import { servicePortText } from "../../../format/services.ts";
+import { closedOf, servicePortText } from "../../../format/services.ts";
 import { parsePublishedPorts, parseServicePorts } from "../../../options/service-ports.ts";
 import type { ServiceBody } from "../../../wire.ts";
 
@@ -17,8 +17,14 @@ export const publish: CommandSpec = {
     const path = servicePath(network, name, "/publish");
     const service = await session.client.post<ServiceBody>(path, { json: { Ports: ports } });
     const asked = new Set(ports.map(({ PublishedPort, Protocol }) => `${PublishedPort}/${Protocol}`));
-    for (const port of service.Ports)
-      if (asked.has(`${port.PublishedPort}/${port.Protocol}`)) session.out.line(servicePortText(port));
+    for (const port of service.Ports) {
+      if (!asked.has(`${port.PublishedPort}/${port.Protocol}`)) continue;
+      session.out.line(servicePortText(port));
+      for (const { NodeName, Reason } of closedOf(service, port))
+        session.err.line(
+          `WARNING: ${NodeName} cannot open port ${port.PublishedPort}/${port.Protocol} yet: ${Reason}`,
+        );
+    }
   },
 };
 
