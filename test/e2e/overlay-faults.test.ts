@@ -1,6 +1,7 @@
 // One network over three hosts, with a real daemon on each and an etcd of three members beside them, while one thing after
 // the other fails: what runs goes on talking, starts go on, and in the end every kernel has what the store says.
 
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PublishedEndpoint } from "../../drivers/overlay/shared.ts";
@@ -39,6 +40,20 @@ const host = (number: number): Daemon => {
 };
 const storeAddresses = () => etcd.members.map(({ address }) => address);
 const state = async (number: number) => (await host(number).ask("GET", "/cluster")).State;
+
+const clockOf = (folder: string) => ({
+  NODE_OPTIONS: `--import=${join(import.meta.dirname, "jumping-clock.mjs")}`,
+  TSDOCKER_TEST_CLOCK: join(folder, "clock"),
+});
+
+/** Sets a daemon's clock to what it would be without jumps, and this. Resolves when the daemon goes by it. */
+async function jump(daemon: Daemon, days: number): Promise<void> {
+  const wantedMs = days * 86_400_000;
+  await writeFile(join(daemon.folder, "clock"), String(wantedMs));
+  process.kill(daemon.pid, "SIGUSR2");
+  const offMs = async () => Date.parse((await daemon.ask("GET", "/info")).SystemTime) - Date.now() - wantedMs;
+  await until("the clock has jumped", async () => Math.abs(await offMs()) < 60_000);
+}
 
 /** A container that stays. */
 async function start(number: number): Promise<Container> {
@@ -92,7 +107,8 @@ beforeAll(async () => {
   const store = storeAddresses().map((address) => `${address}:2379`);
   const words = ["--cluster-store", `etcd://${store.join(",")}/${storeName}`, "--cluster-advertise", "eth0"];
   const flags = ["--live-restore", ...words];
-  daemons = await Promise.all(numbers.map((number) => site().keep(number, { flags, images: ["busybox"] })));
+  const options = { flags, images: ["busybox"], env: clockOf } as const;
+  daemons = await Promise.all(numbers.map((number) => site().keep(number, options)));
   for (const daemon of daemons) await untilNodes(daemon, "host1 node up, host2 node up, host3 node up");
   networkId = await host(1).ok("network", "create", "-d", "overlay", "--subnet", subnet, "blue");
   for (const daemon of daemons)
@@ -148,6 +164,20 @@ test("without any store flows lose nothing and local starts go on", async () => 
   await etcd.leader();
   for (const number of numbers)
     await until(`host${number} is back`, async () => (await state(number)) === "connected", 30_000);
+  for (const it of flows) expect((await it.end()).lost).toEqual([]);
+});
+
+test("a clock that jumps, by days and both ways, makes nobody dead and keeps nothing waiting", async () => {
+  const flows = [flow(1, 2), flow(2, 3)];
+  const downs = () => daemons.flatMap(({ events }) => events.filter(({ Action }) => Action === "node-down"));
+  const before = downs().length;
+  // and stays where it is for the faults that follow
+  for (const days of [1, -1, 30]) {
+    await jump(host(2), days);
+    const [one, two] = await Promise.all([start(1), start(2)]);
+    await until("they talk", () => pings(one, two), 15_000);
+  }
+  expect(downs()).toHaveLength(before);
   for (const it of flows) expect((await it.end()).lost).toEqual([]);
 });
 
