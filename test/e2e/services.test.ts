@@ -91,7 +91,13 @@ test("its published ports are open on every host, and lead to endpoints on all o
 test("a port that is taken on one host is open on the others, until it is free", async () => {
   const [one, two] = hosts;
   const taken = await two.host.listen("0.0.0.0", 9090);
-  expect(await publishes(one, "publish", "blue", "web", "9090:80")).toMatchObject({ code: 0 });
+  const reason = "failed to bind host port 0.0.0.0:9090/tcp: address already in use";
+  // this host is asked, and says so at once
+  expect(await publishes(two, "publish", "blue", "web", "9090:80")).toMatchObject({
+    code: 0,
+    stdout: "*:9090->80/tcp\n",
+    stderr: expect.stringMatching(`^WARNING: host2 cannot open port 9090/tcp yet: ${reason}`),
+  });
   await untilAnswers(client(), "192.0.2.1:9090", "w1,w2");
   const closed = async () =>
     (
@@ -104,10 +110,17 @@ test("a port that is taken on one host is open on the others, until it is free",
         "web",
       )
     ).stdout.trim();
-  await until("host2 says why", async () =>
-    (await closed()).startsWith("host2: failed to bind host port 0.0.0.0:9090/tcp: address already in use"),
+  await until("host1 knows why", async () => (await closed()).startsWith(`host2: ${reason}`));
+  expect(await service(one, "{{.Ports}}")).toContain("*:9090->80/tcp (closed on host2)");
+  expect((await one.tsdocker("cluster", "status")).stdout).toContain(
+    `host2: port 9090/tcp of service web of network blue is closed: ${reason}`,
   );
-  expect(two.events.some(({ Action }) => Action === "service-port-closed")).toBe(true);
+  for (const { events } of hosts)
+    await until("it is an event on every host", async () =>
+      events.some(
+        ({ Action, Actor }) => Action === "service-port-closed" && Actor.Attributes.node === "host2",
+      ),
+    );
   await taken.close();
   await until("it is open there too", async () => (await closed()) === "", 20_000);
   await untilAnswers(client(), "192.0.2.2:9090", "w1,w2");
