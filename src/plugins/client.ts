@@ -74,13 +74,15 @@ export class PluginClient {
       headers: { Accept: accepted, "Content-Length": Buffer.byteLength(payload) },
       signal: AbortSignal.timeout(timeoutMs),
     };
-    const isTls = this.#address.kind === "http" && this.#address.tls !== undefined;
+    const isUnix = this.#address.kind === "unix";
+    const isTls = !isUnix && this.#address.tls !== undefined;
     return new Promise((resolve, reject) => {
       let isConnected = false;
       const fail = (error: unknown) => {
         const reason = isTimeout(error) ? `no answer within ${timeoutMs / 1000} s` : errorMessage(error);
         const text = `${called}: ${reason}`;
-        reject(isConnected || isTimeout(error) ? unavailable(text, error) : new NotReached(text, error));
+        const isHeard = isTimeout(error) || (isConnected && !(isUnix && isUnread(error)));
+        reject(isHeard ? unavailable(text, error) : new NotReached(text, error));
       };
       const request = (isTls ? httpsRequest : httpRequest)(options, (response) => {
         readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
@@ -106,6 +108,17 @@ export class NotReached extends EngineError {
   constructor(message: string, cause: unknown) {
     super("unavailable", message, { cause });
   }
+}
+
+/**
+ * Whether who ended had not read all of the call. A unix socket is reset by one that closes it with something unread or
+ * before it is accepted, as of a process that is being killed; after all was read it just ends (unix_release_sock in
+ * net/unix/af_unix.c).
+ */
+function isUnread(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // what Node calls a reset by itself, "socket hang up", has no system call
+  return (code === "ECONNRESET" && syscall === "read") || (code === "EPIPE" && syscall === "write");
 }
 
 function isTimeout(error: unknown): boolean {

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -221,6 +223,23 @@ describe("calling plugins", () => {
   it("does not repeat a call that the plugin may have heard", async () => {
     await using plugin = await start({ "X.Y": (_, response) => void response.destroy() });
     await expect(plugins.caller("p").call("X.Y")).rejects.toMatchObject({ kind: "unavailable" });
+    expect(plugin.methods).toEqual(["Plugin.Activate", "X.Y"]);
+  });
+
+  it("repeats a call that the plugin cannot have read, for it was being killed", async () => {
+    const path = join(folders.sockets, "p.sock");
+    let resets = 0;
+    const dying = createServer({ pauseOnConnect: true }, (socket) => {
+      // when the call is in it, unread
+      setImmediate(() => setImmediate(() => socket.destroy()));
+      if (++resets === 2) dying.close();
+    });
+    await new Promise<void>((resolve) => dying.listen(path, resolve));
+    const closed = once(dying, "close");
+    const answered = plugins.caller("p").call("X.Y");
+    await closed;
+    await using plugin = await start({ "X.Y": {} });
+    expect(await answered).toEqual({});
     expect(plugin.methods).toEqual(["Plugin.Activate", "X.Y"]);
   });
 
