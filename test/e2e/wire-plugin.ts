@@ -7,6 +7,7 @@ import {
   createBridge,
   createVeth,
   deleteLink,
+  type Link,
   type Netlink,
   unless,
 } from "../../src/kernel/index.ts";
@@ -36,7 +37,9 @@ export function wirePlugin(netlink: Netlink): WirePlugin {
 }
 
 function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
-  const gateways = new Map<string, NonNullable<Awaited<ReturnType<NetworkDriver["join"]>>["gateway"]>>();
+  // it keeps nothing in mind: one that is started anew finds all of it in the kernel
+  const gatewayOf = async ({ index }: Link) =>
+    (await netlink.addresses()).find(({ link, prefix }) => link === index && prefix.address.family === 4);
   return {
     name: "wire",
     capabilities: { scope: "local", connectivityScope: "local", replay: false },
@@ -45,7 +48,6 @@ function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
       const gateway = ipv4Data[0]?.gateway;
       await netlink.send(createBridge({ name: bridgeOf(networkId), up: true }));
       if (!gateway) return;
-      gateways.set(networkId, gateway.address);
       const bridge = await netlink.link(bridgeOf(networkId));
       if (bridge) await netlink.send(addAddress({ link: bridge.index, prefix: gateway }));
     },
@@ -66,10 +68,10 @@ function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
       const bridge = await netlink.link(bridgeOf(networkId));
       const ends = { name: portOf(endpointId), up: true, peer: { name: insideOf(endpointId) } };
       await netlink.send(createVeth({ ...ends, ...(bridge && { master: bridge.index }) }));
-      const gateway = gateways.get(networkId);
+      const gateway = bridge && (await gatewayOf(bridge));
       return {
         link: { srcName: insideOf(endpointId), dstPrefix: "eth" },
-        ...(gateway && { gateway }),
+        ...(gateway && { gateway: gateway.prefix.address }),
         staticRoutes: [],
         disableGatewayService: false,
       };

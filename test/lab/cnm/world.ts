@@ -17,6 +17,7 @@ import {
   type ControllerOptions,
   createController,
   createNetnsMaker,
+  type PluginDrivers,
   watchHostRoutes,
 } from "../../../src/cnm/index.ts";
 import type { Host, HostSettings } from "../../../src/driverapi/index.ts";
@@ -85,6 +86,8 @@ export interface WorldOptions {
   /** Default: nftables. */
   readonly backend?: OwnedFirewall["backend"];
   readonly defaultBridge?: ControllerOptions["defaultBridge"] | "none";
+  /** Drivers that are others' programs; absent: there are none. */
+  readonly plugins?: (surroundings: { readonly store: Store; readonly log: Log }) => PluginDrivers;
   /** One that forwards, in place of the notebook. */
   readonly forwarder?: Forwarder;
   /** Go on where a crashed world stopped. */
@@ -200,6 +203,7 @@ export async function createWorld(lab: LabHost, options: WorldOptions = {}): Pro
       resolvedConf: "",
     },
     ...(hostRoutes && { hostRoutes }),
+    ...(options.plugins && { plugins: options.plugins({ store, log }) }),
     ...(options.defaultNetworkOptions && { defaultNetworkOptions: options.defaultNetworkOptions }),
     ...(bridge !== "none" && { defaultBridge: bridge }),
     live: options.live ?? new Set(),

@@ -1,0 +1,186 @@
+// A plugin that is killed (SIGKILL) in one call of its life, whichever that is, before it did anything or when nobody heard
+// of what it did. Somebody starts it again. What failed works when it is done again, what went on goes on, and in the end
+// nothing is left: no link, namespace, address, record, lease, or debt. All on one controller, real processes, real links.
+
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Sandbox } from "../../../src/cnm/index.ts";
+import { createPluginDrivers } from "../../../src/daemon/plugin-drivers.ts";
+import { openNetlink } from "../../../src/kernel/index.ts";
+import { Plugins } from "../../../src/plugins/index.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { endpointSpec, networkSpec, pool, sandboxSpec } from "../cnm/specs.ts";
+import { createWorld, type World } from "../cnm/world.ts";
+import { Lab, type LabHost } from "../lab.ts";
+import { leaks, type Snapshot, snapshotNetns } from "../leaks.ts";
+import { MortalGround, MortalProcess } from "./mortal-process.ts";
+import type { Death } from "./mortal-program.ts";
+
+let lab: Lab;
+let host: LabHost;
+let ground: MortalGround;
+let world: World;
+let plugins: Plugins;
+let before: Snapshot;
+let names = 0;
+
+beforeAll(async () => {
+  lab = await Lab.create();
+  host = await lab.host("machine");
+  ground = await MortalGround.create(host);
+  world = await createWorld(host, {
+    defaultBridge: "none",
+    plugins: ({ store }) => {
+      plugins = new Plugins({
+        folders: { sockets: ground.folder, specs: [] },
+        debts: store.collection("plugin debts"),
+        log: silentLog,
+      });
+      return createPluginDrivers(plugins, { store, log: silentLog });
+    },
+  });
+  before = await snapshotNetns(host.netns);
+});
+
+afterAll(async () => {
+  try {
+    await world.controller.settle();
+    expect(leaks(before, await snapshotNetns(host.netns))).toEqual({});
+  } finally {
+    plugins.close();
+    await world[Symbol.asyncDispose]();
+    await ground[Symbol.asyncDispose]();
+    await lab[Symbol.asyncDispose]();
+  }
+});
+
+/** One plugin's life: a network, a container that is made on it, another one that comes and goes while it runs. */
+class Life {
+  readonly plugin: MortalProcess;
+  readonly errors: string[] = [];
+  readonly #name = `p${++names}`;
+  readonly #subnet = `10.${names}.0`;
+  readonly #ids: string[] = [];
+  readonly #pins: string[] = [];
+
+  constructor(options: { readonly isForgetful?: boolean; readonly death?: Death } = {}) {
+    this.plugin = new MortalProcess(ground, { name: this.#name, ...options });
+  }
+
+  async run(): Promise<void> {
+    const { controller } = world;
+    const name = this.#name;
+    const subnet = pool(`${this.#subnet}.0/24`, {
+      gateway: `${this.#subnet}.1`,
+      aux: { router: `${this.#subnet}.250` },
+    });
+    const wish = networkSpec(name, { driver: name, ipam: { driver: name, pools: [subnet] } });
+    const network = await this.#insist(() => controller.createNetwork(wish));
+    const one = await this.#insist(() =>
+      controller.createSandbox(sandboxSpec(`${name}-one`, { endpoints: [endpointSpec(name)] })),
+    );
+    this.#ids.push(network.id, one.id);
+    expect(await this.#addresses(one)).toHaveLength(1);
+    const two = await this.#insist(() => controller.createSandbox(sandboxSpec(`${name}-two`)));
+    this.#ids.push(two.id);
+    await this.#insist(() => two.connect(endpointSpec(name)));
+    expect(await this.#addresses(two)).toHaveLength(1);
+    await this.#insist(() => two.disconnect(name));
+    expect(await this.#addresses(two)).toEqual([]);
+    // it goes on, whatever became of its plugin
+    expect(await this.#addresses(one)).toHaveLength(1);
+    this.#pins.push(one.netnsPath, two.netnsPath);
+    for (const sandbox of [one, two]) await this.#insist(() => sandbox.delete());
+    await this.#insist(() => controller.deleteNetwork(name));
+  }
+
+  async expectNothing(): Promise<void> {
+    const { store } = world;
+    const left = async () => {
+      const debts = [...store.collection("plugin debts").entries()].map(([key]) => key);
+      const records = ["networks", "endpoints", "sandboxes", "memory"].flatMap((collection) =>
+        [...store.collection(collection).entries()].map((entry) => JSON.stringify(entry)),
+      );
+      return [
+        ...(await this.plugin.possessions()),
+        ...debts.filter((key) => key.endsWith(` ${this.#name}`)).map((key) => `debt ${key}`),
+        ...records.filter((text) => this.#ids.some((id) => text.includes(id))),
+        ...this.#pins.filter((path) => existsSync(path)),
+      ];
+    };
+    await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 10_000, interval: 30 });
+  }
+
+  /** What a user does: tells of it once, and once more if it failed. */
+  async #insist<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.errors.push(error instanceof Error ? error.message : String(error));
+      return await work();
+    }
+  }
+
+  /** On the plugin's network, as the container sees them. */
+  async #addresses({ netnsPath }: Sandbox): Promise<string[]> {
+    await using netlink = await openNetlink(netnsPath);
+    const mine = pool(`${this.#subnet}.0/24`).subnet;
+    const values = (await netlink.addresses()).map(({ prefix }) => prefix.address);
+    return values
+      .filter(({ family, value }) => family === 4 && value >> 8n === mine.address.value >> 8n)
+      .map(({ value }) => String(value));
+  }
+}
+
+/** Of a life without trouble: how often it is asked. */
+const wholeLife = {
+  "Plugin.Activate": 1,
+  "NetworkDriver.GetCapabilities": 1,
+  "IpamDriver.GetCapabilities": 1,
+  "IpamDriver.GetDefaultAddressSpaces": 1,
+  "IpamDriver.RequestPool": 1,
+  // gateway, the router, two containers
+  "IpamDriver.RequestAddress": 4,
+  "NetworkDriver.CreateNetwork": 1,
+  "NetworkDriver.CreateEndpoint": 2,
+  "NetworkDriver.Join": 2,
+  "NetworkDriver.ProgramExternalConnectivity": 2,
+  "NetworkDriver.RevokeExternalConnectivity": 2,
+  "NetworkDriver.Leave": 2,
+  "NetworkDriver.DeleteEndpoint": 2,
+  "IpamDriver.ReleaseAddress": 4,
+  "IpamDriver.ReleasePool": 1,
+  "NetworkDriver.DeleteNetwork": 1,
+} as const;
+
+const deaths = Object.entries(wholeLife).flatMap(([method, calls]) =>
+  Array.from({ length: calls }, (_, at) => at + 1).flatMap((call) =>
+    (["before", "after"] as const).map((when) => ({ when, call, method })),
+  ),
+);
+
+test("a plugin's life is these calls", async () => {
+  const life = new Life();
+  await using plugin = life.plugin;
+  await plugin.start();
+  await life.run();
+  await life.expectNothing();
+  expect(life.errors).toEqual([]);
+  const counts = Object.groupBy(await plugin.calls(), ({ method }) => method);
+  expect(
+    Object.fromEntries(Object.entries(counts).map(([method, calls]) => [method, calls?.length])),
+  ).toEqual(wholeLife);
+});
+
+describe("a plugin that is killed", () => {
+  test.concurrent.each(deaths)("$when call $call of $method leaves nothing", async (death) => {
+    const life = new Life({ death });
+    await using plugin = life.plugin;
+    await plugin.start();
+    await life.run();
+    await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 10_000, interval: 30 });
+    await life.expectNothing();
+    // whoever was told of it was told whose fault it is
+    for (const error of life.errors) expect(error).toContain(`plugin ${plugin.name}`);
+  });
+});
