@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The plugin's program: node serve.ts [SOCKET]. A daemon says again what is leased when it finds the plugin started anew.
 
 import { servePlugin } from "tsdocker/driverkit";

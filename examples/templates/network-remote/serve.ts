@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The plugin's program: node serve.ts [SOCKET [FILE]]
 
 import { execFile } from "node:child_process";

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { type CommandSpec, exactArgs } from "../../command.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, text } from "../../flags/spec.ts";
+import { newerNode } from "./newer-node.ts";
 import { scaffold } from "./scaffold.ts";
 
 export const newDriver: CommandSpec = {
@@ -27,10 +28,15 @@ is never overwritten.`,
     const folder = resolve(flags.string("folder") || name);
     const { files, sdk, sdkIsBuilt } = scaffold({ name, kind, isRemote, folder });
     for (const file of files) session.out.line(join(folder, file));
-    session.out.write(`\nNext:\n  cd ${folder}\n  npm install\n  npm test\n`);
-    session.out.line(
-      `  ${isRemote ? "sudo npm start" : `sudo tsdockerd --driver ${name}=${join(folder, "index.ts")}`}`,
-    );
+    const start = isRemote ? "npm start" : `tsdockerd --driver ${name}=${join(folder, "index.ts")}`;
+    const steps = [
+      `cd ${folder}`,
+      ...newerNode(session.env),
+      "npm install",
+      "npm test",
+      `${start}   # as root`,
+    ];
+    session.out.write(`\nNext:\n${steps.map((step) => `  ${step}\n`).join("")}`);
     session.out.line("README.md says more.");
     if (!sdkIsBuilt)
       session.err.line(`WARNING: ${sdk} is not there yet: "npm run driver-sdk" in tsdocker makes it`);

@@ -1,7 +1,7 @@
 // Plays one side of a recorded conversation: the daemon's against a plugin, or the plugin's towards a daemon.
 
 import { randomBytes } from "node:crypto";
-import { errorMessage } from "../../../util/errors.ts";
+import { errorMessage, hasCode } from "../../../util/errors.ts";
 import { differences } from "./compare.ts";
 import { type Call, isObject, type Json, readBody } from "./conversation.ts";
 import { idKeys, Mapping, mayDiffer } from "./mapping.ts";
@@ -20,7 +20,7 @@ export interface PlayOptions {
   readonly sandbox?: string;
 }
 
-/** Makes the calls one after the other, with ids that are new, and compares the answers. */
+/** Makes the calls one after the other, with ids that are new, and compares the answers. @throws when nobody listens */
 export async function* playAgainst(
   calls: readonly Call[],
   { socket, sandbox }: PlayOptions,
@@ -43,6 +43,8 @@ async function askNow(socket: string, call: Call, mapping: Mapping) {
     const { status, body: text } = await askPlugin(socket, { method: call.method, body });
     return { status, response: readBody(text) };
   } catch (error) {
+    if (error instanceof Error && hasCode(error.cause, "ENOENT", "ECONNREFUSED"))
+      throw new Error(`${call.method}: nobody listens on ${socket}`, { cause: error });
     return { status: 0, response: errorMessage(error) };
   }
 }

@@ -77,7 +77,9 @@ export function askPlugin(socket: string, { method, body, headers = {} }: Questi
       );
     },
   );
-  call.on("error", (error) => reject(new Error(`${socket}: ${method}: ${errorMessage(error)}`)));
+  call.on("error", (error) =>
+    reject(new Error(`${socket}: ${method}: ${errorMessage(error)}`, { cause: error })),
+  );
   call.end(body);
   return promise;
 }

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { loadDriverModule } from "../../../../src/driverkit/index.ts";
 import { runCli } from "../fake-engine.ts";
@@ -24,7 +24,7 @@ symlinkSync(root, join(folder, "node_modules", "tsdocker"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const create = (name: string, ...flags: readonly string[]) =>
-  runCli(["driver", "new", name, "--folder", join(folder, name), ...flags], {});
+  runCli(["driver", "new", name, "--folder", join(folder, name), ...flags], { PATH: process.env.PATH });
 
 test.each([
   ["wire", [], ["index.ts"]],
@@ -47,7 +47,13 @@ test.each([
       type: "module",
       devDependencies: { tsdocker: expect.stringMatching(/^file:\//) },
     });
-    const ran = spawnSync(process.execPath, ["--test"], { cwd: join(folder, name), encoding: "utf8" });
+    // what `npx NAME` runs
+    for (const program of sources.filter((file) => file === "serve.ts"))
+      expect(readFileSync(join(folder, name, program), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
+    const ran = spawnSync("sh", ["-c", described.scripts.test], {
+      cwd: join(folder, name),
+      encoding: "utf8",
+    });
     expect(ran.stdout).toContain("fail 0");
     expect(ran.status).toBe(0);
   },
@@ -58,6 +64,20 @@ test("one that is loaded into the daemon fits the contract", async () => {
   await create("fits");
   const module = await loadDriverModule(join(folder, "fits", "index.ts"));
   expect(module.contract).toBe(1);
+});
+
+test.each([
+  ["echo v20.19.2", "node here is 20.19.2, and TypeScript needs 22.18"],
+  ["exit 127", "there is no node here"],
+])("where node does %j it says where one is that runs TypeScript", async (script, why) => {
+  const bin = mkdtempSync(join(folder, "bin-"));
+  writeFileSync(join(bin, "node"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const name = `old-${script.length}`;
+  const argv = ["driver", "new", name, "--folder", join(folder, name)];
+  const { stdout } = await runCli(argv, { PATH: `${bin}:${process.env.PATH}` });
+  expect(stdout).toContain(`export PATH=${dirname(process.execPath)}:$PATH   # ${why}`);
+  const { stdout: fine } = await create(`${name}-fine`);
+  expect(fine).not.toContain("export PATH");
 });
 
 test("nothing that is there is touched", async () => {
