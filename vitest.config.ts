@@ -19,6 +19,7 @@ export default defineConfig({
             "test/e2e/**/*.test.ts",
             "test/compat/**/*.test.ts",
           ],
+          globalSetup: ["test/programs.ts"],
           pool: "forks",
           // each file has hosts and folders of its own; more at once would only wait for the kernel's network lock
           maxWorkers: 2,

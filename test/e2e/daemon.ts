@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 import { openNetlink } from "../../src/kernel/index.ts";
 import { LabHost } from "../lab/lab.ts";
 import { leaks, type Snapshot } from "../lab/leaks.ts";
@@ -92,7 +92,7 @@ export class Daemon implements AsyncDisposable {
   get arguments(): string[] {
     const { folder } = this;
     return [
-      join(project, "src", "main.ts"),
+      join(inject("programs"), "tsdockerd.mjs"),
       ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "run")],
       ...["--pidfile", join(folder, "pid"), "-H", `unix://${this.socket}`],
       ...["--config-file", join(folder, "daemon.json"), "-D", ...this.#flags],

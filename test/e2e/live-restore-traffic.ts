@@ -161,7 +161,7 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
   async function processes(): Promise<Record<string, string>> {
     const { stdout } = await run("ps", ["-eo", "pid,args"]);
     const isOurs = (line: string) =>
-      line.includes(daemon().folder) && !/main\.ts --data-root|traffic\.mjs|lab-agent/.test(line);
+      line.includes(daemon().folder) && !/tsdockerd\.mjs --data-root|traffic\.mjs|lab-agent/.test(line);
     const ours = stdout.split("\n").filter(isOurs);
     const proxy =
       ours

@@ -4,6 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { inject } from "vitest";
 import type { LabHost } from "../lab/lab.ts";
 import { until } from "./run.ts";
 
@@ -23,7 +24,7 @@ export class WireProcess {
     if (this.#process) return;
     // one that was killed has left it
     await rm(this.#socket, { force: true });
-    const argv = [join(import.meta.dirname, "wire-program.ts"), this.#host.netns, this.#socket];
+    const argv = [join(inject("programs"), "wire-program.mjs"), this.#host.netns, this.#socket];
     this.#process = this.#host.spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"] });
     await until("the plugin listens", () => existsSync(this.#socket));
   }

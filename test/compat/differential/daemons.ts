@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { type DaemonName, dockerdPath } from "../../../bench/daemons.ts";
 import { Place, until } from "../../../bench/place.ts";
 import { request } from "../../e2e/http.ts";
@@ -20,8 +21,8 @@ export function missing(): string | undefined {
   return existsSync(dockerdPath) ? undefined : `no ${dockerdPath}`;
 }
 
-const source = join(import.meta.dirname, "..", "..", "..", "src", "main.ts");
-const programs = { dockerd: [dockerdPath], tsdockerd: [process.execPath, source] } as const;
+const commandOf = (name: DaemonName): readonly string[] =>
+  name === "dockerd" ? [dockerdPath] : [process.execPath, join(inject("programs"), "tsdockerd.mjs")];
 
 function flags(place: Place, socket: string): string[] {
   return [
@@ -49,7 +50,7 @@ export async function startPeer(name: DaemonName): Promise<Peer> {
   const place = await Place.create(name);
   try {
     const socket = place.path("api.sock");
-    place.start([...programs[name], ...flags(place, socket)]);
+    place.start([...commandOf(name), ...flags(place, socket)]);
     await until(`${name} answers`, () => isAnswering(socket));
     const { status } = await request(socket, "POST", "/images/load?quiet=1", await imageArchive("busybox"));
     if (status !== 200) throw new Error(`load busybox into ${name}: ${status}`);

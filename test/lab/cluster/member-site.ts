@@ -6,7 +6,7 @@ import { appendFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 import type { ClusterIdentity } from "../../../src/cluster/join/identity.ts";
 import type { MemberRecord } from "../../../src/cluster/member/members.ts";
 import { EngineError } from "../../../src/util/errors.ts";
@@ -104,7 +104,7 @@ export class MemberHost {
 
   async start(): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o755 });
-    const script = join(import.meta.dirname, "member-agent.ts");
+    const script = join(inject("programs"), "member-agent.mjs");
     const args = [script, join(this.folder, "cluster"), this.lab.name, ...(this.#etcd ? [this.#etcd] : [])];
     const child = this.lab.spawn(process.execPath, args, { stdio: ["ignore", "inherit", "pipe", "ipc"] });
     this.#process = child;

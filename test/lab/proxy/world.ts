@@ -3,6 +3,7 @@
 
 import { createServer, type Server, Socket } from "node:net";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { connectSocket } from "../../../src/kernel/datagrams.ts";
 import {
   bindSocket,
@@ -22,7 +23,6 @@ export function ip(text: string): Address {
   return address;
 }
 
-const program = join(import.meta.dirname, "../../../src/proxy/main.ts");
 let proxies = 0;
 
 /** Where a proxy of this test may listen. */
@@ -35,7 +35,7 @@ export function proxyOptions(
   controlPath: string,
   more: Partial<ProxyOptions> = {},
 ): ProxyOptions {
-  const command = [process.execPath, program];
+  const command = [process.execPath, join(inject("programs"), "tsdocker-proxy.mjs")];
   return { command, controlPath, netns: host.netns, log: silentLog, ...more };
 }
 
