@@ -1,6 +1,6 @@
 // CNI configurations: a file's or a text's JSON, or `-o` keys, read into one chain of plugins. Nothing is run here.
 
-import { invalid } from "../../src/util/errors.ts";
+import { errorMessage, invalid } from "../../src/util/errors.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -31,8 +31,7 @@ export function parseConf(
   { source, defaultName }: { readonly source: string; readonly defaultName: string },
 ): ChainConf {
   const wrong = (why: string) => invalid(`${source}: ${why}`);
-  const json = parseObject(text);
-  if (!json) throw wrong("is not a JSON object");
+  const json = readConf(text, wrong);
   const { name = defaultName, cniVersion, cniVersions, disableCheck, disableGC, plugins = [json] } = json;
   if (typeof name !== "string" || !namePattern.test(name))
     throw wrong(`name: ${JSON.stringify(name)} is not a name of a CNI network`);
@@ -83,6 +82,17 @@ function readValue(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+function readConf(text: string, wrong: (why: string) => Error): Json {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw wrong(`is not JSON: ${errorMessage(error)}`);
+  }
+  if (!isObject(value)) throw wrong("is not a JSON object");
+  return value;
 }
 
 function readPlugin(plugin: unknown, wrong: (why: string) => Error): PluginConf {

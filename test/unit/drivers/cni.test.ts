@@ -78,7 +78,8 @@ describe("a network's configuration", () => {
   });
 
   test.each([
-    ["{", "is not a JSON object"],
+    ['{"type":}', /is not JSON: .*'}'.*/],
+    ["{}", "plugin 1: has no type"],
     ["relative.conf", "neither an absolute path on the daemon's host nor a JSON object"],
     ["/none.conf", "read CNI configuration /none.conf: ENOENT"],
     [{ plugins: [] }, "plugins: is not a list of plugins"],
