@@ -4,6 +4,7 @@ import type { IpamDriver, NetworkDriver } from "../driverapi/index.ts";
 import { type Netlink, setLink } from "../kernel/index.ts";
 import type { ResolverPorts, Resolvers } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
+import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { Background } from "./background.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -304,10 +305,18 @@ class NetworkController implements Controller {
     // records stay: the next start makes the same again
     // and a cluster's networks are not this host's to delete
     const real = this.networks().filter((network) => !network.record.configOnly && !isGlobal(network));
-    await Promise.all(
-      real.map(({ driver, id }) => driver.capabilities.replay && driver.deleteNetwork({ networkId: id })),
-    );
+    await Promise.all(real.map((network) => this.#takeAway(network)));
     await this.#settleDrivers({ withinMs: patienceMs });
+  }
+
+  /** What a driver cannot delete now, its sweep will at the next start; the others' go. */
+  async #takeAway({ driver, id, name }: Network): Promise<void> {
+    if (!driver.capabilities.replay) return;
+    try {
+      await driver.deleteNetwork({ networkId: id });
+    } catch (error) {
+      this.#parts.log.warn({ network: name, reason: errorMessage(error) }, "cannot take a network away");
+    }
   }
 
   async #settleDrivers(options?: { readonly withinMs: number }): Promise<void> {

@@ -1,6 +1,7 @@
 // A start of the daemon: what is on record is leased, told to drivers and served again; what a crash left is swept away.
 
 import { basename, join } from "node:path";
+import type { NetworkDriver } from "../driverapi/index.ts";
 import { Undo } from "../util/undo.ts";
 import { type Adoption, adopt, openAgain } from "./adopt.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -118,9 +119,7 @@ async function forgetRecords(
   for (const record of endpoints) {
     const network = parts.networks.get(record.networkId);
     if (!network || network.driver.capabilities.replay) continue;
-    const ref = { networkId: record.networkId, endpointId: record.id };
-    parts.background.run("leave", () => network.driver.leave(ref));
-    parts.background.run("delete endpoint", () => network.driver.deleteEndpoint(ref));
+    parts.background.run("end endpoint", () => endInDriver(parts, network.driver, record));
     parts.background.run("release addresses", () => forgetEndpoint(parts, new Endpoint(network, record)));
   }
   await parts.records.store.commit((transaction) => {
@@ -129,6 +128,19 @@ async function forgetRecords(
     const local = parts.networks.all().filter((network) => !isGlobal(network));
     for (const { record } of local) transaction.put(parts.records.networks, record.id, pack(record));
   });
+}
+
+/** In the order of any other end; who does not take one call is told the others all the same. */
+async function endInDriver(
+  { log }: ControllerParts,
+  driver: NetworkDriver,
+  { id: endpointId, networkId }: EndpointRecord,
+): Promise<void> {
+  const ref = { networkId, endpointId };
+  const failed = (error: unknown) => log.warn({ endpoint: endpointId, ...reasonOf(error) }, "an end failed");
+  await driver.revokeExternalConnectivity?.(ref).catch(failed);
+  await driver.leave(ref).catch(failed);
+  await driver.deleteEndpoint(ref).catch(failed);
 }
 
 /** Removes pins of namespaces and links that carry our mark and belong to nobody. */
