@@ -168,6 +168,8 @@ export interface NetworkDescription {
  * - A call that throws has left nothing behind. What it throws fails the one request that it was made for, under its text;
  *   the `kind` of the error says which sort it is (`tsdocker/driverkit` has a function for each: `invalid`, `forbidden`,
  *   `notFound`, `conflict`, `notImplemented`, `unavailable`), and any other error is `internal`.
+ * - What takes back (`leave`, `deleteEndpoint`, `revokeExternalConnectivity`, `forgetNetwork`) holds nothing up: what it
+ *   throws is logged, the end that it is part of goes on and addresses are given back. What is left then is for `sweep`.
  * - Calls about one endpoint come one after the other, as do those that make and delete one network; all others may come
  *   side by side. The driver may ask the engine (over its API) inside any of them: nothing is locked that this needs.
  * - They end: what has no answer in time (a minute inside the daemon, two behind a socket) has failed, and what undoes it
@@ -211,7 +213,8 @@ export interface NetworkDriver {
   deleteNetwork(request: { networkId: string }): Promise<void>;
   /**
    * The host leaves the cluster that the network is of, which goes on elsewhere: nothing of it stays here, and nothing of
-   * what hosts share is changed or asked for. May be repeated. Absent: the driver keeps nothing of such networks.
+   * what hosts share is changed or asked for. May be repeated; what it throws is logged. Absent: the driver keeps nothing of
+   * such networks.
    */
   forgetNetwork?(request: { networkId: string }): Promise<void>;
 
@@ -231,7 +234,7 @@ export interface NetworkDriver {
   /**
    * Removes all that there is of an endpoint on the host; comes after `leave`, without it when the endpoint never joined
    * or the daemon was killed, and as the way back when something failed after `createEndpoint`. One that is gone, or never
-   * was, of a network that is gone too, is success.
+   * was, of a network that is gone too, is success. What it throws is logged, and nobody asks again before `sweep`.
    */
   deleteEndpoint(request: DeleteEndpointRequest): Promise<void>;
 
@@ -244,7 +247,8 @@ export interface NetworkDriver {
   join(request: JoinRequest): Promise<JoinResponse>;
   /**
    * The sandbox lets go of the endpoint, whose link the controller takes out of it after that; `join` may come again, for
-   * another sandbox. Leaving what has been left, or never was, is success.
+   * another sandbox. Leaving what has been left, or never was, is success. What it throws is logged, and `deleteEndpoint`
+   * follows all the same.
    */
   leave(request: EndpointRef): Promise<void>;
 
@@ -262,7 +266,7 @@ export interface NetworkDriver {
    * all is as before the call); invalid
    */
   programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
-  /** Takes back what was published. Where nothing is, that is success. */
+  /** Takes back what was published. Where nothing is, that is success. What it throws is logged, and the endpoint leaves. */
   revokeExternalConnectivity?(request: EndpointRef): Promise<void>;
 
   /**
@@ -282,19 +286,21 @@ export interface NetworkDriver {
   /**
    * The host's uplink may have another MTU (`host.settings.uplinkMtu` says which): brings the links of networks that
    * follow it in line, and answers those where something changed, so that links in sandboxes follow too: none when it is
-   * asked again.
+   * asked again. What a package throws is logged.
    */
   followUplink?(): Promise<readonly { readonly networkId: string; readonly mtu: number }[]>;
 
   /**
    * Resolves when deletions that follow their answer are done; after `withinMs` what is left stays, and the next start
-   * takes or removes it. Asked as often as one likes, also when nothing is left to do.
+   * takes or removes it. Asked as often as one likes, also when nothing is left to do. It throws nothing: each deletion
+   * that failed has been logged by then.
    */
   settle?(options?: { readonly withinMs: number }): Promise<void>;
 
   /**
    * The network's options as they took effect, defaults included, under the names that users give them; for `network
-   * inspect`, so it costs little and changes nothing. @throws not-found when there is no such network
+   * inspect`, so it costs little and changes nothing. @throws not-found when there is no such network; of a package that is
+   * logged, and no options are shown
    */
   effectiveOptions?(request: { networkId: string }): Promise<Readonly<Record<string, string>>>;
 
@@ -348,17 +354,26 @@ export interface HostLack {
 
 /** What a driver does for a cluster besides its networks. */
 export interface ClusterStay {
-  /** To the other hosts of the cluster, as far as they were tried. */
+  /** To the other hosts of the cluster, as far as they were tried. Costs little, and throws nothing. */
   paths(): readonly PeerPath[];
-  /** Tries all of them now; resolves after a moment even if some do not answer. */
+  /**
+   * Tries all of them now; resolves after a moment even if some do not answer, which is a path that is down and no error.
+   * May be repeated.
+   */
   tryPaths(): Promise<void>;
-  /** What hosts of the cluster cannot do, or guard against, that its networks rely on, as far as they said so; absent: nothing. */
+  /**
+   * What hosts of the cluster cannot do, or guard against, that its networks rely on, as far as they said so. Costs little,
+   * and throws nothing. Absent: nothing.
+   */
   lacks?(): readonly HostLack[];
-  /** `paths`, `lacks`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). */
+  /**
+   * `paths`, `lacks`: one is another than before. `mtu`: networks may need another MTU (`followUplink`). May be followed
+   * more than once; answers with the way to stop.
+   */
   follow(listener: (change: "paths" | "lacks" | "mtu") => void): () => void;
   /**
    * `leaves`: the host goes for good and nothing stays. `clears`: the daemon ends and no container goes on, so that nothing
-   * stays in the kernel. Else all that others need of it does.
+   * stays in the kernel. Else all that others need of it does. Called once; what it throws is logged.
    */
   end(options: { readonly leaves: boolean; readonly clears?: boolean }): Promise<void>;
 }

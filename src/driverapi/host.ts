@@ -29,8 +29,9 @@ export type { Forward, Forwarder, ParkedSockets } from "../proxy/index.ts";
 export interface Sysctl {
   /** The value of `net.ipv4.ip_forward` and alike, trimmed; undefined when the kernel has no such key. */
   read(key: string): Promise<string | undefined>;
+  /** May be repeated. @throws with the kernel's code: ENOENT for a key that it lacks, EINVAL for a value it does not take */
   write(key: string, value: string): Promise<void>;
-  /** Several in order, for the price of one; stops at the first that fails. */
+  /** Several in order, for the price of one; stops at the first that fails. @throws as `write` */
   writeAll(values: Readonly<Record<string, string>>): Promise<void>;
 }
 
@@ -50,15 +51,15 @@ export interface DriverNetns {
   readonly guards: Firewall;
   /** Brings the kernel to the guards that were set by now; until then they are only collected. May be repeated. */
   startGuards(): Promise<void>;
-  /** Lets go of it; the namespace stays, with all that is in it. */
+  /** Lets go of it; the namespace stays, with all that is in it. May be repeated. */
   close(): Promise<void>;
 }
 
 /** Network namespaces of the driver's own, by names that are nobody else's: letters, digits and `-`. */
 export interface DriverNamespaces {
-  /** Makes one with its `lo` up, or opens the one that is there. @throws when it is open already */
+  /** Makes one with its `lo` up, or opens the one that is there. @throws conflict when it is open already */
   open(name: string): Promise<DriverNetns>;
-  /** Names of those that are there, open or not. */
+  /** Names of those that are there, open or not, also of earlier processes. */
   list(): Promise<readonly string[]>;
   /** Closes it and takes its pin away: its links end some milliseconds later. One that is gone is success. */
   remove(name: string): Promise<void>;

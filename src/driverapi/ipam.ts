@@ -94,7 +94,10 @@ export interface IpamDriver {
   requestAddress(request: AddressRequest): Promise<Prefix>;
   /** Gives an address back. May be repeated, also for a pool that is gone. @throws unavailable */
   releaseAddress(poolId: string, address: Address): Promise<void>;
-  /** Costs little and changes nothing. Absent: nobody is told. */
+  /**
+   * Costs little and changes nothing. What it throws is logged, and the pool shown with nothing in it. Absent: nobody is
+   * told.
+   */
   usage?(poolId: string): Promise<PoolUsage>;
   /**
    * Where addresses are agreed upon with other hosts: makes one, leased here for an endpoint of this name, that of all
@@ -102,7 +105,7 @@ export interface IpamDriver {
    * somebody else's; unavailable
    */
   shareAddress?(poolId: string, address: Address, endpointName: string): Promise<void>;
-  /** Gives such an address back; one that is none is left alone. @throws unavailable */
+  /** Gives such an address back; one that is none is left alone. May be repeated. @throws unavailable */
   unshareAddress?(poolId: string, address: Address): Promise<void>;
   /**
    * Where addresses are agreed upon with other hosts, these may give a lost host's to others. Tells of addresses whose
@@ -110,9 +113,12 @@ export interface IpamDriver {
    * hosts, of the cluster's own driver alone.
    */
   followLosses?(listener: (loss: AddressLoss) => void): () => void;
-  /** Everything on record has been leased again: what is left may be given to other hosts. */
+  /** Everything on record has been leased again: what is left may be given to other hosts. Called once; throws nothing. */
   open?(): void;
-  /** Gives pools back that a crash left behind: of this host's earlier lives and of hosts that are gone. `known`: those in use. */
+  /**
+   * Gives pools back that a crash left behind: of this host's earlier lives and of hosts that are gone. `known`: those in
+   * use. May be repeated; what it throws is logged.
+   */
   sweep?(known: ReadonlySet<string>): Promise<void>;
 }
 
