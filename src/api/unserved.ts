@@ -36,13 +36,12 @@ const swarmRoutes: readonly Route[] = swarmPaths.flatMap(([path, ...methods]) =>
   methods.map((method) => refuse(method, path, () => unavailable(notManager))),
 );
 
+const noSwarm =
+  'swarm mode is not implemented: hosts form a cluster without it ("tsdocker cluster init", "tsdocker cluster join")';
+
 const swarmMembership: readonly Route[] = [
-  refuse("POST", "/swarm/init", () =>
-    notImplemented("swarm mode is not implemented: clusters of tsdocker need no swarm"),
-  ),
-  refuse("POST", "/swarm/join", () =>
-    notImplemented("swarm mode is not implemented: clusters of tsdocker need no swarm"),
-  ),
+  refuse("POST", "/swarm/init", () => notImplemented(noSwarm)),
+  refuse("POST", "/swarm/join", () => notImplemented(noSwarm)),
   refuse("POST", "/swarm/leave", () => unavailable("This node is not part of a swarm")),
   refuse("POST", "/swarm/unlock", () => conflict("swarm is not locked")),
 ];

@@ -98,6 +98,13 @@ export function failureError(doing: string, member: string, failure: Failure, ca
   return new EngineError(failure.kind, `${doing}: ${failure.words} (etcd at ${member})`, { cause });
 }
 
+/** For what gRPC says of a connection that ended without a system's reason. */
+const plainWords: Readonly<Record<string, string>> = {
+  null: "no connection",
+  "Failed to connect":
+    "the connection is closed at once: it may want TLS (kv.cacertfile, kv.certfile, kv.keyfile), or be no etcd",
+};
+
 /** gRPC's text is "No connection established. Last error: <reason> (<time>)", with notes behind. */
 function readNoConnection(text: string): Failure {
   const reason = /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(text)?.[1] ?? text;
@@ -105,7 +112,7 @@ function readNoConnection(text: string): Failure {
   const isAboutTrust = /certificate|alert (?:bad|unknown|handshake|access)|self.signed|altname/i.test(words);
   return {
     kind: isAboutTrust ? "unauthorized" : "unavailable",
-    words: words === "null" ? "no connection" : words,
+    words: plainWords[words] ?? words,
     retry: "elsewhere",
     isUndone: true,
   };

@@ -46,6 +46,11 @@ test.each([
     "self-signed certificate in certificate chain",
   ],
   ["No connection established. Last error: null. Resolution note: ", "unavailable", "no connection"],
+  [
+    "No connection established. Last error: Failed to connect (2026-11-22T23:00:00.000Z)",
+    "unavailable",
+    "the connection is closed at once: it may want TLS (kv.cacertfile, kv.certfile, kv.keyfile), or be no etcd",
+  ],
 ])("%s", (details, kind, words) => {
   expect(readFailure(grpc(status.UNAVAILABLE, details))).toMatchObject({ kind, words, isUndone: true });
 });
