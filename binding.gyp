@@ -20,7 +20,8 @@
         "native/splice-connection.cc",
         "native/splice-datagram.cc",
         "native/datagrams.cc",
-        "native/replies.cc"
+        "native/replies.cc",
+        "native/bpf.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],

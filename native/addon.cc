@@ -22,6 +22,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   initSplice(env, exports);
   initDatagrams(env, exports);
   initReplies(env, exports);
+  initBpf(env, exports);
   return exports;
 }
 

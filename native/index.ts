@@ -113,6 +113,12 @@ export interface Addon {
   openFileLimit(): { soft: number; hard: number };
   setOpenFileLimit(soft: number): void;
   makeFifo(path: string, mode: number): void;
+
+  /**
+   * bpf(2): `pointers` is [offset, bytes, …], the address of each written into the attributes at its offset; the kernel
+   * reads from them or writes to them while the call lasts. Answers what the call does.
+   */
+  bpf(command: number, attributes: Uint8Array, pointers: readonly (number | Uint8Array)[]): number;
 }
 
 // A memo of what require() caches anyway: the search for the file is not repeated at each call.

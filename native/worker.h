@@ -183,5 +183,6 @@ void initParked(Napi::Env env, Napi::Object exports);
 void initSplice(Napi::Env env, Napi::Object exports);
 void initDatagrams(Napi::Env env, Napi::Object exports);
 void initReplies(Napi::Env env, Napi::Object exports);
+void initBpf(Napi::Env env, Napi::Object exports);
 
 } // namespace tsdocker
