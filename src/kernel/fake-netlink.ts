@@ -84,6 +84,11 @@ export class FakeNetlink implements Netlink {
     );
   }
 
+  /** Keeps none. */
+  async filters(): Promise<[]> {
+    return [];
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }
@@ -115,6 +120,10 @@ export class FakeNetlink implements Netlink {
       case rtm.newRoute:
       case rtm.deleteRoute:
         return this.#routes.apply(request, payload, this.#links);
+      case rtm.newQdisc:
+      case rtm.newFilter:
+      case rtm.deleteFilter:
+        return this.#links.some(({ index }) => index === payload.readInt32LE(4)) ? undefined : errno.ENODEV;
       default:
         if (payload.readUInt8(0) === addressFamily.bridge)
           return this.#fdb.apply(request, payload, this.#links);

@@ -10,6 +10,7 @@ export {
   type Scope,
 } from "./address.ts";
 export type { Answer, Outcome } from "./batch.ts";
+export * as bpf from "./bpf/index.ts";
 export * from "./bridge.ts";
 export { hasLinkKind } from "./child-link.ts";
 export {

@@ -1,6 +1,7 @@
 // One rtnetlink socket in one network namespace, in nouns: links, addresses, routes, neighbours, forwarding entries.
 
 import { type AddressFilter, decodeLinkAddress, type LinkAddress, listAddresses } from "./address.ts";
+import { type BpfFilter, decodeFilter, getFilter } from "./bpf/filter.ts";
 import { type NetlinkError, unless } from "./errors.ts";
 import { decodeFdb, type FdbEntry, listFdb } from "./fdb.ts";
 import { decodeLink, getLink, type Link, type LinkFilter, listLinks } from "./link.ts";
@@ -30,6 +31,8 @@ export interface Netlink extends AsyncDisposable {
   routes(filter?: RouteFilter): Promise<Route[]>;
   neighbours(filter?: NeighbourFilter): Promise<Neighbour[]>;
   fdb(filter?: { readonly link?: number; readonly master?: number }): Promise<FdbEntry[]>;
+  /** The filters that `bpf.setFilter` put on these links, as far as they are there. */
+  filters(links: readonly number[]): Promise<BpfFilter[]>;
   /** After the requests under way. Idempotent. */
   close(): Promise<void>;
 }
@@ -88,6 +91,12 @@ class RouteNetlink implements Netlink {
 
   fdb(filter?: { readonly link?: number; readonly master?: number }): Promise<FdbEntry[]> {
     return this.#dump(listFdb(filter), decodeFdb);
+  }
+
+  async filters(links: readonly number[]): Promise<BpfFilter[]> {
+    // a link without one, or that is gone, is refused: it has none
+    const { answers } = await this.#socket.exchange(links.map(getFilter));
+    return answers.flatMap(({ type, payload }) => (type === rtm.newFilter && decodeFilter(payload)) || []);
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,10 @@ export const rtm = {
   getNeighbour: 30,
   newRule: 32,
   deleteRule: 33,
+  newQdisc: 36,
+  newFilter: 44,
+  deleteFilter: 45,
+  getFilter: 46,
 } as const;
 
 export const addressFamily = { unspecified: 0, inet: 2, bridge: 7, inet6: 10 } as const;

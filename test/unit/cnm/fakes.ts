@@ -61,6 +61,7 @@ export class FakeNetlink implements Netlink {
   routes = async () => [];
   neighbours = async () => [];
   fdb = async () => [];
+  filters = async () => [];
   close = async () => undefined;
   [Symbol.asyncDispose] = async () => undefined;
 }

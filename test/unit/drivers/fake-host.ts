@@ -166,6 +166,7 @@ export class MemoryNetlink implements Netlink {
   routes = async () => [];
   neighbours = async () => [];
   fdb = async () => [];
+  filters = async () => [];
   close = async () => undefined;
   [Symbol.asyncDispose] = async () => undefined;
 
