@@ -9,8 +9,10 @@ export type {
   SharedTransaction,
 } from "../cluster/index.ts";
 export type { Antispoof, ForwardingRule, GuardRule, HostAccess, OpenRule } from "../firewall/rules.ts";
+export * from "./cluster-stay.ts";
 export * from "./driver.ts";
 export * from "./host.ts";
 export * from "./ipam.ts";
 export * from "./module.ts";
+export * from "./requests.ts";
 export * from "./values.ts";
