@@ -1,38 +1,19 @@
 // Guards the tunnels between hosts (VXLAN) in the host's netns: a datagram for their port is heard only when it comes from
 // a host of the cluster, and only the kernel's own tunnels send any. Tables of its own, there while there are tunnels.
 
-import { unless } from "../kernel/index.ts";
-import {
-  linkField,
-  type Nftables,
-  openNftables,
-  portField,
-  vniField,
-  watchNftables,
-} from "../kernel/nftables/index.ts";
-import { type Address, addressBytes, sameAddress } from "../netip/index.ts";
+import { type Nftables, openNftables, watchNftables } from "../kernel/nftables/index.ts";
+import { sameAddress } from "../netip/index.ts";
 import { errorMessage, hasCode } from "../util/errors.ts";
 import { type Log, silentLog } from "../util/log.ts";
-import type { WantedTable } from "./nftables/drift.ts";
-import { egressLayout, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
+import { egressTable } from "./nftables/egress-chains.ts";
 import { KeptTable } from "./nftables/kept-table.ts";
 import { canFilterEgress, canSeal } from "./nftables/probe.ts";
-import { sealSet } from "./nftables/seal-chains.ts";
-import { tunnelLayout, tunnelTable } from "./nftables/tunnel-chains.ts";
-import { type TunnelLinks, TunnelLinkWatch } from "./tunnel-links.ts";
-import { type EncryptionWish, sealRequestId, TunnelSeals } from "./tunnel-seals.ts";
+import { tunnelTable } from "./nftables/tunnel-chains.ts";
+import { noLinks, type TunnelLinks, TunnelLinkWatch } from "./tunnel-links.ts";
+import { TunnelSeals } from "./tunnel-seals.ts";
+import { digest, egressFor, sealedVnis, type TunnelWish, tunnelsFor } from "./tunnel-tables.ts";
 
-/** Who may tunnel with this host. */
-export interface TunnelWish {
-  /** UDP ports of the tunnels: this host's, and those that others have instead. */
-  readonly ports: readonly number[];
-  /** The address that this host's packets come from. */
-  readonly self: Address;
-  /** The hosts of the cluster, this one included. */
-  readonly nodes: readonly Address[];
-  /** Networks whose datagrams are never in clear. */
-  readonly encryption?: EncryptionWish | undefined;
-}
+export type { TunnelWish } from "./tunnel-tables.ts";
 
 export interface TunnelGuard {
   /** Replaces what was wished before; undefined: there are no tunnels and nothing is guarded. Resolves when it is in force. */
@@ -76,6 +57,8 @@ class Guard implements OwnedTunnelGuard {
   /** Opened when it is needed first. */
   #nftables: Nftables | undefined;
   #wish: TunnelWish | undefined;
+  /** What is surely in the kernel, in tables that nobody else can change. Whatever may differ by now undoes it. */
+  #inForce: string | undefined;
   #canFilterEgress: boolean | undefined;
   #watch: Disposable | undefined;
   #isClosed = false;
@@ -97,7 +80,8 @@ class Guard implements OwnedTunnelGuard {
     return this.#queue(async () => {
       if (this.#isClosed) throw new Error("guard tunnels: the guard is closed");
       this.#wish = wish;
-      await this.#apply();
+      // each network that comes says it again; doubts of links and seals come by `#repair`
+      if (!wish || this.#inForce !== digest(wish)) await this.#apply();
     });
   }
 
@@ -129,6 +113,7 @@ class Guard implements OwnedTunnelGuard {
 
   async #apply(): Promise<void> {
     const wish = this.#wish;
+    this.#inForce = undefined;
     const nftables = await this.#open(wish !== undefined);
     if (!nftables) return;
     if (!wish) {
@@ -145,6 +130,7 @@ class Guard implements OwnedTunnelGuard {
     // what there is no seal for is dropped by now
     await this.#seals.keep(wish);
     if (!isOwned) await this.#watchOthers();
+    else if (links !== noLinks) this.#inForce = digest(wish);
   }
 
   /** Without a link that leads anywhere there is nothing to guard. */
@@ -207,54 +193,4 @@ class Guard implements OwnedTunnelGuard {
     this.#work = mine.catch(() => undefined);
     return mine;
   }
-}
-
-type Keys = readonly { readonly key: Uint8Array }[];
-
-/** VNIs of encrypted networks; undefined: there are none. */
-async function sealedVnis(nftables: Nftables, wish: EncryptionWish | undefined): Promise<Keys | undefined> {
-  if (!wish) return undefined;
-  const old = wish.keepsOld
-    ? await unless(["ENOENT"], nftables.elements(tunnelTable, sealSet.name))
-    : undefined;
-  const keys = unique([...wish.vnis.map(vniField), ...(old ?? []).map(({ key }) => key)]);
-  return keys.length > 0 ? keys : undefined;
-}
-
-function tunnelsFor(
-  { ports, self, nodes }: TunnelWish,
-  { links: { uplinks }, sealed }: { readonly links: TunnelLinks; readonly sealed: Keys | undefined },
-): WantedTable {
-  const keys = (addresses: readonly Address[], family: 4 | 6) =>
-    unique(addresses.filter((address) => address.family === family).map(addressBytes));
-  return {
-    table: tunnelTable,
-    layout: tunnelLayout(sealed && { seals: { requestId: sealRequestId } }),
-    elements: new Map([
-      ["ports", unique(ports.map(portField))],
-      ["nodes4", keys(nodes, 4)],
-      ["nodes6", keys(nodes, 6)],
-      ["self4", keys([self], 4)],
-      ["self6", keys([self], 6)],
-      ["links", unique(uplinks.map(linkField))],
-      ...(sealed ? [[sealSet.name, sealed] as const] : []),
-    ]),
-  };
-}
-
-function egressFor({ ports }: TunnelWish, devices: readonly string[]): WantedTable {
-  const protocols = (numbers: readonly number[]) => unique(numbers.map((number) => Uint8Array.of(number)));
-  return {
-    table: egressTable,
-    layout: egressLayout(devices),
-    elements: new Map([
-      ["ports", unique(ports.map(portField))],
-      ["extensions", protocols(extensions)],
-      ["hiding", protocols(hiding)],
-    ]),
-  };
-}
-
-function unique(keys: readonly Uint8Array[]): Keys {
-  return [...new Map(keys.map((key) => [key.join(), { key }])).values()];
 }

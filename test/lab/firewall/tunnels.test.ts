@@ -93,6 +93,9 @@ describe("the guard of tunnels", () => {
     expect(await list()).toBe(rules);
     await second.set(undefined);
     expect(await own.run("nft", "list", "tables")).not.toContain("tsdocker-tunnels");
-    await second.close();
+    // what was in force once is not taken for what is
+    await second.set(wish);
+    expect(await list()).toBe(rules);
+    await second.stop();
   });
 });
