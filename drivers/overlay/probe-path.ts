@@ -39,6 +39,8 @@ export async function examinePath(ask: Ask, question: PathQuestion): Promise<Fin
   const passes = async (size: number, tries = searchTries) =>
     (await repeat(ask, size, { tries, patienceMs })) !== undefined;
   if (await passes(full, largeTries)) return { roundTripMs, mtu: full };
+  // the path may have been cut since the first packet: that is not a narrow one
+  if (!(await passes(least, smallTries))) return {};
   return { roundTripMs, mtu: await largest(passes, { low: least, high: full, guess: before?.mtu }) };
 }
 

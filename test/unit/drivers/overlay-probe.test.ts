@@ -45,14 +45,20 @@ describe("a path", () => {
     for (const most of [28, 29, 600, 1279, 1449]) {
       const { asked, examine } = pathOf(most);
       expect(await examine()).toEqual({ roundTripMs: 0.5, mtu: most });
-      expect(asked.length).toBeLessThanOrEqual(1 + 3 + 11 * 2);
+      expect(asked.length).toBeLessThanOrEqual(1 + 3 + 1 + 11 * 2);
     }
   });
 
   test("that carries what it did the last time is not searched again", async () => {
     const { asked, examine } = pathOf(1350);
     expect(await examine({ before: { roundTripMs: 0.5, mtu: 1350 } })).toMatchObject({ mtu: 1350 });
-    expect(asked).toEqual([28, 1450, 1450, 1450, 1350, 1351, 1351]);
+    expect(asked).toEqual([28, 1450, 1450, 1450, 28, 1350, 1351, 1351]);
+  });
+
+  test("that is cut while it is tried is no narrow one", async () => {
+    const { asked, examine } = pathOf(1500, [2, 3, 4, 5, 6, 7]);
+    expect(await examine()).toEqual({});
+    expect(asked).toEqual([28, 1450, 1450, 1450, 28, 28, 28]);
   });
 
   test("that carries more or less than the last time is", async () => {
