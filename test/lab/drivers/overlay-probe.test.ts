@@ -196,6 +196,20 @@ describe("the MTU of networks", () => {
   });
 });
 
+test("what a host's kernel does not guard is told on all hosts, until the host goes", async () => {
+  await using lab = await Lab.create();
+  const cluster = new FakeCluster();
+  const segment = lab.segment("192.0.2.0/24");
+  await using one = await overlayHost(segment, cluster, "one");
+  await using bare = await overlayHost(segment, cluster, "bare", { lack: "netfilter's egress hook" });
+  const stays = [await one.enterCluster(), await bare.enterCluster()];
+  const lack = expect.stringMatching(/can forge frames .* for want of netfilter's egress hook/);
+  for (const stay of stays)
+    await expect.poll(() => stay.lacks?.(), aWhile).toEqual([{ nodeId: bare.cluster.self.id, lack }]);
+  await cluster.removeNode("bare");
+  await expect.poll(() => stays[0]?.lacks?.(), aWhile).toEqual([]);
+});
+
 test("hosts that have containers on a network are its peers", async () => {
   await using lab = await Lab.create();
   await using world = await two(lab);

@@ -347,6 +347,8 @@ export interface HostOptions {
   readonly log?: Log;
   /** Stand-ins for what the driver asks the kernel room. */
   readonly link?: Partial<Host["link"]>;
+  /** What its kernel would lack for the guard of tunnels. */
+  readonly lack?: string;
   /** Hears of no change in the kernel, and looks by itself as often as this. */
   readonly looksEveryMs?: number;
 }
@@ -356,7 +358,7 @@ export async function overlayHost(
   segment: Segment,
   cluster: FakeCluster,
   name: string,
-  { family = 4, link = {}, log = silentLog, looksEveryMs }: HostOptions = {},
+  { family = 4, link = {}, log = silentLog, lack, looksEveryMs }: HostOptions = {},
 ): Promise<OverlayHost> {
   const lab = await segment.host(name);
   const address = lab.addresses.find((own) => own.family === family);
@@ -377,7 +379,7 @@ export async function overlayHost(
       ...notebook,
       link: { ...notebook.link, ...link },
       netns: looksEveryMs === undefined ? namespaces : deaf(namespaces),
-      tunnels,
+      tunnels: lack === undefined ? tunnels : { set: (wish) => tunnels.set(wish), lack },
       cluster: node,
     },
     namespaces,
