@@ -110,6 +110,7 @@ export class GlobalNetworks {
   async end({ leaves }: { readonly leaves: boolean }): Promise<void> {
     for (const stop of this.#stops) stop();
     await this.services.end({ leaves });
+    await this.#users.end();
     await this.#names.end({ leaves });
     // others go on with them: nothing but this host's list changes
     if (leaves) for (const network of this.#all()) this.#leave(network);

@@ -1,12 +1,12 @@
-// Which hosts use a network of the cluster. A host says so before its first endpoint and takes it back after its last, so
-// that one host can tell whether all are done with it.
+// Which hosts use a network of the cluster. A host says so before its first endpoint and takes it back some time after its
+// last, so that one host can tell whether all are done with it, and none asks the store for each container that it starts.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterAccess } from "../../cluster/index.ts";
 import { conflict, errorKind, notFound, unavailable } from "../../util/errors.ts";
 import type { Background } from "../background.ts";
 import type { Network } from "../network.ts";
-import { type GlobalTables, mostTries } from "./records.ts";
+import { type GlobalNetworkRecord, type GlobalTables, mostTries } from "./records.ts";
 
 export interface UsersSurroundings {
   readonly cluster: ClusterAccess;
@@ -15,15 +15,25 @@ export interface UsersSurroundings {
 }
 
 const retryMs = 100;
+/** For how long an end of use is not said, unless somebody removes the network: the next container may be about to come. */
+const restMs = 5_000;
 
 /** This host's part in the table of users. */
 export class NetworkUsers {
   readonly #around: UsersSurroundings;
   /** By network: its use is being taken back. */
   readonly #leaving = new Map<string, Promise<void>>();
+  /** By network: it is not in use, and that is not said yet. */
+  readonly #resting = new Map<string, NodeJS.Timeout>();
+  readonly #stop: () => void;
 
   constructor(around: UsersSurroundings) {
     this.#around = around;
+    this.#stop = around.tables.networks.follow((changes) => {
+      for (const change of changes)
+        if (change.kind === "delete") this.#wake(change.before.key);
+        else if (this.#isGoing(change.entry.value)) this.#leave(change.entry.key);
+    });
   }
 
   /**
@@ -32,6 +42,7 @@ export class NetworkUsers {
    * @throws not-found, conflict when the network is being removed, unavailable
    */
   async use(network: Network): Promise<void> {
+    this.#wake(network.id);
     await this.#leaving.get(network.id);
     if (this.#around.tables.users.get(this.#keyOf(network.id))) return;
     for (let tries = 0; tries < mostTries; tries++) if (await this.#isRegistered(network)) return;
@@ -42,17 +53,22 @@ export class NetworkUsers {
   left(network: Network): void {
     const { id } = network;
     if (network.endpoints.size > 0 || this.#leaving.has(id)) return;
-    const { tables, background } = this.#around;
+    const { tables } = this.#around;
     if (!tables.users.get(this.#keyOf(id))) return;
-    background.run("end the use of a network", async () => {
-      const leaving = this.#takeBack(id).finally(() => this.#leaving.delete(id));
-      // who begins to use it again waits for the end, however it ends
-      this.#leaving.set(
-        id,
-        leaving.catch(() => undefined),
-      );
-      await leaving;
-    });
+    this.#wake(id);
+    this.#resting.set(id, setTimeout(() => this.#leave(id), restMs).unref());
+    const entry = tables.networks.get(id);
+    if (entry && this.#isGoing(entry.value)) this.#leave(id);
+  }
+
+  /** Says at once what is not said yet, unless the store is away. */
+  async end(): Promise<void> {
+    this.#stop();
+    const isAway = this.#around.cluster.state === "frozen";
+    for (const id of [...this.#resting.keys()])
+      if (isAway) this.#wake(id);
+      else this.#leave(id);
+    await Promise.all(this.#leaving.values());
   }
 
   /** Says again what is so: after a start, and after the store was away. */
@@ -62,7 +78,8 @@ export class NetworkUsers {
     const ids = new Set(inUse.map(({ id }) => id));
     for (const { key } of tables.users.entries()) {
       const [id = "", host] = key.split("/");
-      if (host === cluster.self.id && !ids.has(id) && !this.#leaving.has(id)) await tables.users.delete(key);
+      const isKnown = ids.has(id) || this.#leaving.has(id) || this.#resting.has(id);
+      if (host === cluster.self.id && !isKnown) await tables.users.delete(key);
     }
     for (const network of inUse) if (tables.networks.get(network.id)) await this.use(network);
   }
@@ -78,6 +95,28 @@ export class NetworkUsers {
   /** Resolves when this host's own use is taken back that was about to be. */
   async settled(networkId: string): Promise<void> {
     await this.#leaving.get(networkId);
+  }
+
+  /** Another host removes it. */
+  #isGoing({ removing }: GlobalNetworkRecord): boolean {
+    return removing !== undefined && removing !== this.#around.cluster.self.id;
+  }
+
+  #wake(id: string): void {
+    clearTimeout(this.#resting.get(id));
+    this.#resting.delete(id);
+  }
+
+  #leave(id: string): void {
+    if (!this.#resting.has(id)) return;
+    this.#wake(id);
+    const leaving = this.#takeBack(id).finally(() => this.#leaving.delete(id));
+    // who begins to use it again waits for the end, however it ends
+    this.#leaving.set(
+      id,
+      leaving.catch(() => undefined),
+    );
+    this.#around.background.run("end the use of a network", () => leaving);
   }
 
   /** A member of the store that does not answer is another's matter; without any, `reconcile` says it later. */

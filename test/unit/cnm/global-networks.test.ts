@@ -7,7 +7,7 @@ import { unavailable } from "../../../src/util/errors.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { networkSpec, pool } from "../../lab/cnm/specs.ts";
 import { createFakeWorld, FakeDriver, type FakeWorld } from "./fakes.ts";
-import { failure, run, useCluster } from "./global-hosts.ts";
+import { failure, run, stop, useCluster } from "./global-hosts.ts";
 
 const { cluster, host, ipams, settled, start } = useCluster();
 const two = async () => [await host("h1"), await host("h2")] as const;
@@ -200,6 +200,20 @@ describe("removing a network of the cluster", () => {
     expect(failures).toBe(4);
   });
 
+  test("is not refused for a host whose daemon has ended after its last container", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const users = await h1.node.table("network-users");
+    await (await run(h2, "c1")).delete();
+    await settled(h1, h2);
+    // the next container may be about to come
+    expect([...users.entries()]).toHaveLength(1);
+    await stop(h2);
+    expect([...users.entries()]).toEqual([]);
+    await h1.controller.deleteNetwork("blue");
+  });
+
   test("and a first container elsewhere exclude each other", async () => {
     const [h1, h2] = await two();
     for (let round = 0; round < 10; round++) {
@@ -260,6 +274,15 @@ describe("a host without its store", () => {
     );
     await h2.controller.createNetwork(networkSpec("local"));
     await run(h2, "c4", { network: "local" });
+  });
+
+  test("starts containers on networks that it used until a moment ago", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    await (await run(h2, "c1")).delete();
+    cluster().partition("h2");
+    await run(h2, "c2");
   });
 
   test("catches up when it is back", async () => {
