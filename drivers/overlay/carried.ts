@@ -3,11 +3,12 @@
 // and now and then anyway.
 
 import type { ClusterAccess, DriverNetns, Entry, Host, NetworkEvent } from "../../src/driverapi/index.ts";
-import type { Mac } from "../../src/netip/index.ts";
+import type { Address, Mac } from "../../src/netip/index.ts";
 import { errorMessage } from "../../src/util/errors.ts";
 import type { Log } from "../../src/util/log.ts";
 import { isStrange } from "./drift.ts";
 import { deleteTunnels, type FabricSpec, makeFabric, netnsSysctls } from "./fabric.ts";
+import type { FastPath, FastPaths } from "./fast-path.ts";
 import type { FabricLinks } from "./kernel-rows.ts";
 import { portName } from "./mark.ts";
 import { type Port, repairPort } from "./port.ts";
@@ -23,18 +24,27 @@ export interface CarriedOptions {
   readonly host: Host;
   readonly cluster: ClusterAccess;
   readonly spec: FabricSpec;
+  readonly fastPaths: FastPaths;
   /** How often the kernel is compared with what is wanted although nothing was heard. */
   readonly sweepMs: number;
+}
+
+/** Of a container of this host. */
+interface OwnPort {
+  readonly port: Port;
+  readonly mac: Mac;
+  readonly addresses: readonly Address[];
 }
 
 /** Owns the netns. */
 export class CarriedNetwork {
   readonly netns: DriverNetns;
+  readonly fastPath: FastPath;
   readonly #host: Host;
   readonly #cluster: ClusterAccess;
   readonly #log: Log;
   readonly #rows: RowTable;
-  readonly #ports = new Map<string, { readonly port: Port; readonly mac: Mac }>();
+  readonly #ports = new Map<string, OwnPort>();
   readonly #portIndexes = new Set<number>();
   readonly #unfollow: (() => void)[] = [];
   #spec: FabricSpec;
@@ -47,20 +57,26 @@ export class CarriedNetwork {
   /** The end of the work under way; the kernel's tables are changed by one at a time. */
   #work: Promise<unknown> = Promise.resolve();
 
-  private constructor(netns: DriverNetns, { host, cluster, spec }: CarriedOptions) {
+  private constructor(netns: DriverNetns, { host, cluster, spec, fastPaths }: CarriedOptions) {
     this.netns = netns;
+    this.fastPath = fastPaths.make(netns, spec.config);
     this.#host = host;
     this.#cluster = cluster;
     this.#spec = spec;
-    this.#rows = new RowTable(host, netns);
+    this.#rows = new RowTable(host, netns, this.fastPath);
     this.#log = host.log.child({ network: spec.config.networkName });
   }
 
   /** Makes what is missing in the netns, and takes over what is there. */
   static async open(netns: DriverNetns, options: CarriedOptions): Promise<CarriedNetwork> {
     const carried = new CarriedNetwork(netns, options);
-    await carried.#open(options.sweepMs);
-    return carried;
+    try {
+      await carried.#open(options.sweepMs);
+      return carried;
+    } catch (error) {
+      carried.fastPath.close();
+      throw error;
+    }
   }
 
   get mtu(): number {
@@ -102,8 +118,9 @@ export class CarriedNetwork {
   }
 
   /** A container of this host; resolves when its port is on the bridge. */
-  async addPort(endpointId: string, own: { readonly port: Port; readonly mac: Mac }): Promise<void> {
+  async addPort(endpointId: string, own: OwnPort): Promise<void> {
     this.#ports.set(endpointId, own);
+    this.fastPath.admit(own.port.index, own);
     this.#portIndexes.add(own.port.index);
     this.#claimPort(endpointId);
     await this.#flush();
@@ -111,7 +128,9 @@ export class CarriedNetwork {
 
   /** Others forget it by the shared table; its link is the caller's to delete. */
   async removePort(endpointId: string): Promise<void> {
-    this.#portIndexes.delete(this.#ports.get(endpointId)?.port.index ?? 0);
+    const index = this.#ports.get(endpointId)?.port.index ?? 0;
+    this.fastPath.dismiss(index);
+    this.#portIndexes.delete(index);
     this.#ports.delete(endpointId);
     this.#rows.claim(`port ${endpointId}`, [], 0);
     await this.#flush();
@@ -157,6 +176,7 @@ export class CarriedNetwork {
     clearInterval(this.#sweep);
     for (const unfollow of this.#unfollow.splice(0)) unfollow();
     await this.#work;
+    this.fastPath.close();
   }
 
   async #open(sweepMs: number): Promise<void> {
@@ -164,6 +184,7 @@ export class CarriedNetwork {
     if (!netns.isOld) await netns.sysctl.writeAll(await netnsSysctls(this.#host, this.#spec.config));
     const { links } = await makeFabric(this.#host, netns, this.#spec);
     this.#links = links;
+    await this.fastPath.begin(links);
     if (netns.isOld) await this.#rows.takeOver(links);
     await netns.watch(["link", "address", "route", "neighbour", "fdb"], (event) => this.#hear(event));
     this.#sweep = setInterval(() => this.#checkBehind(), sweepMs).unref();
@@ -233,6 +254,7 @@ export class CarriedNetwork {
     let repairs = hasChanged ? 1 : 0;
     for (const endpointId of this.#ports.keys())
       if (await repairPort(this.#host, netns, { endpointId, bridge: links.bridge })) repairs++;
+    repairs += await this.fastPath.repair(links, this.#portIndexes);
     // before the shared table is known, what is there is the best that we have
     repairs += await this.#rows.compare(links, { keeps: this.#tables === undefined });
     if (repairs > 0) this.#log.warn({ repairs }, "an overlay was not as it should be: repaired it");

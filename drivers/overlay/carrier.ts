@@ -6,10 +6,11 @@ import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { CarriedNetwork } from "./carried.ts";
 import type { Encryption } from "./encryption.ts";
+import { FastPaths } from "./fast-path.ts";
 import { guardOwner, markedId, netnsName, portName } from "./mark.ts";
 import type { Membership } from "./membership.ts";
 import { networkMtu, underlayMtu } from "./mtu.ts";
-import { guardRule } from "./new-endpoint.ts";
+import { addressesOf, guardRule } from "./new-endpoint.ts";
 import type { OverlayConfig } from "./options.ts";
 import { inTurn, type OverlayEndpoint, type OverlayNetwork } from "./overlay-networks.ts";
 import type { Peers } from "./peers.ts";
@@ -31,6 +32,7 @@ export class Carrier {
   readonly #sweepMs: number;
   readonly #peers: Peers;
   readonly #encryption: Encryption;
+  readonly #fastPaths: FastPaths;
   /** Everything on record has been replayed. */
   #isSwept = false;
 
@@ -40,6 +42,7 @@ export class Carrier {
     this.#sweepMs = sweepMs;
     this.#peers = peers;
     this.#encryption = encryption;
+    this.#fastPaths = new FastPaths(host);
   }
 
   /** Guarded from its first frame. Answers its index in the sandbox. */
@@ -57,11 +60,12 @@ export class Carrier {
       endpoint.hasPort = true;
       undo.defer("unguard port", () => carried.netns.guards.set(guardOwner(endpointId), []));
       await this.#guard(network, carried, { endpointId, endpoint });
-      const spec = { bridge: carried.bridge, mtu: carried.mtu, mac, name };
+      const also = (index: number) => carried.fastPath.portRequests(index);
+      const spec = { bridge: carried.bridge, mtu: carried.mtu, mac, name, also };
       undo.defer("delete port", () => deletePort(this.#host, carried.netns, endpointId));
       const port = await makePort(this.#host, carried.netns, { request, spec });
       undo.defer("forget port", () => carried.removePort(endpointId));
-      await carried.addPort(endpointId, { port, mac });
+      await carried.addPort(endpointId, { port, mac, addresses: addressesOf(endpoint) });
       undo.forget();
       return port.indexInSandbox;
     });
@@ -76,7 +80,8 @@ export class Carrier {
       if (!link) throw invalid(`the link of endpoint ${shortId(endpointId)} is gone`);
       endpoint.hasPort = true;
       const port = { index: link.index, indexInSandbox: link.peerIndex ?? 0 };
-      await carried.addPort(endpointId, { port, mac: endpoint.interface.macAddress });
+      const mac = endpoint.interface.macAddress;
+      await carried.addPort(endpointId, { port, mac, addresses: addressesOf(endpoint) });
       await repairPort(this.#host, carried.netns, { endpointId, bridge: carried.bridge });
     });
   }
@@ -161,7 +166,7 @@ export class Carrier {
     // those of live containers that follow are in force still
     if (!netns.isOld || this.#isSwept) await netns.startGuards();
     const spec = { config, vnis, self: cluster.self, mtu };
-    const options = { host: this.#host, cluster, spec, sweepMs: this.#sweepMs };
+    const options = { host: this.#host, cluster, spec, sweepMs: this.#sweepMs, fastPaths: this.#fastPaths };
     const carried = await CarriedNetwork.open(netns, options);
     share.tables.then(
       (tables) => carried.connect(tables),

@@ -1,11 +1,8 @@
 // An overlay network as people see it: the options that took effect, and the kernel objects behind it on this host.
 
-import type {
-  DriverNetns,
-  EndpointDescription,
-  LinkDescription,
-  NetworkDescription,
-} from "../../src/driverapi/index.ts";
+import type { EndpointDescription, LinkDescription, NetworkDescription } from "../../src/driverapi/index.ts";
+import type { CarriedNetwork } from "./carried.ts";
+import type { FastPath } from "./fast-path.ts";
 import { bridgeName, guardOwner, portName, tunnelName } from "./mark.ts";
 import { type OverlayConfig, optionNames } from "./options.ts";
 
@@ -20,14 +17,16 @@ export function effectiveOptions(
     [optionNames.interfacePrefix]: config.interfacePrefix,
     [optionNames.antispoof]: config.isGuarded ? "strict" : "off",
     [optionNames.multicast]: String(config.multicast),
+    [optionNames.fastPath]: config.fastPath ? "on" : "off",
   };
 }
 
 /** Reads the links of the network's netns anew; none while this host does not carry it. */
 export async function describeOverlay(
-  netns: DriverNetns | undefined,
+  carried: Pick<CarriedNetwork, "netns" | "fastPath"> | undefined,
   { vnis, endpointIds }: { readonly vnis: readonly number[]; readonly endpointIds: Iterable<string> },
 ): Promise<NetworkDescription> {
+  const netns = carried?.netns;
   const links = (await netns?.netlink.links()) ?? [];
   const addresses = (await netns?.netlink.addresses()) ?? [];
   const describe = (role: string, name: string): LinkDescription => {
@@ -45,7 +44,12 @@ export async function describeOverlay(
     links: netns
       ? [describe("bridge", bridgeName), ...vnis.map((vni) => describe("tunnel", tunnelName(vni)))]
       : [],
-    rules: [],
+    rules: carried ? [shortCutText(carried.fastPath)] : [],
     endpoints: new Map([...endpointIds].map((id) => [id, endpointOf(id)])),
   };
+}
+
+function shortCutText({ lack }: Pick<FastPath, "lack">): string {
+  if (lack !== undefined) return `short cut: none (${lack}), all packets take the bridge`;
+  return "short cut: eBPF, for packets of known containers that the guards let pass";
 }

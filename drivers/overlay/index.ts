@@ -66,7 +66,11 @@ export interface OverlayIntervals {
 class OverlayDriver implements NetworkDriver {
   readonly name = "overlay";
   readonly capabilities = { scope: "global", connectivityScope: "global", replay: true } as const;
-  readonly networkOptions: ReadonlySet<string> = new Set([optionNames.antispoof, optionNames.multicast]);
+  readonly networkOptions: ReadonlySet<string> = new Set([
+    optionNames.antispoof,
+    optionNames.multicast,
+    optionNames.fastPath,
+  ]);
   readonly #host: Host;
   readonly #networks = new OverlayNetworks();
   readonly #membership: Membership;
@@ -243,7 +247,7 @@ class OverlayDriver implements NetworkDriver {
 
   describeNetwork({ networkId }: { networkId: string }): Promise<NetworkDescription> {
     const { vnis, endpoints, carried } = this.#networks.find(networkId);
-    return describeOverlay(carried?.netns, { vnis, endpointIds: endpoints.keys() });
+    return describeOverlay(carried, { vnis, endpointIds: endpoints.keys() });
   }
 
   #publish(network: OverlayNetwork, endpoint: OverlayEndpoint, { networkId, endpointId }: EndpointRef): void {

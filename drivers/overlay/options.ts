@@ -25,6 +25,8 @@ export interface OverlayConfig {
   /** Broadcasts and multicasts go to every host that carries the network. */
   readonly multicast: boolean;
   readonly encrypted: boolean;
+  /** Frames may take a short cut past the bridge. */
+  readonly fastPath: boolean;
   /** One for each segment; empty: the cluster chooses. */
   readonly presetVnis: readonly number[];
   /** Subnets in the order of the request; empty for a family that is off. */
@@ -39,6 +41,7 @@ export const optionNames = {
   interfacePrefix: "com.docker.network.container_iface_prefix",
   antispoof: "tsdocker.antispoof",
   multicast: "tsdocker.multicast",
+  fastPath: "tsdocker.fastpath",
 } as const;
 
 const knownOptions: ReadonlySet<string> = new Set(Object.values(optionNames));
@@ -64,6 +67,7 @@ export function readOverlayConfig(request: CreateNetworkRequest): OverlayConfig 
     multicast: readBoolean(generic, optionNames.multicast) ?? false,
     // Docker's own: its presence says it, whatever its value
     encrypted: optionNames.encrypted in generic && generic[optionNames.encrypted] !== "false",
+    fastPath: readWord(generic, optionNames.fastPath, ["on", "off"]) === "on",
     presetVnis: readVnis(generic),
     ipv4: options.enableIpv4 ? request.ipv4Data : [],
     ipv6: options.enableIpv6 ? request.ipv6Data : [],

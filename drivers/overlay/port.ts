@@ -1,7 +1,7 @@
 // The link of an endpoint: a veth pair, one end a port of the bridge in the network's netns, the other in the sandbox from
 // its first moment.
 
-import type { DriverNetns, Host, JoinRequest } from "../../src/driverapi/index.ts";
+import type { DriverNetns, Host, JoinRequest, Request } from "../../src/driverapi/index.ts";
 import { endpointOptionNames } from "../../src/driverkit/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
 import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
@@ -15,6 +15,8 @@ export interface PortSpec {
   readonly mac: Mac;
   /** Name in the sandbox. */
   readonly name: string;
+  /** What else a port needs, by its index. */
+  readonly also: (index: number) => readonly Request[];
 }
 
 /** A container's port as it is on the bridge, and its index at the other end. */
@@ -59,6 +61,7 @@ async function makeIndexed(host: Host, netns: DriverNetns, making: Making): Prom
     await netns.netlink.send(
       pairRequest(host, making, { index, indexInSandbox: freeIndex }),
       settings(host, endpointId),
+      ...making.spec.also(index),
     );
     return { index, indexInSandbox: freeIndex };
   } catch (error) {
@@ -73,6 +76,7 @@ async function makeCounted(host: Host, netns: DriverNetns, making: Making): Prom
   await netns.netlink.send(pairRequest(host, making), settings(host, endpointId));
   const link = await netns.netlink.link(portName(endpointId));
   if (link?.peerIndex === undefined) throw conflict("the link was removed by somebody else");
+  await netns.netlink.send(...making.spec.also(link.index));
   return { index: link.index, indexInSandbox: link.peerIndex };
 }
 

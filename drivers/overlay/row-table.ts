@@ -1,6 +1,7 @@
 // A network's rows: who claims which, and what the kernel has of them as far as we know. One call at a time.
 
 import type { DriverNetns, Host } from "../../src/driverapi/index.ts";
+import type { FastPath } from "./fast-path.ts";
 import { type FabricLinks, readRows, writeRows } from "./kernel-rows.ts";
 import { RowClaims } from "./row-claims.ts";
 import { type Row, rowChanges, rowKey } from "./rows.ts";
@@ -9,15 +10,18 @@ import { type Row, rowChanges, rowKey } from "./rows.ts";
 export class RowTable {
   readonly #host: Pick<Host, "link">;
   readonly #netns: DriverNetns;
+  readonly #fastPath: FastPath;
   readonly #claims = new RowClaims();
   /** Rows that the kernel has, as far as we know. */
   #applied = new Map<string, Row>();
   /** Keys whose row may be another now. */
   #dirty = new Set<string>();
 
-  constructor(host: Pick<Host, "link">, netns: DriverNetns) {
+  /** `fastPath` is told of all that the kernel has. */
+  constructor(host: Pick<Host, "link">, netns: DriverNetns, fastPath: FastPath) {
     this.#host = host;
     this.#netns = netns;
+    this.#fastPath = fastPath;
   }
 
   get isDirty(): boolean {
@@ -37,6 +41,7 @@ export class RowTable {
   /** What an earlier process left is known, and stays until it is claimed otherwise or `compare` removes it. */
   async takeOver(links: FabricLinks): Promise<void> {
     this.#applied = byKey(await readRows(this.#netns, links));
+    this.#fastPath.put(this.#applied.values());
   }
 
   /** Writes what has changed since the last time. */
@@ -48,7 +53,10 @@ export class RowTable {
     const wanted = new Map([...keys].map((key) => [key, this.#claims.get(key)]));
     const rows = [...wanted.values()].filter((row) => row !== undefined);
     const is = [...keys].flatMap((key) => this.#applied.get(key) ?? []);
-    await writeRows(this.#host, this.#netns, rowChanges(rows, is));
+    const changes = rowChanges(rows, is);
+    this.#fastPath.drop(changes.removed);
+    await writeRows(this.#host, this.#netns, changes);
+    this.#fastPath.put(changes.added);
     for (const [key, row] of wanted)
       if (row) this.#applied.set(key, row);
       else this.#applied.delete(key);
@@ -60,8 +68,11 @@ export class RowTable {
     const wanted = [...this.#claims.rows()];
     const { added, removed } = rowChanges(wanted, await readRows(this.#netns, links));
     const gone = keeps ? [] : removed;
+    const applied = byKey([...(keeps ? removed : []), ...wanted]);
+    this.#fastPath.keep(applied.values());
     await writeRows(this.#host, this.#netns, { added, removed: gone });
-    this.#applied = byKey([...(keeps ? removed : []), ...wanted]);
+    this.#fastPath.put(applied.values());
+    this.#applied = applied;
     return added.length + gone.length;
   }
 }
