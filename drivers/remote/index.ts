@@ -27,11 +27,16 @@ import {
   type PluginCaller,
   poolData,
   portOptions,
+  readPublished,
   tellEnd,
+  within,
 } from "../../src/driverkit/index.ts";
-import { errorKind, errorMessage, internal } from "../../src/util/errors.ts";
+import { errorKind, errorMessage, internal, unavailable } from "../../src/util/errors.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { tellOfNodes } from "./nodes.ts";
+
+/** How long a plugin may think about an endpoint that it is asked about, of which nothing depends. */
+const infoMs = 2_000;
 
 export interface RemoteCapabilities extends Capabilities {
   /** It says whether it needs gateways before any are leased. */
@@ -130,8 +135,22 @@ class RemoteDriver implements NetworkDriver {
       ...refOf(request),
       Options: { ...portOptions(request), ...(request.ipv6Elsewhere && ipv6Elsewhere) },
     });
-    // the protocol has no answer that says which host ports it took
+    // which host ports it took is another question
     return [];
+  }
+
+  /** Asked where dockerd asks, who throws the answer away; it is not waited for as long as for what is needed. */
+  async publishedPorts(request: EndpointRef): Promise<readonly PublishedPort[]> {
+    const method = "EndpointOperInfo";
+    const late = () =>
+      unavailable(`plugin ${this.name}: NetworkDriver.${method}: no answer within ${infoMs / 1000} s`);
+    try {
+      const reply = await within(infoMs, this.#ask(method, refOf(request)), late);
+      return readPublished(reply.object("Value"));
+    } catch (error) {
+      if (errorKind(error) !== "not-implemented") this.#refused(method, errorMessage(error));
+      return [];
+    }
   }
 
   async revokeExternalConnectivity(request: EndpointRef): Promise<void> {
@@ -145,7 +164,7 @@ class RemoteDriver implements NetworkDriver {
 
   async #enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
     return tellOfNodes(cluster, {
-      tell: (method, data) => this.#ask(method, data),
+      tell: (method, data) => (method === "DiscoverNew" ? this.#ask(method, data) : this.#tell(method, data)),
       failed: (method, error) => this.#refused(method, errorMessage(error)),
     });
   }

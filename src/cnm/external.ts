@@ -52,6 +52,20 @@ export async function revokeExternalConnectivity(endpoint: Endpoint): Promise<vo
   endpoint.record = { ...endpoint.record, published: [] };
 }
 
+/** Notes the host ports that drivers have published by themselves. `failed` hears of those that do not say. */
+export async function noteOwnPorts(
+  endpoints: readonly Endpoint[],
+  failed: (endpoint: Endpoint, error: unknown) => void,
+): Promise<void> {
+  const note = async (endpoint: Endpoint) => {
+    const { id: endpointId, network } = endpoint;
+    const own = await network.driver.publishedPorts?.({ networkId: network.id, endpointId });
+    const { record } = endpoint;
+    if (own && own.length > 0) endpoint.record = { ...record, published: [...record.published, ...own] };
+  };
+  await Promise.all(endpoints.map((endpoint) => note(endpoint).catch((error) => failed(endpoint, error))));
+}
+
 interface Program {
   readonly role: ExternalRole;
   readonly spec: SandboxSpec;

@@ -2,10 +2,12 @@
 // what its neighbours are told of it.
 
 import { allDone } from "../util/all-done.ts";
+import { errorMessage } from "../util/errors.ts";
 import { advertise } from "./advertise.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { EtcFiles } from "./etc-files.ts";
+import { noteOwnPorts } from "./external.ts";
 import { Links } from "./links.ts";
 import type { Netns } from "./netns.ts";
 import { SandboxDiscovery } from "./sandbox-discovery.ts";
@@ -55,7 +57,7 @@ export class Settlement {
   /** Brings everything in line with these endpoints. Repeating a call changes nothing. */
   async settle({ endpoints, spec, leaving = [] }: Served): Promise<void> {
     await allDone([
-      this.#wayOut.settle(endpoints, spec, leaving),
+      this.#settleWayOut({ endpoints, spec, leaving }),
       this.#discovery.settle(endpoints),
       this.#links.settle(endpoints),
     ]);
@@ -75,7 +77,7 @@ export class Settlement {
 
   /** Publishes the ports that the spec has now, and no others. On failure publish those of before again. */
   async republish({ endpoints, spec }: Served): Promise<void> {
-    await this.#wayOut.republish(endpoints, spec);
+    await this.#notingOwnPorts(endpoints, () => this.#wayOut.republish(endpoints, spec));
   }
 
   /** Hosts and resolv.conf as they are now. */
@@ -106,6 +108,22 @@ export class Settlement {
 
   async endResolver(): Promise<void> {
     await this.#discovery.end();
+  }
+
+  async #settleWayOut({ endpoints, spec, leaving }: Required<Served>): Promise<void> {
+    await this.#notingOwnPorts(endpoints, () => this.#wayOut.settle(endpoints, spec, leaving));
+  }
+
+  /** Of endpoints that have come, and of those whose ports have changed. */
+  async #notingOwnPorts(endpoints: readonly Endpoint[], work: () => Promise<void>): Promise<void> {
+    const before = new Map(endpoints.map((endpoint) => [endpoint, endpoint.record.published]));
+    await work();
+    const isNews = (endpoint: Endpoint) =>
+      this.#untold.includes(endpoint) || endpoint.record.published !== before.get(endpoint);
+    await noteOwnPorts(endpoints.filter(isNews), ({ network }, error) => {
+      const fields = { network: network.name, reason: errorMessage(error) };
+      this.#parts.log.warn(fields, "a driver does not say which ports it has published");
+    });
   }
 
   /** Nobody waits for it: who knows another's MAC for an address asks again by himself, only later. */

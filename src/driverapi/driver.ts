@@ -127,6 +127,12 @@ export interface NetworkDriver {
    */
   programExternalConnectivity?(request: ExternalConnectivityRequest): Promise<readonly PublishedPort[]>;
   /**
+   * Host ports that it has published besides those of `programExternalConnectivity`'s answers, for `docker ps` and alike:
+   * asked when an endpoint has joined its sandbox, and when its ports have changed. It only looks, and answers soon. Absent:
+   * there are none. What it throws is logged, and the container goes on.
+   */
+  publishedPorts?(request: EndpointRef): Promise<readonly PublishedPort[]>;
+  /**
    * Takes back what was published. Where nothing is, that is success. What it throws fails the request that makes another
    * endpoint the way out; where this one leaves it is logged.
    */

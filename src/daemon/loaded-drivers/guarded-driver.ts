@@ -80,6 +80,8 @@ export function guardNetworkDriver(
       ask("programExternalConnectivity", async () =>
         checkPublished(await driver.programExternalConnectivity?.(request)),
       ),
+    publishedPorts: (request) =>
+      care("publishedPorts", async () => checkPublished(await driver.publishedPorts?.(request)), []),
     revokeExternalConnectivity: (request) =>
       ask(
         "revokeExternalConnectivity",

@@ -7,10 +7,20 @@ import type {
   NetworkOptions,
   PoolData,
   PortBinding,
+  PublishedPort,
 } from "../../driverapi/index.ts";
-import { type Mac, macFromBytes, type Protocol, parsePrefix, protocolNumber } from "../../netip/index.ts";
+import {
+  type Address,
+  type Mac,
+  macFromBytes,
+  type Protocol,
+  parsePrefix,
+  protocolNumber,
+} from "../../netip/index.ts";
 import type { Fields } from "./fields.ts";
 import { label } from "./request.ts";
+
+const anyIpv4: Address = { family: 4, value: 0n };
 
 /** Of CreateNetwork and GwAllocCheck; daemons before Docker 28 say nothing of IPv4. */
 export function readNetworkOptions(options: Fields | undefined): NetworkOptions {
@@ -71,6 +81,15 @@ export function readPorts(
     exposedPorts: options?.objects(label.exposedPorts).map(readExposed) ?? [],
     portBindings: options?.objects(label.portMap).map(readBinding) ?? [],
   };
+}
+
+/** Of EndpointOperInfo; what has no host port is not published. */
+export function readPublished(info: Fields | undefined): PublishedPort[] {
+  return readPorts(info).portBindings.flatMap(({ protocol, containerPort, hostAddress, hostPorts }) =>
+    hostPorts
+      ? [{ protocol, containerPort, hostAddress: hostAddress ?? anyIpv4, hostPort: hostPorts.first }]
+      : [],
+  );
 }
 
 export function saysIpv6IsElsewhere(options: Fields | undefined): boolean {

@@ -8,6 +8,7 @@ import type {
   NetworkOptions,
   PoolData,
   PortBinding,
+  PublishedPort,
 } from "../../driverapi/index.ts";
 import { formatAddress, formatPrefix, macBytes, protocolNumber } from "../../netip/index.ts";
 
@@ -80,6 +81,16 @@ export function portOptions({
     [label.exposedPorts]: exposedPorts.flatMap(exposedPort),
     [label.portMap]: portBindings.flatMap(portBinding),
   };
+}
+
+/** In an answer to EndpointOperInfo: which host ports lead to it. */
+export function publishedPorts(ports: readonly PublishedPort[]): object {
+  const bindings = ports.map(({ hostPort, count = 1, ...port }) => ({
+    ...port,
+    count,
+    hostPorts: { first: hostPort, last: hostPort + count - 1 },
+  }));
+  return { [label.portMap]: bindings.flatMap(portBinding) };
 }
 
 /** What is said besides when another endpoint is the way out for IPv6. */

@@ -1,6 +1,12 @@
 // What a served driver answers to each method of the protocol: the contract's call, and its answer in JSON.
 
-import type { IpamDriver, JoinResponse, NetworkDriver, StaticRoute } from "../../driverapi/index.ts";
+import type {
+  IpamDriver,
+  JoinResponse,
+  NetworkDriver,
+  PublishedPort,
+  StaticRoute,
+} from "../../driverapi/index.ts";
 import { formatAddress, formatPrefix, type Prefix } from "../../netip/index.ts";
 import { notImplemented } from "../../util/errors.ts";
 import {
@@ -12,7 +18,7 @@ import {
   saysIpv6IsElsewhere,
 } from "../protocol/decode.ts";
 import type { Fields } from "../protocol/fields.ts";
-import { interfaceOf, label } from "../protocol/request.ts";
+import { interfaceOf, label, publishedPorts } from "../protocol/request.ts";
 
 /** Answers the body of a 200. */
 export type Method = (request: Fields) => Promise<object>;
@@ -30,6 +36,8 @@ export function networkMethods(driver: NetworkDriver): Methods {
     endpointId: request.text("EndpointID"),
   });
   const { checkGateway } = driver;
+  /** By endpoint: what it answered when it was told to publish. */
+  const published = new Map<string, readonly PublishedPort[]>();
   return {
     GetCapabilities: async () => ({
       Scope: driver.capabilities.scope,
@@ -67,8 +75,18 @@ export function networkMethods(driver: NetworkDriver): Methods {
       };
       return Object.keys(own).length > 0 ? { Interface: interfaceOf(own) } : {};
     },
-    DeleteEndpoint: (request) => nothing(driver.deleteEndpoint(refOf(request))),
-    EndpointOperInfo: async () => ({ Value: {} }),
+    DeleteEndpoint: (request) => {
+      const ref = refOf(request);
+      published.delete(ref.endpointId);
+      return nothing(driver.deleteEndpoint(ref));
+    },
+    // the one place where the protocol says which host ports were chosen
+    EndpointOperInfo: async (request) => {
+      const ref = refOf(request);
+      const own = (await driver.publishedPorts?.(ref)) ?? [];
+      const ports = [...(published.get(ref.endpointId) ?? []), ...own];
+      return { Value: ports.length > 0 ? publishedPorts(ports) : {} };
+    },
     Join: async (request) =>
       joinAnswer(
         await driver.join({
@@ -81,22 +99,26 @@ export function networkMethods(driver: NetworkDriver): Methods {
       ),
     Leave: (request) => nothing(driver.leave(refOf(request))),
     ...(driver.programExternalConnectivity && {
-      ProgramExternalConnectivity: (request: Fields) => {
+      ProgramExternalConnectivity: async (request: Fields) => {
         const options = request.object("Options");
         const ipv6Elsewhere = saysIpv6IsElsewhere(options);
-        return nothing(
-          driver.programExternalConnectivity?.({
-            ...refOf(request),
-            gateways: { ipv4: true, ipv6: !ipv6Elsewhere },
-            ipv6Elsewhere,
-            ...readPorts(options),
-          }),
-        );
+        const ref = refOf(request);
+        const ports = await driver.programExternalConnectivity?.({
+          ...ref,
+          gateways: { ipv4: true, ipv6: !ipv6Elsewhere },
+          ipv6Elsewhere,
+          ...readPorts(options),
+        });
+        published.set(ref.endpointId, ports ?? []);
+        return {};
       },
     }),
     ...(driver.revokeExternalConnectivity && {
-      RevokeExternalConnectivity: (request: Fields) =>
-        nothing(driver.revokeExternalConnectivity?.(refOf(request))),
+      RevokeExternalConnectivity: (request: Fields) => {
+        const ref = refOf(request);
+        published.delete(ref.endpointId);
+        return nothing(driver.revokeExternalConnectivity?.(ref));
+      },
     }),
     DiscoverNew: async () => ({}),
     DiscoverDelete: async () => ({}),

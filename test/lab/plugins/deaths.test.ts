@@ -4,6 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { FakeCluster } from "../../../src/cluster/index.ts";
 import type { Sandbox } from "../../../src/cnm/index.ts";
 import { createPluginDrivers } from "../../../src/daemon/plugin-drivers.ts";
 import { openNetlink } from "../../../src/kernel/index.ts";
@@ -21,6 +22,8 @@ let host: LabHost;
 let ground: MortalGround;
 let world: World;
 let plugins: Plugins;
+let drivers: ReturnType<typeof createPluginDrivers>;
+const cluster = new FakeCluster();
 let before: Snapshot;
 let names = 0;
 
@@ -36,9 +39,11 @@ beforeAll(async () => {
         debts: store.collection("plugin debts"),
         log: silentLog,
       });
-      return createPluginDrivers(plugins, { store, log: silentLog });
+      drivers = createPluginDrivers(plugins, { store, log: silentLog });
+      return drivers;
     },
   });
+  await drivers.inCluster.enterCluster(await cluster.addNode("machine"));
   before = await snapshotNetns(host.netns);
 });
 
@@ -136,6 +141,8 @@ class Life {
 const wholeLife = {
   "Plugin.Activate": 1,
   "NetworkDriver.GetCapabilities": 1,
+  // of this host
+  "NetworkDriver.DiscoverNew": 1,
   "IpamDriver.GetCapabilities": 1,
   "IpamDriver.GetDefaultAddressSpaces": 1,
   "IpamDriver.RequestPool": 1,
@@ -145,6 +152,7 @@ const wholeLife = {
   "NetworkDriver.CreateEndpoint": 2,
   "NetworkDriver.Join": 2,
   "NetworkDriver.ProgramExternalConnectivity": 2,
+  "NetworkDriver.EndpointOperInfo": 2,
   "NetworkDriver.RevokeExternalConnectivity": 2,
   "NetworkDriver.Leave": 2,
   "NetworkDriver.DeleteEndpoint": 2,

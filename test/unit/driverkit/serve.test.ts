@@ -185,6 +185,30 @@ describe("a network driver behind a socket", () => {
     ]);
   });
 
+  it("tells which host ports it chose, as long as they are open", async () => {
+    const port = {
+      protocol: "tcp",
+      containerPort: 80,
+      hostAddress: address("0.0.0.0"),
+      hostPort: 32768,
+    } as const;
+    const own = { ...port, containerPort: 81, hostAddress: address("::1"), hostPort: 81 };
+    const { driver } = recorder({
+      programExternalConnectivity: async () => [{ ...port, count: 2 }],
+      publishedPorts: async () => [own],
+    });
+    await using _ = await serve({ network: driver });
+    const far = await remote();
+    expect(await far.publishedPorts?.(ref)).toEqual([own]);
+    const gateways = { ipv4: true, ipv6: true };
+    const request = { ...ref, gateways, ipv6Elsewhere: false, exposedPorts: [], portBindings: [] };
+    expect(await far.programExternalConnectivity?.(request)).toEqual([]);
+    const second = { ...port, containerPort: 81, hostPort: 32769 };
+    expect(await far.publishedPorts?.(ref)).toEqual([port, second, own]);
+    await far.revokeExternalConnectivity?.(ref);
+    expect(await far.publishedPorts?.(ref)).toEqual([own]);
+  });
+
   it("hears of a MAC that the user chose, and does not answer it back", async () => {
     const { driver, calls } = recorder();
     await using _ = await serve({ network: driver });

@@ -3,6 +3,7 @@
 import { expect, it, vi } from "vitest";
 import { createRemoteDriver, type RemoteCapabilities } from "../../../drivers/remote/index.ts";
 import { FakeCluster } from "../../../src/cluster/index.ts";
+import { unavailable } from "../../../src/util/errors.ts";
 
 const global: RemoteCapabilities = {
   scope: "local",
@@ -63,6 +64,34 @@ it("goes on when the plugin refuses", async () => {
   await vi.waitFor(() => expect(told).toHaveLength(2));
   await stay?.end({ leaves: false });
   expect(told).toHaveLength(2);
+});
+
+it("tells a plugin that was away again who came, and no other end than it heard of", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const cluster = new FakeCluster();
+    const own = await cluster.addNode("a");
+    let isAway = true;
+    const { told, driver } = driverOf(async () => {
+      if (isAway) throw unavailable("plugin p is not there");
+      return {};
+    });
+    const stay = await driver.enterCluster?.(own);
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    await vi.advanceTimersByTimeAsync(1_000);
+    await cluster.addNode("b");
+    await cluster.removeNode("b");
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told.at(-1)).toBe("NetworkDriver.DiscoverNew 1 192.0.2.1 self");
+    const before = told.length;
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(told).toHaveLength(before);
+    await stay?.end({ leaves: true });
+    expect(told.slice(before)).toEqual(["NetworkDriver.DiscoverDelete 1 192.0.2.1 self"]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it("tells nobody whose endpoints are reached on their own host alone", () => {

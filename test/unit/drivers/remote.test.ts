@@ -322,6 +322,36 @@ describe("endpoints of a remote driver", () => {
     });
   });
 
+  it("tell which host ports they have, as dockerd's own drivers do", async () => {
+    const binding = {
+      Proto: 6,
+      IP: "10.9.0.2",
+      Port: 80,
+      HostIP: "192.0.2.1",
+      HostPort: 8080,
+      HostPortEnd: 8080,
+    };
+    const unbound = { Proto: 17, IP: "", Port: 53, HostIP: "", HostPort: 0 };
+    const everywhere = { Proto: 17, Port: 53, HostPort: 5353 };
+    const value = { "com.docker.network.portmap": [binding, unbound, everywhere], "their.own": [1] };
+    const { driver, plugin } = driverOf({ EndpointOperInfo: { Value: value } });
+    expect(await driver.publishedPorts?.(ref)).toEqual([
+      { protocol: "tcp", containerPort: 80, hostAddress: address("192.0.2.1"), hostPort: 8080 },
+      { protocol: "udp", containerPort: 53, hostAddress: address("0.0.0.0"), hostPort: 5353 },
+    ]);
+    expect(plugin.calls).toEqual([{ method: "NetworkDriver.EndpointOperInfo", request: refOut }]);
+  });
+
+  it.each([
+    ["does not know the method", {}],
+    ["says nothing", { EndpointOperInfo: { Value: null } }],
+    ["refuses", { EndpointOperInfo: { Err: "no" } }],
+    ["is away", { EndpointOperInfo: unavailable("gone") }],
+    ["lies", { EndpointOperInfo: { Value: { "com.docker.network.portmap": "all" } } }],
+  ])("have no host ports of their own when the plugin %s", async (_, answers) => {
+    expect(await driverOf(answers).driver.publishedPorts?.(ref)).toEqual([]);
+  });
+
   it("need no methods that came later", async () => {
     const { driver } = driverOf({});
     const request = { ...ref, gateways: { ipv4: true, ipv6: true }, ipv6Elsewhere: false, ...options };
