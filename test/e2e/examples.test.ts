@@ -1,14 +1,14 @@
-// The examples of drivers, as their READMEs start them: two in the daemon, one behind a socket.
+// The examples, as their READMEs start them; of drivers two in the daemon and one behind a socket.
 
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import { containersOn } from "./containers.ts";
-import { until } from "./run.ts";
+import { run, until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const examples = join(import.meta.dirname, "..", "..", "examples");
@@ -17,7 +17,11 @@ const flags = ["smallest-driver", "point-to-point"].flatMap((name) => [
   "--driver",
   `${name.replace("-driver", "")}=${join(examples, name)}`,
 ]);
-const site = useSite({ flags: [...flags, "--plugin-sockets", folder] });
+const site = useSite({
+  flags: [...flags, "--plugin-sockets", folder],
+  config: JSON.parse(readFileSync(join(examples, "daemon.json"), "utf8")),
+  images: ["busybox", "nginx"],
+});
 const daemon = () => site().daemon;
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const { greeter, idle } = containersOn(daemon);
@@ -25,6 +29,25 @@ const ask = (from: string, host: string) => ok("exec", from, "sh", "-c", `nc ${h
 
 afterEach(() => daemon().removeAll());
 afterAll(() => rm(folder, { recursive: true }));
+
+test("daemon.json: networks keep out of the LAN's addresses", async () => {
+  const subnetOf = (name: string) =>
+    ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name);
+  expect(await subnetOf("bridge")).toBe("10.200.0.0/24");
+  await ok("network", "create", "n1");
+  expect(await subnetOf("n1")).toBe("10.201.0.0/24");
+});
+
+test("two-networks: the script tells who finds whom, and takes all of it away", async () => {
+  const script = join(examples, "two-networks", "run.sh");
+  const { code, stdout, stderr } = await run(script, [], { env: daemon().clientEnv });
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toMatch(/10\.201\.\S+ +database\n/);
+  expect(stdout).toContain("web answers");
+  expect(stdout).not.toContain("default via");
+  expect(stdout).toContain("80/tcp -> 0.0.0.0:8088");
+  expect(await ok("ps", "-aq")).toBe("");
+});
 
 test("smallest: containers of a network reach each other by name, also after one left and came back", async () => {
   await ok(
