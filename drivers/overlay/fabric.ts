@@ -2,10 +2,11 @@
 // brought back to what they should be: the same call for both.
 
 import type { ClusterNode, DriverNetns, Host, Link } from "../../src/driverapi/index.ts";
-import { derivedMac, type Prefix, samePrefix, subnetOf } from "../../src/netip/index.ts";
+import { derivedMac } from "../../src/netip/index.ts";
 import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
+import { addGateway, gatewaysOf, makeGateways } from "./gateways.ts";
 import type { FabricLinks } from "./kernel-rows.ts";
-import { bridgeName, tunnelName } from "./mark.ts";
+import { bridgeIndex, bridgeName, tunnelName } from "./mark.ts";
 import type { OverlayConfig } from "./options.ts";
 
 export interface FabricSpec {
@@ -43,7 +44,11 @@ export async function makeFabric(
   netns: DriverNetns,
   spec: FabricSpec,
 ): Promise<{ readonly links: FabricLinks; readonly hasChanged: boolean }> {
-  const before = await netns.netlink.links();
+  const found = await netns.netlink.links();
+  const isBare = !found.some(({ name, kind }) => name === bridgeName || kind === "vxlan");
+  const fresh = isBare && (await makeAtOnce(host, netns, spec));
+  if (fresh) return { links: fresh, hasChanged: true };
+  const before = isBare ? await netns.netlink.links() : found;
   const made = await makeMissing(host, netns, { spec, before });
   const links = made ? await netns.netlink.links() : before;
   const bridge = links.find(({ name }) => name === bridgeName);
@@ -56,7 +61,7 @@ export async function makeFabric(
     }),
   );
   const isSet = await setLinks(host, netns, { spec, bridge, links, tunnels });
-  const isReached = await makeGateways(host, netns, { spec, bridge });
+  const isReached = await makeGateways(host, netns, { config: spec.config, bridge: bridge.index });
   return { links: { bridge: bridge.index, tunnels }, hasChanged: made || isSet || isReached };
 }
 
@@ -68,6 +73,34 @@ export async function deleteTunnels({ link: kernel }: Host, netns: DriverNetns):
   await kernel.unless(["ENODEV"], netns.netlink.send(...requests));
 }
 
+/**
+ * All of it where there is nothing yet, by indexes that are chosen: nothing has to be asked. Undefined when that did not
+ * work out: the other way looks at what there is, and says what is in the way.
+ */
+async function makeAtOnce(
+  host: Host,
+  { netlink, path }: DriverNetns,
+  spec: FabricSpec,
+): Promise<FabricLinks | undefined> {
+  const { config, vnis, mtu } = spec;
+  const bridge = bridgeIndex(config.networkId);
+  const tunnels = new Map(vnis.map((vni, at) => [vni, bridge + 1 + at]));
+  const created = [...tunnels].map(([vni, index]) => ({ ...tunnelSpec(spec, { vni, path }), index }));
+  try {
+    await netlink.send(
+      host.link.createBridge({ ...bridgeSpec(spec), index: bridge }),
+      ...gatewaysOf(config).map((gateway) => addGateway(host, bridge, gateway)),
+    );
+    await host.netlink.send(...created.map((tunnel) => host.link.createVxlan(tunnel)));
+    await netlink.send(
+      ...[...tunnels.values()].flatMap((index) => tunnelRequests(host, { index, bridge, mtu })),
+    );
+    return { bridge, tunnels };
+  } catch {
+    return undefined;
+  }
+}
+
 interface Found {
   readonly spec: FabricSpec;
   readonly before: readonly Link[];
@@ -76,7 +109,7 @@ interface Found {
 /** True when there was something to make or to delete. */
 async function makeMissing(host: Host, netns: DriverNetns, { spec, before }: Found): Promise<boolean> {
   const { createBridge, deleteLink } = host.link;
-  const { config, vnis, mtu } = spec;
+  const { vnis } = spec;
   const names = new Set(vnis.map(tunnelName));
   const wrong = before.filter(
     (link) => link.kind === "vxlan" && !(names.has(link.name) && isRight(link, spec)),
@@ -84,13 +117,7 @@ async function makeMissing(host: Host, netns: DriverNetns, { spec, before }: Fou
   for (const { index } of wrong) await netns.netlink.send(deleteLink(index));
   const there = new Set(before.filter((link) => !wrong.includes(link)).map(({ name }) => name));
   const needsBridge = !there.has(bridgeName);
-  if (needsBridge) {
-    // its MAC is the same on every host, as its addresses are: a container that moves goes on with what it knows
-    const mac = derivedMac(`${config.networkId} gateway`);
-    await netns.netlink.send(
-      createBridge({ name: bridgeName, mac, mtu, multicastSnooping: false, up: true }),
-    );
-  }
+  if (needsBridge) await netns.netlink.send(createBridge(bridgeSpec(spec)));
   const missing = vnis.filter((vni) => !there.has(tunnelName(vni)));
   for (const vni of missing) await makeTunnel(host, netns, { spec, vni });
   return wrong.length > 0 || needsBridge || missing.length > 0;
@@ -108,6 +135,20 @@ function isRight({ name, vxlan }: Link, { self }: FabricSpec): boolean {
   );
 }
 
+function bridgeSpec({ config, mtu }: FabricSpec) {
+  // its MAC is the same on every host, as its addresses are: a container that moves goes on with what it knows
+  const mac = derivedMac(`${config.networkId} gateway`);
+  return { name: bridgeName, mac, mtu, multicastSnooping: false, up: true };
+}
+
+function tunnelSpec(
+  { self, mtu }: FabricSpec,
+  { vni, path }: { readonly vni: number; readonly path: string },
+) {
+  const { address: local, dataPort: port } = self;
+  return { name: tunnelName(vni), vni, local, port, proxy: true, mtu, netns: path };
+}
+
 /** A tunnel that went with a netns may hold its VNI for some milliseconds more. */
 const patienceMs = 2_000;
 const pauseMs = 10;
@@ -117,16 +158,8 @@ async function makeTunnel(
   netns: DriverNetns,
   { spec, vni }: { readonly spec: FabricSpec; readonly vni: number },
 ): Promise<void> {
-  const { address: local, dataPort: port } = spec.self;
-  const request = host.link.createVxlan({
-    name: tunnelName(vni),
-    vni,
-    local,
-    port,
-    proxy: true,
-    mtu: spec.mtu,
-    netns: netns.path,
-  });
+  const { dataPort: port } = spec.self;
+  const request = host.link.createVxlan(tunnelSpec(spec, { vni, path: netns.path }));
   for (let waitedMs = 0; ; waitedMs += pauseMs) {
     try {
       return await host.netlink.send(request);
@@ -157,54 +190,30 @@ interface Wired {
 
 /** Puts tunnels on the bridge, and all of it up, with its MTU. */
 async function setLinks(
-  { link: { setLink } }: Host,
+  host: Host,
   { netlink }: DriverNetns,
   { spec: { mtu }, bridge, links, tunnels }: Wired,
 ): Promise<boolean> {
+  const { setLink } = host.link;
   const requests = [];
   if (!bridge.up || bridge.mtu !== mtu) requests.push(setLink(bridge.index, { up: true, mtu }));
   for (const index of tunnels.values()) {
     const link = links.find((own) => own.index === index);
     if (!link || (link.up && link.mtu === mtu && link.master === bridge.index)) continue;
-    requests.push(setLink(index, { master: bridge.index, mtu, up: true }));
-    // nothing but rows leads into a tunnel, and nothing from one tunnel into another: hosts reach each other directly
-    requests.push(setLink(index, { learning: false, flood: false, isolated: true }));
+    requests.push(...tunnelRequests(host, { index, bridge: bridge.index, mtu }));
   }
   if (requests.length > 0) await netlink.send(...requests);
   return requests.length > 0;
 }
 
-/** The gateways' addresses, which are on every host that carries the network, and the routes that come with them. */
-async function makeGateways(
-  { link: kernel }: Host,
-  { netlink }: DriverNetns,
-  { spec: { config }, bridge }: { readonly spec: FabricSpec; readonly bridge: Link },
-): Promise<boolean> {
-  const { index } = bridge;
-  const gateways = [...config.ipv4, ...config.ipv6].flatMap(({ gateway }) => gateway ?? []);
-  if (gateways.length === 0) return false;
-  const [addresses, routes] = await Promise.all([
-    netlink.addresses({ link: index }),
-    netlink.routes({ link: index }),
-  ]);
-  const hasAddress = (own: Prefix) => addresses.some(({ prefix }) => samePrefix(prefix, own));
-  const hasRoute = (own: Prefix) => routes.some(({ destination }) => samePrefix(destination, subnetOf(own)));
-  const unaddressed = gateways.filter((own) => !hasAddress(own));
-  const unrouted = gateways.filter((own) => hasAddress(own) && !hasRoute(own));
-  const requests = [
-    ...unaddressed.map((prefix) =>
-      kernel.addAddress(
-        { link: index, prefix, ...(prefix.address.family === 4 ? { broadcast: "auto" } : { noDad: true }) },
-        { replace: true },
-      ),
-    ),
-    ...unrouted.map(({ address, length }) =>
-      kernel.addRoute(
-        { family: address.family, destination: subnetOf({ address, length }), link: index },
-        { replace: true },
-      ),
-    ),
+function tunnelRequests(
+  { link: { setLink } }: Host,
+  { index, bridge, mtu }: { readonly index: number; readonly bridge: number; readonly mtu: number },
+) {
+  return [
+    setLink(index, { master: bridge, mtu }),
+    // nothing but rows leads into a tunnel, and nothing from one tunnel into another: hosts reach each other directly
+    setLink(index, { learning: false, flood: false, isolated: true }),
+    setLink(index, { up: true }),
   ];
-  if (requests.length > 0) await netlink.send(...requests);
-  return requests.length > 0;
 }

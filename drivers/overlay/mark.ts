@@ -30,6 +30,11 @@ export function portIndex(endpointId: string): number {
   return 0x1000_0000 + Number.parseInt(endpointId.slice(0, 7), 16);
 }
 
+/** The bridge's; those of the tunnels follow it. Above what ports have. */
+export function bridgeIndex(networkId: string): number {
+  return 0x2000_0000 + Number.parseInt(networkId.slice(0, 7), 16);
+}
+
 /** The netns of a network, among the driver's. */
 export function netnsName(networkId: string): string {
   return networkId.slice(0, 12);

@@ -9,6 +9,8 @@ import { createFlags, rtm, say } from "./rtnetlink.ts";
 /** A bridge to create. */
 export interface BridgeSpec {
   readonly name: string;
+  /** Chosen, so that more can be asked of it without asking for it; fails with EEXIST or EBUSY when taken. */
+  readonly index?: number;
   /** Random when absent, and then it may change with the ports. */
   readonly mac?: Mac;
   readonly mtu?: number;
@@ -27,7 +29,7 @@ const ifbr = { ageingTime: 4, vlanFiltering: 7, multicastSnooping: 23 } as const
 
 /** `ip link add … type bridge`. Fails with EEXIST when the name is taken. */
 export function createBridge(spec: BridgeSpec): Request {
-  const encoder = new Encoder().struct(linkHeader(0, spec.up)).string(ifla.name, spec.name);
+  const encoder = new Encoder().struct(linkHeader(spec.index, spec.up)).string(ifla.name, spec.name);
   if (spec.mac !== undefined) encoder.bytes(ifla.address, macBytes(spec.mac));
   if (spec.mtu !== undefined) encoder.u32(ifla.mtu, spec.mtu);
   if (spec.group !== undefined) encoder.u32(ifla.group, spec.group);
@@ -53,6 +55,7 @@ function encodeOptions(data: Encoder, spec: BridgeSpec): void {
 function words(spec: BridgeSpec): string {
   return say(
     `ip link add ${spec.name}`,
+    spec.index !== undefined && `index ${spec.index}`,
     spec.mac !== undefined && `address ${spec.mac}`,
     spec.mtu !== undefined && `mtu ${spec.mtu}`,
     spec.group !== undefined && `group ${spec.group}`,

@@ -10,6 +10,11 @@ import { dfSet, iflaVxlan } from "./vxlan-attributes.ts";
 /** A VXLAN link to create. Where frames go its forwarding entries say (fdb.ts); it has no other destination. */
 export interface VxlanSpec {
   readonly name: string;
+  /**
+   * Chosen; fails with EEXIST or EBUSY when taken where the link goes, and on older kernels where the socket is too
+   * (rtnl_newlink in net/core/rtnetlink.c).
+   */
+  readonly index?: number;
   /** 1 to 2^24-1. */
   readonly vni: number;
   /** Source address of its packets; says the family of the underlay too. */
@@ -49,7 +54,7 @@ export function vxlanOverhead(underlay: Address["family"]): number {
  * EADDRINUSE when another kind of socket has the port. An alias is only for a link that stays in the socket's namespace.
  */
 export function createVxlan(spec: VxlanSpec): Request {
-  const encoder = new Encoder().struct(linkHeader(0, spec.up)).string(ifla.name, spec.name);
+  const encoder = new Encoder().struct(linkHeader(spec.index, spec.up)).string(ifla.name, spec.name);
   if (spec.mac !== undefined) encoder.bytes(ifla.address, macBytes(spec.mac));
   if (spec.mtu !== undefined) encoder.u32(ifla.mtu, spec.mtu);
   const files = spec.netns === undefined ? undefined : [encodeNetns(encoder, spec.netns)];
@@ -79,6 +84,7 @@ function encodeOptions(data: Encoder, spec: VxlanSpec): void {
 function words(spec: VxlanSpec): string {
   return say(
     `ip link add ${spec.name}`,
+    spec.index !== undefined && `index ${spec.index}`,
     spec.mac !== undefined && `address ${spec.mac}`,
     spec.mtu !== undefined && `mtu ${spec.mtu}`,
     spec.netns !== undefined && `netns ${spec.netns}`,
