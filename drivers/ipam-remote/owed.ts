@@ -43,6 +43,8 @@ export class OwingIpam implements IpamDriver {
   readonly #owed = new Set<Lease>();
   #incarnation: string | undefined;
   #telling: Promise<void> | undefined;
+  /** What it is being told of now: it may have heard. */
+  #inTelling: Lease | undefined;
 
   constructor(inner: IpamDriver, around: Around) {
     this.#inner = inner;
@@ -64,7 +66,7 @@ export class OwingIpam implements IpamDriver {
   async requestPool(request: PoolRequest): Promise<PoolLease> {
     const { onRecord, pool } = request;
     if (onRecord !== undefined && pool) {
-      await this.#tellOrOwe(this.#notePool(onRecord, pool, request));
+      this.#owe(this.#notePool(onRecord, pool, request));
       return { poolId: onRecord, pool };
     }
     await this.#settle();
@@ -81,7 +83,7 @@ export class OwingIpam implements IpamDriver {
     this.#ids.delete(poolId);
     for (const lease of leased?.addresses.values() ?? []) this.#owed.delete(lease);
     // what it never heard of is not leased
-    if (leased && this.#owed.delete(leased.lease)) return;
+    if (leased && this.#isUnheard(leased.lease)) return;
     await this.#inner.releasePool(id);
   }
 
@@ -89,7 +91,7 @@ export class OwingIpam implements IpamDriver {
     const { poolId, address, onRecord } = request;
     const pool = this.#pools.get(poolId)?.pool;
     if (onRecord && address && pool) {
-      await this.#tellOrOwe(this.#noteAddress(request, address));
+      this.#owe(this.#noteAddress(request, address));
       return { address, length: pool.length };
     }
     await this.#settle();
@@ -103,7 +105,7 @@ export class OwingIpam implements IpamDriver {
     const addresses = this.#pools.get(poolId)?.addresses;
     const lease = addresses?.get(formatAddress(address));
     addresses?.delete(formatAddress(address));
-    if (lease && this.#owed.delete(lease)) return;
+    if (lease && this.#isUnheard(lease)) return;
     await this.#inner.releaseAddress(this.#idOf(poolId), address);
   }
 
@@ -114,9 +116,12 @@ export class OwingIpam implements IpamDriver {
   #notePool(poolId: string, pool: Prefix, request: PoolRequest): Lease {
     const tell = async () => {
       const again = { ...request, pool, exclude: [], onRecord: poolId };
-      this.#ids.set(poolId, (await this.#inner.requestPool(again)).poolId);
+      const { poolId: id } = await this.#inner.requestPool(again);
+      if (this.#pools.get(poolId)?.lease === lease) this.#ids.set(poolId, id);
+      // it has ended meanwhile, by the name that it had before
+      else if (id !== poolId) await this.#inner.releasePool(id);
     };
-    const lease = { what: `pool ${poolId}`, tell };
+    const lease: Lease = { what: `pool ${poolId}`, tell };
     this.#pools.set(poolId, { pool, lease, addresses: new Map() });
     return lease;
   }
@@ -131,12 +136,16 @@ export class OwingIpam implements IpamDriver {
     return lease;
   }
 
-  /** In the order in which they are on record: nothing is told before what is owed already. */
-  async #tellOrOwe(lease: Lease): Promise<void> {
+  /** Told in the order in which they are on record. A daemon that starts waits for no plugin. */
+  #owe(lease: Lease): void {
     this.#owed.add(lease);
-    if (this.#owed.size > 1) return;
-    await this.#tell(lease).catch(() => undefined);
-    this.#incarnation ??= await this.#around.incarnation();
+    this.#settle().catch(() => undefined);
+  }
+
+  /** Of one that ends: whether the plugin has not heard of it and never will. */
+  #isUnheard(lease: Lease): boolean {
+    const isOwed = this.#owed.delete(lease);
+    return isOwed && lease !== this.#inTelling;
   }
 
   /** @throws unavailable while the plugin does not answer */
@@ -163,7 +172,12 @@ export class OwingIpam implements IpamDriver {
   }
 
   async #tellAll(): Promise<void> {
-    for (const lease of this.#owed) await this.#tell(lease);
+    for (const lease of this.#owed) {
+      this.#inTelling = lease;
+      await this.#tell(lease).finally(() => {
+        this.#inTelling = undefined;
+      });
+    }
   }
 
   /**

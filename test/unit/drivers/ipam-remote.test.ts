@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createRemoteIpam, readIpamCapabilities } from "../../../drivers/ipam-remote/index.ts";
 import type { PluginCaller } from "../../../src/driverkit/index.ts";
 import { type Address, type Prefix, parseAddress, parseMac, parsePrefix } from "../../../src/netip/index.ts";
 import { internal, notImplemented, unavailable } from "../../../src/util/errors.ts";
 
-type Answer = object | Error | ((request: Record<string, unknown>) => object);
+type Answer = object | Error | ((request: Record<string, unknown>) => object | Promise<object>);
 
 class Plugin implements PluginCaller {
   readonly name = "p";
@@ -21,7 +21,7 @@ class Plugin implements PluginCaller {
     const answer = this.#answers[method.replace("IpamDriver.", "")];
     if (answer instanceof Error) throw answer;
     if (!answer) throw notImplemented("no such method");
-    return (typeof answer === "function" ? answer(sent) : answer) as Record<string, unknown>;
+    return (typeof answer === "function" ? await answer(sent) : answer) as Record<string, unknown>;
   }
 
   get last() {
@@ -193,7 +193,7 @@ describe("a remote IPAM driver that keeps nothing", () => {
     );
     expect(await ipam.requestPool(pool)).toEqual({ poolId: "old", pool: prefix("10.1.0.0/16") });
     expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
-    expect(plugin.last).toMatchObject({ PoolID: "new", Address: "10.1.0.5" });
+    await vi.waitFor(() => expect(plugin.last).toMatchObject({ PoolID: "new", Address: "10.1.0.5" }));
   });
 
   it("hears of it before anything else when it was away", async () => {
@@ -202,6 +202,7 @@ describe("a remote IPAM driver that keeps nothing", () => {
       RequestAddress: unavailable("away"),
     };
     const { ipam, plugin } = ipamOf(answers, forgetful);
+    // nobody waits for it
     expect(await ipam.requestPool(pool)).toMatchObject({ poolId: "old" });
     expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
     await expect(ipam.requestAddress({ poolId: "old", purpose: "endpoint" })).rejects.toMatchObject({
@@ -218,6 +219,23 @@ describe("a remote IPAM driver that keeps nothing", () => {
       { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "10.1.0.5" } },
       { method: "IpamDriver.RequestAddress", request: { PoolID: "new", Address: "" } },
     ]);
+  });
+
+  it("that hangs keeps no start waiting, and hears of the end of what it may have heard of", async () => {
+    const { promise, resolve } = Promise.withResolvers<object>();
+    const { ipam, plugin } = ipamOf({ RequestPool: () => promise, ReleasePool: {} }, forgetful);
+    expect(await ipam.requestPool(pool)).toMatchObject({ poolId: "old" });
+    expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
+    await vi.waitFor(() => expect(plugin.calls).toHaveLength(1));
+    // of the address it has not
+    await ipam.releaseAddress("old", address("10.1.0.5"));
+    await ipam.releasePool("old");
+    expect(plugin.calls.map(({ method }) => method)).toEqual([
+      "IpamDriver.RequestPool",
+      "IpamDriver.ReleasePool",
+    ]);
+    resolve({ PoolID: "new", Pool: "10.1.0.0/16" });
+    await vi.waitFor(() => expect(plugin.last).toEqual({ PoolID: "new" }));
   });
 
   it("is told all of it again when it was started anew, and nothing that has ended", async () => {
