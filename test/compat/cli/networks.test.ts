@@ -9,10 +9,14 @@ if (missing) console.warn(`skipped: ${missing}`);
 
 let daemon: DockerDaemon;
 let ours: BundledCli;
+/** dockerd takes 15 s to be sure that there is none: asked at once and for both. */
+let unknownDriver: Promise<[Ran, Ran]>;
 
 beforeAll(async () => {
   if (missing) return;
   [daemon, ours] = await Promise.all([DockerDaemon.start(), BundledCli.build()]);
+  const words = ["network", "create", "-d", "nope", "n4"];
+  unknownDriver = Promise.all([daemon.docker(...words), ours.run(words, daemon.env)]);
   // one label each: Docker's client prints several in any order
   await daemon.docker("network", "create", "--label", "a=b", "--internal", "n1");
   await daemon.docker("network", "create", "--label", "c", "--subnet", "192.0.2.0/24", "-o", "k=v", "n2");
@@ -110,7 +114,6 @@ describe.skipIf(missing !== undefined)("docker network", () => {
     [["create", "--scope", "nope", "n3"]],
     [["create", "--scope", "swarm", "n3"]],
     [["create", "--ingress", "n3"]],
-    [["create", "-d", "nope", "n3"]],
     [["create", "--config-from", "nope", "n3"]],
     [["create", "--config-from", "cfg", "--subnet", "198.51.100.0/24", "n3"]],
     [["create", "--config-from", "cfg", "--label", "x=y", "n3"]],
@@ -161,6 +164,11 @@ describe.skipIf(missing !== undefined)("docker network", () => {
     [["nope"]],
   ])("%j", async (args) => {
     await compare("network", ...args);
+  });
+
+  it("create says the same of a driver that is not there", async () => {
+    const [theirs, mine] = await unknownDriver;
+    expect(mine).toEqual(theirs);
   });
 
   it("prune says what went, and keeps what is used, filtered out or a configuration", async () => {

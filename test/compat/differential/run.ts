@@ -11,24 +11,44 @@ export interface Difference {
   readonly what: string;
 }
 
+export interface Compared {
+  readonly found: Difference[];
+  /** What is found in answers that are slow in coming. */
+  readonly later: Promise<Difference[]>;
+}
+
+interface Peers {
+  readonly dockerd: Peer;
+  readonly ours: Peer;
+}
+
 /** The differences of all steps. `dockerd` is the measure. */
-export async function compareSteps(
-  { dockerd, ours }: { dockerd: Peer; ours: Peer },
-  steps: readonly Step[],
-): Promise<Difference[]> {
+export async function compareSteps({ dockerd, ours }: Peers, steps: readonly Step[]): Promise<Compared> {
   const found: Difference[] = [];
+  const later: Promise<Difference[]>[] = [];
   const parted = new Set<Step>();
   for (const step of steps) {
-    const [theirs, own] = await Promise.all([ask(dockerd, step), ask(ours, step)]);
+    const answers = Promise.all([ask(dockerd, step), ask(ours, step)]);
+    if (step.slow) {
+      later.push(answers.then((both) => reported(step, both)));
+      continue;
+    }
+    const [theirs, own] = await answers;
     if (step.follows && parted.has(step.follows)) {
       parted.add(step);
       continue;
     }
     // who never came to be has nothing to follow either
     if (isError(theirs.get("status")) !== isError(own.get("status"))) parted.add(step);
-    for (const what of differences(theirs, own)) found.push({ title: titleOf(step), what });
+    found.push(...reported(step, [theirs, own]));
   }
-  return found;
+  return { found, later: Promise.all(later).then((lists) => lists.flat()) };
+}
+
+type Lines = ReadonlyMap<string, string>;
+
+function reported(step: Step, [theirs, own]: readonly [Lines, Lines]): Difference[] {
+  return differences(theirs, own).map((what) => ({ title: titleOf(step), what }));
 }
 
 const triesMost = 200;

@@ -16,6 +16,8 @@ export interface Step {
   readonly follows?: Step;
   /** Asked again until the answer has this in it: the end of something that goes on behind a request. */
   readonly until?: RegExp;
+  /** The answer takes a daemon many seconds: the next steps do not wait for it, and must not depend on it. */
+  readonly slow: boolean;
 }
 
 type Options = Partial<Omit<Step, "method" | "path" | "body">>;
@@ -30,6 +32,7 @@ export function step(line: string, body?: unknown, options: Options = {}): Step 
     headers: {},
     unversioned: false,
     opaque: false,
+    slow: false,
     ...options,
   };
 }

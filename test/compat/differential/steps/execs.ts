@@ -3,8 +3,8 @@
 import { step } from "../step.ts";
 
 const sleeper = { Image: "busybox", Cmd: ["sleep", "1000"], StopSignal: "SIGKILL" };
-const create = (body: object) =>
-  step("POST /containers/exe/exec", { AttachStdout: true, AttachStderr: true, ...body }, { save: "exec" });
+const create = (body: object, save = "exec") =>
+  step("POST /containers/exe/exec", { AttachStdout: true, AttachStderr: true, ...body }, { save });
 const upgrade = { Connection: "Upgrade", Upgrade: "tcp" };
 const ran = (body: object) => [
   create(body),
@@ -44,8 +44,9 @@ export const execSteps = [
   step("POST /exec/{exec}/start", {}, { headers: upgrade }),
   create({ Cmd: ["echo", "upgraded"], Tty: true }),
   step("POST /exec/{exec}/start", { Tty: true }, { headers: upgrade }),
+  create({ Cmd: ["sleep", "1000"] }, "unstarted"),
+  step("POST /exec/{unstarted}/resize?h=10&w=10", undefined, { slow: true }),
   create({ Cmd: ["sleep", "1000"] }),
-  step("POST /exec/{exec}/resize?h=10&w=10"),
   step("POST /exec/{exec}/start", "{"),
   step("POST /exec/{exec}/start", { Detach: true }),
   step("GET /exec/{exec}/json"),

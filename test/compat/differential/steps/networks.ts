@@ -13,6 +13,9 @@ const tried = (body: object, name = "tried") => {
     step(`DELETE ${path}`, undefined, { follows }),
   ];
 };
+/** Refused, and only after many seconds. */
+const refusedSlowly = (Name: string, body: object) =>
+  step("POST /networks/create", { Name, CheckDuplicate: true, ...body }, { slow: true });
 const named = (name: string) => tried({}, name);
 /** Each on a subnet of its own: dockerd 20.10 keeps what a failed attempt took. */
 const pool = (at: number, configs: readonly object[]) =>
@@ -71,15 +74,15 @@ export const networkSteps = [
   ...named("with space"),
   ...named("a/b"),
   ...named("-x"),
-  ...tried({ Driver: "nope" }),
+  refusedSlowly("no-driver", { Driver: "nope" }),
   ...tried({ Driver: "host" }),
   ...tried({ Driver: "null" }),
-  ...tried({ Driver: "none" }),
+  refusedSlowly("none-driver", { Driver: "none" }),
   ...tried({ Driver: "overlay" }),
   ...tried({ Scope: "swarm" }),
   ...tried({ Scope: "nope" }),
   ...tried({ Ingress: true }),
-  ...tried({ IPAM: { Driver: "nope" } }),
+  refusedSlowly("no-addresses", { IPAM: { Driver: "nope" } }),
   ...tried({ ConfigFrom: { Network: "nope" } }),
   step("POST /networks/create", { Name: "n", CheckDuplicate: true }, { save: "n" }),
   step("GET /networks/n"),

@@ -9,7 +9,6 @@ export const volumeSteps = [
   step("POST /volumes/create", { Name: "v1" }),
   step("POST /volumes/create", { Name: "v1" }),
   step("POST /volumes/create", { Name: "v1", Labels: { a: "b" } }),
-  step("POST /volumes/create", { Name: "v1", Driver: "nope" }),
   step("POST /volumes/create", { Name: "v2", Labels: { a: "b", c: "" } }),
   step("POST /volumes/create", {
     Name: "v3",
@@ -67,4 +66,7 @@ export const volumeSteps = [
   step("POST /volumes/prune"),
   step("GET /volumes"),
   step("PUT /volumes/v1"),
+  // dockerd holds the volume until it is sure that there is no such driver
+  step("POST /volumes/create", { Name: "held" }),
+  step("POST /volumes/create", { Name: "held", Driver: "nope" }, { slow: true }),
 ];
