@@ -67,8 +67,9 @@ export interface NetworkDriver {
    */
   createNetwork(request: CreateNetworkRequest): Promise<void>;
   /**
-   * Removes all that there is of a network, of endpoints too that were not deleted. One that is gone, or never was, is
-   * success. When it throws, the network stays on record, and the user may try again.
+   * Removes all that there is of a network, of endpoints too that were not deleted: when a user does, and with
+   * `capabilities.replay` when the daemon ends and no container goes on, for the next start makes it again. One that is
+   * gone, or never was, is success. When it throws, the network stays on record, and the user may try again.
    */
   deleteNetwork(request: { networkId: string }): Promise<void>;
   /**
