@@ -1,13 +1,20 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 // Two projects: `unit` is pure logic in parallel, `lab` touches a real kernel, containerd and runc.
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
+          pool: "forks",
+          // modules have no state: a process for each of 200 files would take as long as their tests
+          isolate: false,
+          maxWorkers: "100%",
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -23,6 +30,7 @@ export default defineConfig({
           pool: "forks",
           // each file has hosts and folders of its own; more at once would only wait for the kernel's network lock
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
           // a machine that builds other things beside may be late once; on one's own a failure is a failure
