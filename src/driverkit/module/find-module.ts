@@ -60,7 +60,7 @@ async function entryOf(folder: string): Promise<string> {
   throw notFound(
     named === undefined
       ? `${folder}: its package.json names no entry ("exports" or "main"), and there is no ${indexFiles.join(", ")}`
-      : `${folder}: package.json names ${named}, and there is no such file`,
+      : `${folder}: package.json names ${named}, and there is no such file (has it been built? a source is named by its own path)`,
   );
 }
 

@@ -150,7 +150,7 @@ describe("what cannot be loaded is refused", () => {
   test("a package whose entry is not there", async () => {
     put("hollow/package.json", '{"main": "dist/index.js"}');
     expect(await refusal("./hollow")).toContain(
-      "package.json names dist/index.js, and there is no such file",
+      "package.json names dist/index.js, and there is no such file (has it been built?",
     );
     put("vain/package.json", "{}");
     expect(await refusal("./vain")).toContain("names no entry");
