@@ -71,6 +71,8 @@ describe.skipIf(!hasCompiler)("a managed plugin (needs gcc)", () => {
     await ok("network", "create", "-d", "vendor/tiny", "n1");
     await ok("network", "create", "-d", "vendor/tiny:latest", "n2");
     await idle("c1", "--network", "n1");
+    await idle("c2", "--network", "n1");
+    expect(await ok("exec", "c1", "ping", "-c", "1", "-W", "2", "c2")).toContain("1 packets received");
     for (const words of [["disable"], ["rm"]])
       expect((await docker("plugin", ...words, "vendor/tiny")).stderr).toContain("is in use by network n1");
     expect((await docker("plugin", "set", "vendor/tiny", "GREETING=x")).stderr).toContain(
