@@ -1,12 +1,10 @@
-// This host's own part in a cluster, kept on disk: which cluster, its keys, the etcd it runs as a member. What a host
-// does while it is in touch with the others is in `serving.ts`.
+// This host's own part in a cluster, kept on disk: which cluster, its keys, whether it is a member. What a host does while
+// it is in touch with the others is in `serving.ts`, its etcd in `own-etcd.ts`.
 
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import { conflict, errorMessage, unavailable } from "../../util/errors.ts";
+import { conflict, errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { Undo } from "../../util/undo.ts";
-import { checkPort, EtcdMember } from "../member/etcd.ts";
+import { checkPort } from "../member/etcd.ts";
 import { clientUrl, type EtcdStart } from "../member/etcd-arguments.ts";
 import type { StoreConnection } from "../member/etcd-members.ts";
 import { HostKeys } from "./host-keys.ts";
@@ -15,6 +13,7 @@ import { type ClusterIdentity, type Identity, IdentityFile, newShortId } from ".
 import { anyOf, ask } from "./join-client.ts";
 import { type JoinOptions, joinCluster } from "./joining.ts";
 import { Lookout } from "./lookout.ts";
+import { OwnEtcd } from "./own-etcd.ts";
 import { type LookAnswer, type PromoteAnswer, paths } from "./wire.ts";
 
 export interface HostMembershipOptions {
@@ -37,7 +36,7 @@ export type MembershipEvent =
 
 const startMs = 30_000;
 
-/** Owns the files, and etcd while the host is a member. */
+/** Owns the files and the host's etcd. */
 export class HostMembership {
   readonly nodeId: string;
   readonly name: string;
@@ -46,9 +45,9 @@ export class HostMembership {
   readonly keys: HostKeys;
   readonly #options: HostMembershipOptions;
   readonly #file: IdentityFile;
+  readonly #etcd: OwnEtcd;
   readonly #listeners = new Set<(event: MembershipEvent) => void>();
   #cluster: ClusterIdentity | undefined;
-  #etcd: EtcdMember | undefined;
   #trouble: string | undefined;
   #isLeaving = false;
   #isInTouch: () => boolean = () => false;
@@ -62,6 +61,9 @@ export class HostMembership {
     this.log = options.log.child({ part: "cluster" });
     this.now = options.now ?? (() => new Date());
     this.keys = new HostKeys(options.folder, this.now);
+    const { folder, etcd } = options;
+    const removed = (message: string) => this.removed(message);
+    this.#etcd = new OwnEtcd({ folder, log: this.log, removed, ...(etcd && { binary: etcd }) });
     this.#cluster = identity.cluster;
   }
 
@@ -89,7 +91,7 @@ export class HostMembership {
 
   /** etcd's process id; 0 when none runs here. */
   get etcdPid(): number {
-    return this.#etcd?.pid ?? 0;
+    return this.#etcd.pid;
   }
 
   /** For whoever talks to the store; undefined without a cluster. */
@@ -156,14 +158,12 @@ export class HostMembership {
   async forget(): Promise<void> {
     await this.#endLookout();
     // what it would put in order before its end is removed next
-    await this.#stopEtcd({ patienceMs: 0 });
+    await this.#etcd.stop({ patienceMs: 0 });
     this.#cluster = undefined;
     this.#trouble = undefined;
     await this.#file.write({ nodeId: this.nodeId });
     await this.keys.remove();
-    await rm(this.#dataFolder, { recursive: true, force: true });
-    for (const name of ["etcd.log", "etcd.log.1", "etcd.pid"])
-      await rm(join(this.#options.folder, name), { force: true });
+    await this.#etcd.removeAll();
   }
 
   /** What a host was given to become a member: starts its etcd, which the cluster expects. */
@@ -171,7 +171,7 @@ export class HostMembership {
     const cluster = this.#joined();
     await this.keys.replace(certificate, key);
     await this.keys.keepAuthority(authorityKey);
-    await rm(this.#dataFolder, { recursive: true, force: true });
+    await this.#etcd.removeData();
     await this.remember({ ...cluster, role: "member", starting: members });
     await this.#startEtcd(cluster, { kind: "existing", members });
   }
@@ -185,9 +185,9 @@ export class HostMembership {
   /** A member that is one no longer, or never became one. */
   async stepDown(): Promise<void> {
     const { starting: _, ...cluster } = this.#joined();
-    await this.#stopEtcd();
+    await this.#etcd.stop();
     await this.keys.dropAuthority();
-    await rm(this.#dataFolder, { recursive: true, force: true });
+    await this.#etcd.removeData();
     await this.remember({ ...cluster, role: "node" });
   }
 
@@ -209,8 +209,7 @@ export class HostMembership {
 
   /** Waits until this member's etcd serves. @throws unavailable */
   async untilHealthy(timeoutMs: number): Promise<void> {
-    if (!this.#etcd) throw unavailable(`wait for etcd: ${this.#trouble ?? "it does not run here"}`);
-    await this.#etcd.untilHealthy(this.keys.get(), timeoutMs);
+    await this.#etcd.untilHealthy(() => this.keys.get(), { timeoutMs, trouble: this.#trouble });
   }
 
   /** Asks another member at its join port, whichever answers. @throws what it says; unavailable */
@@ -237,7 +236,7 @@ export class HostMembership {
   /** While the host leaves, it is no news that it was removed. */
   leaving(isLeaving: boolean): void {
     this.#isLeaving = isLeaving;
-    this.#etcd?.expectEnd(isLeaving);
+    this.#etcd.expectEnd(isLeaving);
   }
 
   /** The others say that this host is no longer one of them. */
@@ -251,9 +250,8 @@ export class HostMembership {
   /** Ends etcd, unless it is to run on for the next daemon. The cluster is remembered. */
   async close({ keepEtcd = false }: { readonly keepEtcd?: boolean } = {}): Promise<void> {
     await this.#endLookout();
-    if (keepEtcd) this.#etcd?.release();
-    else await this.#etcd?.stop();
-    this.#etcd = undefined;
+    if (keepEtcd) this.#etcd.release();
+    else await this.#etcd.stop();
   }
 
   async #resume(): Promise<void> {
@@ -272,22 +270,8 @@ export class HostMembership {
   }
 
   async #startEtcd({ id, address, ports }: ClusterIdentity, start: EtcdStart): Promise<void> {
-    const { folder, etcd } = this.#options;
-    const spec = {
-      ...{ nodeId: this.nodeId, clusterId: id, address, ports },
-      ...{ dataFolder: this.#dataFolder, trust: this.keys.files.paths },
-    };
-    const member = await EtcdMember.start(
-      { spec, folder, log: this.log, ...(etcd && { binary: etcd }) },
-      start,
-    );
-    member.onExit(({ kind, message }) => kind === "removed" && this.removed(message));
-    this.#etcd = member;
-  }
-
-  async #stopEtcd(options?: { readonly patienceMs: number }): Promise<void> {
-    await this.#etcd?.stop(options);
-    this.#etcd = undefined;
+    const spec = { nodeId: this.nodeId, clusterId: id, address, ports, trust: this.keys.files.paths };
+    await this.#etcd.start(spec, start);
   }
 
   async #endLookout(): Promise<void> {
@@ -298,15 +282,11 @@ export class HostMembership {
   async #checkFree(doing: string): Promise<void> {
     if (this.#cluster)
       throw conflict(`${doing}: this host belongs to cluster ${this.#cluster.id}: leave it first`);
-    for (const folder of [this.#dataFolder, this.keys.files.folder])
+    for (const folder of [this.#etcd.dataFolder, this.keys.files.folder])
       if (await exists(folder))
         throw conflict(
           `${doing}: ${folder} is left of an earlier cluster: remove it if nothing there is needed`,
         );
-  }
-
-  get #dataFolder(): string {
-    return join(this.#options.folder, "etcd");
   }
 
   #joined(): ClusterIdentity {

@@ -3,9 +3,8 @@
 
 import { join } from "node:path";
 import type { Cluster } from "../../cluster/index.ts";
-import { formatWhere } from "../../cluster/join/admission.ts";
 import { HostMembership } from "../../cluster/join/host-membership.ts";
-import { type ClusterIdentity, defaultPorts } from "../../cluster/join/identity.ts";
+import type { ClusterIdentity } from "../../cluster/join/identity.ts";
 import { removeHost } from "../../cluster/join/leaving.ts";
 import type { Serving } from "../../cluster/join/serving.ts";
 import { clusterStatus } from "../../cluster/join/status.ts";
@@ -20,7 +19,6 @@ import type {
   ClusterTokenRequest,
   ClusterView,
 } from "../../engine/types.ts";
-import { parseAddress } from "../../netip/index.ts";
 import type { Collection } from "../../store/index.ts";
 import { conflict, errorMessage, unavailable } from "../../util/errors.ts";
 import { Undo } from "../../util/undo.ts";
@@ -29,6 +27,7 @@ import { type Anchor, Anchors, type ClusterSurroundings, type KeptPlace } from "
 import { nodeName, storeAccess } from "./host.ts";
 import { ClusterPart } from "./part.ts";
 import { settle } from "./settings.ts";
+import { invite, listTokens } from "./tokens.ts";
 import type { ClusterUser } from "./users.ts";
 
 /** How long a start waits for the store at most: a daemon without it serves its local networks. */
@@ -157,17 +156,11 @@ export class ClusterSide implements Membership {
   }
 
   tokens(): readonly ClusterToken[] {
-    return this.#serving()
-      .tokens.list()
-      .map(({ id, admits, createdAt, expiresAt, used, uses }) => ({
-        ...{ id, admits, used },
-        ...{ createdAt: new Date(createdAt), expiresAt: new Date(expiresAt) },
-        ...(uses !== undefined && { uses }),
-      }));
+    return listTokens(this.#serving());
   }
 
   async createToken(request: Omit<ClusterTokenRequest, "rotate">): Promise<ClusterInvitation> {
-    return { token: await this.#serving().tokens.create(request), remote: this.#remote() };
+    return await invite(this.#serving(), this.#host, request);
   }
 
   async removeToken(id: string): Promise<void> {
@@ -244,17 +237,6 @@ export class ClusterSide implements Membership {
     throw conflict(
       "a cluster of --cluster-store has no tokens: hosts join it by starting their daemon with the same flag",
     );
-  }
-
-  /** Whom a host that joins can ask: this one if it is a member. */
-  #remote(): string {
-    const { cluster } = this.#host;
-    const members = cluster?.members ?? [];
-    const member = members.find(({ nodeId }) => nodeId === this.#host.nodeId) ?? members[0];
-    const address = member && parseAddress(member.address);
-    if (!address) throw unavailable("no member of the cluster is known");
-    const { join: port } = member.ports;
-    return port === defaultPorts.join ? member.address : formatWhere(address, port);
   }
 
   #changed(): void {
