@@ -1,20 +1,21 @@
-// What this host carries: a network comes with the first container that joins it here and goes with the last.
+// What this host carries: a network comes with the first container that joins it here and goes a moment after the last:
+// a container that is started again finds it as it was.
 
 import type { ClusterAccess, Host, JoinRequest } from "../../src/driverapi/index.ts";
-import { invalid } from "../../src/util/errors.ts";
+import { errorMessage, invalid } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
 import { CarriedNetwork } from "./carried.ts";
 import type { Encryption } from "./encryption.ts";
 import { FastPaths } from "./fast-path.ts";
-import { guardOwner, markedId, netnsName, portName } from "./mark.ts";
+import { guardOwner, netnsName, portName } from "./mark.ts";
 import type { Membership } from "./membership.ts";
 import { networkMtu, underlayMtu } from "./mtu.ts";
 import { addressesOf, guardRule } from "./new-endpoint.ts";
 import type { OverlayConfig } from "./options.ts";
 import { inTurn, type OverlayEndpoint, type OverlayNetwork } from "./overlay-networks.ts";
 import type { Peers } from "./peers.ts";
-import { deletePort, makePort, repairPort } from "./port.ts";
+import { deletePort, makePort, repairPort, sweepPorts } from "./port.ts";
 import { probeNetns } from "./probe-tunnel.ts";
 
 export interface CarrierOptions {
@@ -35,6 +36,9 @@ export class Carrier {
   readonly #fastPaths: FastPaths;
   /** Everything on record has been replayed. */
   #isSwept = false;
+  /** Networks without containers, until they go. */
+  readonly #resting = new Map<OverlayNetwork, NodeJS.Timeout>();
+  #restMs = 0;
 
   constructor(host: Host, { membership, peers, encryption, sweepMs }: CarrierOptions) {
     this.#host = host;
@@ -86,7 +90,7 @@ export class Carrier {
     });
   }
 
-  /** With the last one goes the netns. `isLinkGone`: its other end went with the sandbox, and takes it along. */
+  /** `isLinkGone`: its other end went with the sandbox, and takes it along. */
   removePort(
     network: OverlayNetwork,
     endpointId: string,
@@ -96,11 +100,21 @@ export class Carrier {
       const { carried } = network;
       if (!carried) return;
       await carried.removePort(endpointId);
-      if (carried.size > 0 || !isLinkGone) await deletePort(this.#host, carried.netns, endpointId);
-      if (carried.size === 0) return await this.#release(network);
+      const goes = carried.size === 0 && this.#restMs === 0;
+      if (!goes || !isLinkGone) await deletePort(this.#host, carried.netns, endpointId);
+      if (goes) return await this.#release(network);
+      if (carried.size === 0) this.#rest(network);
       // who is still there to send must not be able to before the port is gone
       await carried.netns.guards.set(guardOwner(endpointId), []);
     });
+  }
+
+  /** How long networks stay after their last container. 0: no longer, and those that have none by now go. */
+  async setRest(restMs: number): Promise<void> {
+    this.#restMs = restMs;
+    if (restMs > 0) return;
+    const resting = [...this.#resting.keys()];
+    await Promise.all(resting.map((network) => inTurn(network, () => this.#dropIfUnused(network))));
   }
 
   /** What containers of a network have on this host now. */
@@ -133,7 +147,7 @@ export class Carrier {
     this.#isSwept = true;
     const { netns, log } = this.#host;
     const carried = [...networks].flatMap((network) => network.carried ?? []);
-    await Promise.all(carried.map((each) => this.#sweepPorts(each, endpointIds)));
+    await Promise.all(carried.map((each) => sweepPorts(this.#host, each.netns, endpointIds)));
     await Promise.all(carried.map((each) => each.netns.startGuards()));
     const inUse = new Set(carried.map((each) => each.netns.name));
     if (this.#host.cluster) inUse.add(probeNetns);
@@ -148,6 +162,7 @@ export class Carrier {
 
   /** In turn. */
   async #carry(network: OverlayNetwork): Promise<CarriedNetwork> {
+    this.#wake(network);
     if (network.carried) return network.carried;
     const { config, vnis } = network;
     const { networkId } = config;
@@ -180,6 +195,7 @@ export class Carrier {
   /** In turn: takes a network that has no ports away. */
   async #release(network: OverlayNetwork): Promise<void> {
     const { carried } = network;
+    this.#wake(network);
     if (!carried) return;
     delete network.carried;
     await carried.remove();
@@ -198,6 +214,21 @@ export class Carrier {
     await this.#peers.release(networkId);
   }
 
+  #rest(network: OverlayNetwork): void {
+    const end = () => {
+      inTurn(network, () => this.#dropIfUnused(network)).catch((error) => {
+        const fields = { network: network.config.networkName, reason: errorMessage(error) };
+        this.#host.log.warn(fields, "cannot take away what an overlay had on this host");
+      });
+    };
+    this.#resting.set(network, setTimeout(end, this.#restMs).unref());
+  }
+
+  #wake(network: OverlayNetwork): void {
+    clearTimeout(this.#resting.get(network));
+    this.#resting.delete(network);
+  }
+
   async #dropIfUnused(network: OverlayNetwork): Promise<void> {
     if (network.carried?.size === 0) await this.#release(network);
   }
@@ -208,18 +239,5 @@ export class Carrier {
     { endpointId, endpoint }: { readonly endpointId: string; readonly endpoint: OverlayEndpoint },
   ): Promise<void> {
     if (config.isGuarded) await netns.guards.set(guardOwner(endpointId), [guardRule(endpointId, endpoint)]);
-  }
-
-  /** Deletes ports of endpoints that nobody knows. */
-  async #sweepPorts({ netns }: CarriedNetwork, endpointIds: ReadonlySet<string>): Promise<void> {
-    const { deleteLink, unless } = this.#host.link;
-    const strays = (await netns.netlink.links()).filter(({ alias }) => {
-      const id = markedId(alias);
-      return id !== undefined && !endpointIds.has(id);
-    });
-    for (const { name, alias } of strays)
-      this.#host.log.info({ link: name, alias }, "removing a link that was left behind");
-    if (strays.length === 0) return;
-    await unless(["ENODEV"], netns.netlink.send(...strays.map(({ index }) => deleteLink(index))));
   }
 }

@@ -46,20 +46,23 @@ import { claimVnis, releaseVnis } from "./vnis.ts";
 
 /** How often the kernel is compared with what is wanted although nothing was heard. */
 const sweepMs = 30_000;
+/** How long a network's netns waits for the next container when the last one has gone. */
+const restMs = 5_000;
 
 /** Builds the driver `overlay`. */
 const createOverlayDriver: NetworkDriverFactory = (host) =>
-  new OverlayDriver(host, { sweepMs, probes: probeIntervals });
+  new OverlayDriver(host, { sweepMs, restMs, probes: probeIntervals });
 
 export default createOverlayDriver;
 
-/** The same with other intervals, for tests. */
+/** The same with other intervals, for tests; networks go with their last container. */
 export function createOverlayDriverWith(host: Host, intervals: Partial<OverlayIntervals>): NetworkDriver {
-  return new OverlayDriver(host, { sweepMs, probes: probeIntervals, ...intervals });
+  return new OverlayDriver(host, { sweepMs, restMs: 0, probes: probeIntervals, ...intervals });
 }
 
 export interface OverlayIntervals {
   readonly sweepMs: number;
+  readonly restMs: number;
   readonly probes: ProbeIntervals;
 }
 
@@ -77,16 +80,18 @@ class OverlayDriver implements NetworkDriver {
   readonly #carrier: Carrier;
   readonly #peers: Peers;
   readonly #probeIntervals: ProbeIntervals;
+  readonly #restMs: number;
   readonly #background = new Set<Promise<unknown>>();
   #hasVxlan: boolean | undefined;
   #stay: { readonly cluster: ClusterAccess; readonly begun: Promise<OverlayStay> } | undefined;
 
-  constructor(host: Host, { sweepMs, probes }: OverlayIntervals) {
+  constructor(host: Host, { sweepMs, restMs, probes }: OverlayIntervals) {
     this.#host = host;
     this.#membership = new Membership(host);
     const encryption = new Encryption(host);
     this.#peers = new Peers(host, encryption);
     this.#probeIntervals = probes;
+    this.#restMs = restMs;
     const { membership, peers } = { membership: this.#membership, peers: this.#peers };
     this.#carrier = new Carrier(host, { membership, peers, encryption, sweepMs });
   }
@@ -207,13 +212,15 @@ class OverlayDriver implements NetworkDriver {
   async enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
     const stay = this.#stay?.cluster === cluster ? await this.#stay.begun : undefined;
     if (stay && !stay.hasEnded) return stay;
-    const [host, membership, peers, intervals] = [
-      this.#host,
-      this.#membership,
-      this.#peers,
-      this.#probeIntervals,
-    ];
-    const begun = OverlayStay.begin({ host, cluster, membership, peers, intervals });
+    const begun = OverlayStay.begin({
+      host: this.#host,
+      cluster,
+      membership: this.#membership,
+      peers: this.#peers,
+      intervals: this.#probeIntervals,
+      restMs: this.#restMs,
+      setRest: (ms) => this.#carrier.setRest(ms),
+    });
     this.#stay = { cluster, begun };
     return await begun;
   }

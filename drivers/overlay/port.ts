@@ -6,7 +6,7 @@ import { endpointOptionNames } from "../../src/driverkit/index.ts";
 import type { Mac } from "../../src/netip/index.ts";
 import { conflict, hasCode, wrapError } from "../../src/util/errors.ts";
 import { Undo } from "../../src/util/undo.ts";
-import { markOf, portIndex, portName } from "./mark.ts";
+import { markedId, markOf, portIndex, portName } from "./mark.ts";
 
 export interface PortSpec {
   /** Index of the bridge. */
@@ -115,4 +115,20 @@ export async function repairPort(
   if (!link || (link.master === bridge && link.up)) return false;
   await netlink.send(host.link.setLink(link.index, { master: bridge, up: true }), settings(host, endpointId));
   return true;
+}
+
+/** Deletes those of endpoints that nobody knows. */
+export async function sweepPorts(
+  { link: { deleteLink, unless }, log }: Pick<Host, "link" | "log">,
+  { netlink }: DriverNetns,
+  endpointIds: ReadonlySet<string>,
+): Promise<void> {
+  const strays = (await netlink.links()).filter(({ alias }) => {
+    const id = markedId(alias);
+    return id !== undefined && !endpointIds.has(id);
+  });
+  for (const { name, alias } of strays)
+    log.info({ link: name, alias }, "removing a link that was left behind");
+  if (strays.length === 0) return;
+  await unless(["ENODEV"], netlink.send(...strays.map(({ index }) => deleteLink(index))));
 }

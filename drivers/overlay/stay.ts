@@ -15,6 +15,9 @@ export interface StayOptions {
   /** The guard of tunnels. */
   readonly peers: Peers;
   readonly intervals: ProbeIntervals;
+  /** How long networks stay after their last container; 0: no longer. */
+  readonly setRest: (restMs: number) => Promise<void>;
+  readonly restMs: number;
 }
 
 /** Holds the guard of tunnels, beside those of networks. */
@@ -40,6 +43,7 @@ export class OverlayStay implements ClusterStay {
   static async begin(options: StayOptions): Promise<OverlayStay> {
     const stay = new OverlayStay(options);
     const { cluster, membership, intervals } = options;
+    await options.setRest(options.restMs);
     stay.#stops.push(membership.share(cluster).underlays.follow(() => stay.#compare()));
     await stay.#readMtu();
     const sweep = setInterval(() => void stay.look(), intervals.sweepMs).unref();
@@ -74,7 +78,8 @@ export class OverlayStay implements ClusterStay {
     this.#listeners.clear();
     await this.#probes?.close({ clears });
     this.#probes = undefined;
-    const { peers } = this.#options;
+    const { peers, setRest } = this.#options;
+    await setRest(0);
     if (clears) await peers.release(holder);
     else peers.rest();
   }

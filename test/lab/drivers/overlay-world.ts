@@ -67,6 +67,7 @@ export class OverlayHost implements AsyncDisposable {
   #stay: ClusterStay | undefined;
   readonly #namespaces: OwnedNamespaces;
   readonly #sweepMs: number;
+  readonly #restMs: number;
   readonly #close: () => Promise<void>;
   readonly #containers = new Set<OverlayContainer>();
   readonly #networks = new Map<string, NetworkWish>();
@@ -77,6 +78,7 @@ export class OverlayHost implements AsyncDisposable {
     readonly host: Host;
     readonly namespaces: OwnedNamespaces;
     readonly sweepMs: number;
+    readonly restMs: number;
     readonly close: () => Promise<void>;
   }) {
     this.lab = parts.lab;
@@ -84,6 +86,7 @@ export class OverlayHost implements AsyncDisposable {
     this.host = parts.host;
     this.#session = new Session(parts.cluster);
     this.#sweepMs = parts.sweepMs;
+    this.#restMs = parts.restMs;
     this.driver = this.#createDriver();
     this.#namespaces = parts.namespaces;
     this.#close = parts.close;
@@ -152,7 +155,8 @@ export class OverlayHost implements AsyncDisposable {
   #createDriver(): NetworkDriver {
     const cluster = this.#session.access;
     const probes = { everyMs: 100, apartMs: 1, patienceMs: 300, sweepMs: this.#sweepMs };
-    return createOverlayDriverWith({ ...this.host, cluster }, { sweepMs: this.#sweepMs, probes });
+    const intervals = { sweepMs: this.#sweepMs, restMs: this.#restMs, probes };
+    return createOverlayDriverWith({ ...this.host, cluster }, intervals);
   }
 
   forget(container: OverlayContainer): void {
@@ -351,6 +355,8 @@ export interface HostOptions {
   readonly lack?: string;
   /** Hears of no change in the kernel, and looks by itself as often as this. */
   readonly looksEveryMs?: number;
+  /** How long networks stay after their last container, while it is in the cluster. Default: no longer. */
+  readonly restMs?: number;
 }
 
 /** A machine on the underlay that is a host of the cluster. */
@@ -358,7 +364,7 @@ export async function overlayHost(
   segment: Segment,
   cluster: FakeCluster,
   name: string,
-  { family = 4, link = {}, log = silentLog, lack, looksEveryMs }: HostOptions = {},
+  { family = 4, link = {}, log = silentLog, lack, looksEveryMs, restMs = 0 }: HostOptions = {},
 ): Promise<OverlayHost> {
   const lab = await segment.host(name);
   const address = lab.addresses.find((own) => own.family === family);
@@ -384,6 +390,7 @@ export async function overlayHost(
     },
     namespaces,
     sweepMs: looksEveryMs ?? 60_000,
+    restMs,
     close: async () => {
       await tunnels.stop();
       await firewall.close();

@@ -157,6 +157,29 @@ describe("an overlay network", () => {
     }
   });
 
+  test("waits a moment for the next container when its last one has gone", async () => {
+    await using lab = await Lab.create();
+    const segment = lab.segment("192.0.2.0/24");
+    await using one = await overlayHost(segment, new FakeCluster(), "one", { restMs: 60_000 });
+    await one.lab.remember();
+    const stay = await one.enterCluster();
+    await one.createNetwork();
+    await (await one.run("c1", ["10.9.0.2/24"])).stop();
+    await one.driver.settle?.();
+    // nothing of it is left but what is the network's
+    const netns = await one.inside("readlink", "/proc/self/ns/net");
+    expect(await one.inside("ip", "link", "show", "type", "veth")).toBe("");
+    expect(await one.inside("nft", "list", "ruleset")).not.toContain("10.9.0.2");
+    const c1 = await one.run("c1", ["10.9.0.2/24"]);
+    await c1.host.run("busybox", "ping", "-c1", "-W1", "10.9.0.1");
+    await c1.stop();
+    await one.driver.settle?.();
+    expect(await one.inside("readlink", "/proc/self/ns/net")).toBe(netns);
+    await stay.end({ leaves: false, clears: true });
+    expect(await one.host.netns.list()).toEqual([]);
+    await one.lab.expectUnchanged();
+  });
+
   test("has a VNI for each subnet, and one bridge for all", async () => {
     await using lab = await Lab.create();
     const cluster = new FakeCluster();
