@@ -12,6 +12,7 @@ import { openStore } from "../store/index.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
 import { buildEngine, runtimeOn } from "./build-engine.ts";
+import { claimNetns } from "./claim-netns.ts";
 import { ClusterSide } from "./cluster/index.ts";
 import type { Config } from "./config.ts";
 import { holdContainerd } from "./containerd.ts";
@@ -37,6 +38,7 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   await using undo = new Undo(log);
   const removePidFile = await claimPidFile(config.pidFile);
   undo.defer("remove PID file", removePidFile);
+  undo.defer("let go of the network namespace", await claimNetns());
   await Promise.all(
     [config.dataRoot, config.execRoot].map((path) => mkdir(path, { recursive: true, mode: 0o711 })),
   );

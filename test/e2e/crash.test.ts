@@ -150,6 +150,15 @@ describe("starting where another is", () => {
     expect((await daemon().api("GET", "/_ping")).status).toBe(200);
   });
 
+  test("one with other places leaves alone what the first one has", async () => {
+    const before = await daemon().snapshot();
+    const place = (name: string) => join(daemon().folder, "other", name);
+    const places = ["data-root", "exec-root", "pidfile"].flatMap((flag) => [`--${flag}`, place(flag)]);
+    const { code, stderr } = await again([...places, "-H", `unix://${place("sock")}`]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("another tsdockerd runs here")]);
+    await daemon().expectBackTo(before);
+  });
+
   test("an unknown key in daemon.json, and one that is given twice, are fatal", async () => {
     const path = join(daemon().folder, "wrong.json");
     await writeFile(path, '{"colour": "blue"}');
