@@ -115,8 +115,8 @@ export interface Addon {
   makeFifo(path: string, mode: number): void;
 
   /**
-   * bpf(2): `pointers` is [offset, bytes, …], the address of each written into the attributes at its offset; the kernel
-   * reads from them or writes to them while the call lasts. Answers what the call does.
+   * bpf(2): `pointers` is [offset, bytes, …], the address of each written into the attributes at its offset. The kernel
+   * reads all of them, and writes its answers there, while the call lasts. Answers what the call does.
    */
   bpf(command: number, attributes: Uint8Array, pointers: readonly (number | Uint8Array)[]): number;
 }
