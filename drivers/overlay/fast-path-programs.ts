@@ -65,15 +65,17 @@ export function wayValue({ link, isTunnel }: { readonly link: number; readonly i
 
 /** Offsets in a frame. */
 const frame = { target: 0, source: 6, packet: 14 } as const;
-const ipv4 = { fragment: 20, protocol: 23, source: 26, targetPort: 36, end: 38 } as const;
-const ipv6 = { protocol: 20, source: 22, targetPort: 56, end: 58 } as const;
-const [tcp, udp] = [6, 17];
+const ipv4 = { fragment: 20, protocol: 23, source: 26, icmpType: 34, targetPort: 36, end: 38 } as const;
+const ipv6 = { protocol: 20, source: 22, icmpType: 54, targetPort: 56, end: 58 } as const;
+const [icmp, tcp, udp, icmp6] = [1, 6, 17, 58];
+const echo = { asks4: 8, answers4: 0, asks6: 128, answers6: 129 } as const;
 /** Numbers that the frame has in network byte order, as a little-endian machine reads them. */
 const swapped = (number: number) => ((number & 0xff) << 8) | (number >> 8);
 
 /**
- * For what comes from containers, in front of the bridge and its guards. It lets past them what they would let pass: TCP and
- * UDP from the port's own MAC and address, without tags, and none of what only a router or a DHCP server says.
+ * For what comes from containers, in front of the bridge and its guards. It lets past them what they would let pass: TCP,
+ * UDP and echoes from the port's own MAC and address, without tags, and none of what only a DHCP server says. What is longer
+ * than the port's MTU has not got here (is_skb_forwardable, when the pair hands it over).
  */
 export function departing(bpf: Bpf, { ports, ways }: ProgramMaps, options: ProgramOptions): Buffer {
   const { assemble, calculate, call, context, helper, jump, jumpIf, label, load, loadMap, move, store } = bpf;
@@ -102,13 +104,19 @@ export function departing(bpf: Bpf, { ports, ways }: ProgramMaps, options: Progr
     ...same(bpf, 4, { at: ipv4.source, own: 8 }),
     load(1, "r1", "r7", ipv4.protocol),
     jumpIf("r1", "==", tcp, "go"),
+    // a part of anything else may lack what is asked for next
+    load(2, "r2", "r7", ipv4.fragment),
+    jumpIf("r2", "&", swapped(0x3fff), "slow"),
+    jumpIf("r1", "==", icmp, "icmp"),
     jumpIf("r1", "!=", udp, "slow"),
-    // a part of a datagram may have no ports
-    load(2, "r1", "r7", ipv4.fragment),
-    jumpIf("r1", "&", swapped(0x3fff), "slow"),
     load(2, "r1", "r7", ipv4.targetPort),
-    jumpIf("r1", "==", swapped(68), "slow"),
-    jump("go"),
+    jumpIf("r1", "!=", swapped(68), "go"),
+    jump("slow"),
+    label("icmp"),
+    load(1, "r1", "r7", ipv4.icmpType),
+    jumpIf("r1", "==", echo.asks4, "go"),
+    jumpIf("r1", "==", echo.answers4, "go"),
+    jump("slow"),
 
     label("ipv6"),
     move("r1", "r7"),
@@ -121,12 +129,18 @@ export function departing(bpf: Bpf, { ports, ways }: ProgramMaps, options: Progr
     jumpIf("r5", "==", 0, "slow"),
     ...same(bpf, 8, { at: ipv6.source, own: 16 }),
     ...same(bpf, 8, { at: ipv6.source + 8, own: 24 }),
-    // what has extension headers is neither
+    // what has extension headers is none of these
     load(1, "r1", "r7", ipv6.protocol),
     jumpIf("r1", "==", tcp, "go"),
+    jumpIf("r1", "==", icmp6, "icmp6"),
     jumpIf("r1", "!=", udp, "slow"),
     load(2, "r1", "r7", ipv6.targetPort),
-    jumpIf("r1", "==", swapped(546), "slow"),
+    jumpIf("r1", "!=", swapped(546), "go"),
+    jump("slow"),
+    label("icmp6"),
+    load(1, "r1", "r7", ipv6.icmpType),
+    jumpIf("r1", "==", echo.asks6, "go"),
+    jumpIf("r1", "!=", echo.answers6, "slow"),
 
     label("go"),
     ...findWay(bpf, ways),
