@@ -94,8 +94,9 @@ export async function withOverlayHosts(work: (hosts: OverlayHosts) => Promise<vo
       AdvertiseAddr: `192.0.2.${at + 2}`,
     });
   await until("all are members", async () => {
-    const { body } = await first.client.get("/cluster?health=1");
-    return (body as { Health?: { Healthy?: number } }).Health?.Healthy === count;
+    // a store that gets another member may be silent for a moment
+    const answer = await first.client.get("/cluster?health=1").catch(() => undefined);
+    return (answer?.body as { Health?: { Healthy?: number } } | undefined)?.Health?.Healthy === count;
   });
   const IPAM = { Config: [{ Subnet: overlaySubnet }] };
   await first.client.post("/networks/create", { Name: overlayName, Driver: "overlay", IPAM });
