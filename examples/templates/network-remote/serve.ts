@@ -2,7 +2,7 @@
 // The plugin's program: node serve.ts [SOCKET [FILE]]
 
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
@@ -16,13 +16,7 @@ const run = promisify(execFile);
 const ip: Ip = async (...words) => void (await run("ip", [...words]));
 
 const memory: Memory = {
-  read: () => {
-    try {
-      return JSON.parse(readFileSync(file, "utf8"));
-    } catch {
-      return [];
-    }
-  },
+  read: () => (existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : []),
   write: async (networkIds) => {
     mkdirSync(dirname(file), { recursive: true });
     await writeFile(`${file}.new`, JSON.stringify(networkIds));

@@ -60,8 +60,9 @@ test.each([
   20_000,
 );
 
-test("one that is loaded into the daemon fits the contract", async () => {
+test("one that is loaded into the daemon fits the contract, in less than a hundred lines", async () => {
   await create("fits");
+  expect(readFileSync(join(folder, "fits", "index.ts"), "utf8").split("\n").length).toBeLessThanOrEqual(100);
   const module = await loadDriverModule(join(folder, "fits", "index.ts"));
   expect(module.contract).toBe(1);
 });
