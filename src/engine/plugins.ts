@@ -36,13 +36,14 @@ export function pluginOperations(context: PluginContext): PluginOperations {
     },
     enable: (ref, options) =>
       locked(context, ref, async (record) => {
-        if (record.isEnabled) throw conflict(`plugin ${record.name} is already enabled`);
+        if (record.isEnabled) throw conflict(`plugin already enabled: plugin ${record.name} is enabled`);
         await managed.enable(record, options);
         tell(context, "enable", record);
       }),
     disable: (ref, { force }) =>
       locked(context, ref, async (record) => {
-        if (!record.isEnabled) throw conflict(`plugin ${record.name} is already disabled`);
+        if (!record.isEnabled)
+          throw conflict(`plugin is already disabled: plugin ${record.name} found but disabled`);
         if (!force) checkUnused(context, record);
         await managed.disable(record);
         tell(context, "disable", record);
@@ -88,7 +89,8 @@ function upgrade(
   const { id } = managed.get(ref);
   const checked = () => {
     const record = managed.get(id);
-    if (record.isEnabled) throw conflict(`plugin ${record.name} must be disabled before upgrading`);
+    if (record.isEnabled)
+      throw conflict(`plugin must be disabled before upgrading: plugin ${record.name} is enabled`);
     return record;
   };
   const name = passingName(checked().name);

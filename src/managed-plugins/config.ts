@@ -41,7 +41,7 @@ export interface PluginConfig {
   readonly DockerVersion?: string;
   readonly Documentation: string;
   readonly Entrypoint: readonly string[];
-  readonly Env: readonly PluginEnv[];
+  readonly Env: readonly PluginEnv[] | null;
   readonly Interface: {
     /** `docker.networkdriver/1.0`. */
     readonly Types: readonly string[];
@@ -54,7 +54,7 @@ export interface PluginConfig {
     readonly Capabilities: Texts;
     readonly Devices: readonly PluginDevice[] | null;
   };
-  readonly Mounts: readonly PluginMount[];
+  readonly Mounts: readonly PluginMount[] | null;
   readonly Network: { readonly Type: string };
   readonly PidHost: boolean;
   readonly PropagatedMount: string;
@@ -97,7 +97,7 @@ function toConfig(root: Reader): PluginConfig {
     ...(version && { DockerVersion: version }),
     Documentation: root.text("Documentation"),
     Entrypoint: root.texts("Entrypoint"),
-    Env: root.children("Env").map((env) => ({ ...describe(env), Value: env.textOrNull("Value") })),
+    Env: root.childrenOrNull("Env", (env) => ({ ...describe(env), Value: env.textOrNull("Value") })),
     Interface: {
       Types: face.texts("Types"),
       Socket: face.text("Socket"),
@@ -107,13 +107,12 @@ function toConfig(root: Reader): PluginConfig {
     Linux: {
       AllowAllDevices: linux.flag("AllowAllDevices"),
       Capabilities: linux.textsOrNull("Capabilities"),
-      Devices: linux.has("Devices")
-        ? linux
-            .children("Devices")
-            .map((device) => ({ ...describe(device), Path: device.textOrNull("Path") }))
-        : null,
+      Devices: linux.childrenOrNull("Devices", (device) => ({
+        ...describe(device),
+        Path: device.textOrNull("Path"),
+      })),
     },
-    Mounts: root.children("Mounts").map(toMount),
+    Mounts: root.childrenOrNull("Mounts", toMount),
     Network: { Type: root.child("Network").text("Type") },
     PidHost: root.flag("PidHost"),
     PropagatedMount: root.text("PropagatedMount"),
@@ -154,7 +153,7 @@ export function privilegesOf(config: PluginConfig): readonly Privilege[] {
     ]),
     ...asks(IpcHost, "host ipc namespace", "allow access to host ipc namespace", ["true"]),
     ...asks(PidHost, "host pid namespace", "allow access to host pid namespace", ["true"]),
-    ...paths(Mounts.map(({ Source }) => Source)).flatMap((value) =>
+    ...paths((Mounts ?? []).map(({ Source }) => Source)).flatMap((value) =>
       asks(true, "mount", "host path to mount", value),
     ),
     ...paths((Linux.Devices ?? []).map(({ Path }) => Path)).flatMap((value) =>
@@ -214,7 +213,7 @@ interface Reader {
   /** `{UID: 7}`, or nothing. */
   id(key: "UID" | "GID"): object;
   child(key: string): Reader;
-  children(key: string): readonly Reader[];
+  childrenOrNull<T>(key: string, read: (child: Reader) => T): readonly T[] | null;
 }
 
 function reader(value: unknown, at: string): Reader {
@@ -240,7 +239,8 @@ function reader(value: unknown, at: string): Reader {
       return id === null ? {} : { [key]: id };
     },
     child: (key) => reader(fields.get(key.toLowerCase()) ?? {}, `${at}.${key}`),
-    children: (key) => (list(key) ?? []).map((item, index) => reader(item, `${at}.${key}[${index}]`)),
+    childrenOrNull: (key, readChild) =>
+      list(key)?.map((item, index) => readChild(reader(item, `${at}.${key}[${index}]`))) ?? null,
   };
 }
 

@@ -123,7 +123,7 @@ export class ManagedPlugins {
   async locate(name: string): Promise<LocatedPlugin | undefined> {
     const record = this.named(name);
     if (!record) return undefined;
-    if (!record.isEnabled) throw unavailable(`plugin ${record.name} found but disabled`);
+    if (!record.isEnabled) throw unavailable(`plugin ${name} found but disabled`);
     const until = performance.now() + startingMs;
     while (!this.#ready.has(record.id) && performance.now() < until) await pause(20);
     return {
@@ -131,6 +131,11 @@ export class ManagedPlugins {
       kinds: kindsOf(record.config),
       ...(record.timeoutS > 0 && { callMs: record.timeoutS * 1000 }),
     };
+  }
+
+  /** Of those that are enabled. */
+  names(): readonly string[] {
+    return this.list().flatMap(({ name, isEnabled }) => (isEnabled ? [name] : []));
   }
 
   /** Tells when one answers: after it was enabled, and each time that it was started again. */
@@ -144,7 +149,7 @@ export class ManagedPlugins {
     const { layer, config } = splitArchive(archive);
     return await this.add(name, { bytes: layer, mediaType: layerType }, async () => ({
       config: await config,
-      reference: name.reference,
+      reference: name.name,
     }));
   }
 
@@ -223,7 +228,7 @@ export class ManagedPlugins {
   /** The same plugin, its settings too, on another root file system. It is disabled. */
   async replace(record: PluginRecord, by: PluginRecord): Promise<void> {
     const { config, settings } = by;
-    const known = new Set(config.Env.map(({ Name }) => Name));
+    const known = new Set((config.Env ?? []).map(({ Name }) => Name));
     const kept = record.settings.Env.filter((entry) => known.has(entry.split("=", 1)[0] ?? ""));
     const names = new Set(kept.map((entry) => entry.split("=", 1)[0]));
     const others = settings.Env.filter((entry) => !names.has(entry.split("=", 1)[0] ?? ""));

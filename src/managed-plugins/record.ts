@@ -7,7 +7,7 @@ export interface PluginRecord {
   readonly id: string;
   /** With its tag: `vendor/name:latest`. */
   readonly name: string;
-  /** Where it came from, in full; of one made here what it would be called there. */
+  /** Where it came from, in full; of one made here its name. */
   readonly reference: string;
   /** The snapshot that is its root file system, and the lease that holds it. */
   readonly rootfs: string;

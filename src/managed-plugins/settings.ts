@@ -16,8 +16,8 @@ export function defaultSettings({ Args, Env, Mounts, Linux }: PluginConfig): Plu
   return {
     Args: Args.Value ?? [],
     Devices: Linux.Devices ?? [],
-    Env: Env.flatMap(({ Name, Value }) => (Value === null ? [] : [`${Name}=${Value}`])),
-    Mounts,
+    Env: (Env ?? []).flatMap(({ Name, Value }) => (Value === null ? [] : [`${Name}=${Value}`])),
+    Mounts: Mounts ?? [],
   };
 }
 
@@ -51,13 +51,13 @@ function withOne(config: PluginConfig, settings: PluginSettings, wish: Wish): Pl
   const { name, value } = wish;
   const named = <T extends { readonly Name: string }>(list: readonly T[]) =>
     list.find(({ Name }) => Name === name);
-  const env = named(config.Env);
+  const env = named(config.Env ?? []);
   if (env) {
     checkSettable(wish, env.Settable, "value");
     const others = settings.Env.filter((entry) => !entry.startsWith(`${name}=`));
     return { ...settings, Env: [...others, `${name}=${value}`] };
   }
-  const mount = named(config.Mounts);
+  const mount = named(config.Mounts ?? []);
   if (mount) {
     checkSettable(wish, mount.Settable, "source");
     return {

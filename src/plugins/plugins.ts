@@ -3,7 +3,7 @@
 import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { access } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { errorMessage } from "../util/errors.ts";
+import { conflict, errorKind, errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 import { findPlugin, listPlugins, type PluginFolders } from "./address.ts";
 import { bookInMemory, type DebtBook } from "./debts.ts";
@@ -11,7 +11,9 @@ import { type Located, Plugin } from "./plugin.ts";
 
 /** Plugins that are run for us, beside those that say where they are. */
 export interface PluginSource {
-  /** Undefined: none has this name. @throws conflict for one that is switched off */
+  /** Of those that are switched on. */
+  names(): readonly string[];
+  /** Undefined: none has this name. @throws unavailable for one that is switched off */
   locate(name: string): Promise<Located | undefined>;
   /** Tells when one answers. */
   onReady(listener: (name: string) => void): () => void;
@@ -42,7 +44,11 @@ export interface ActivePlugin {
 }
 
 const defaults = { callMs: 120_000, endMs: 10_000, patienceMs: 3_000, newcomerMs: 3_000 };
-const noSource: PluginSource = { locate: async () => undefined, onReady: () => () => undefined };
+const noSource: PluginSource = {
+  names: () => [],
+  locate: async () => undefined,
+  onReady: () => () => undefined,
+};
 const firstPauseMs = 50;
 /** How long a list of plugins waits for one that does not answer. */
 const glanceMs = 500;
@@ -68,7 +74,7 @@ export class Plugins {
 
   /** Undefined when nothing says where it is. @throws unavailable when it does not answer */
   async find(name: string): Promise<ActivePlugin | undefined> {
-    if (!this.#plugins.has(name) && !(await this.#appears(name))) return undefined;
+    if (!this.#plugins.has(name) && !(await this.#appears(name).catch(asRefusal))) return undefined;
     return { name, kinds: await this.#plugin(name).activate() };
   }
 
@@ -95,9 +101,10 @@ export class Plugins {
       .catch(() => new Set<string>());
   }
 
-  /** All that say where they are, whether they answer or not. */
-  names(): Promise<string[]> {
-    return listPlugins(this.#options.folders);
+  /** All that say where they are, whether they answer or not, and those that are run for us. */
+  async names(): Promise<string[]> {
+    const { folders, managed } = this.#options;
+    return [...managed.names(), ...(await listPlugins(folders))];
   }
 
   /** Tells when a socket has appeared where plugins' are. */
@@ -169,6 +176,11 @@ export class Plugins {
       log.debug({ folder: folders.sockets, reason: errorMessage(error) }, "plugins are not watched");
     }
   }
+}
+
+/** Who names one that is switched off is to switch it on; only who has used it before waits for that. */
+function asRefusal(error: unknown): never {
+  throw errorKind(error) === "unavailable" ? conflict(errorMessage(error)) : error;
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -62,11 +62,21 @@ describe.skipIf(!hasCompiler)("a managed plugin (needs gcc)", () => {
     expect(await ok("plugin", "ls", "--format", "{{.Name}} {{.Description}} {{.Enabled}}")).toBe(
       "vendor/tiny:latest a tiny network false",
     );
+    expect(
+      await ok("plugin", "inspect", "-f", "{{.PluginReference}} {{.Config.Mounts}}", "vendor/tiny"),
+    ).toBe("vendor/tiny:latest []");
     expect((await docker("network", "create", "-d", "vendor/tiny", "n1")).stderr).toContain(
-      "plugin vendor/tiny:latest found but disabled",
+      "plugin vendor/tiny found but disabled",
+    );
+    expect((await docker("plugin", "disable", "vendor/tiny")).stderr).toContain(
+      "plugin is already disabled: plugin vendor/tiny:latest found but disabled",
     );
     await ok("plugin", "set", "vendor/tiny", "GREETING=moin");
     await ok("plugin", "enable", "vendor/tiny");
+    expect((await docker("plugin", "enable", "vendor/tiny")).stderr).toContain(
+      "plugin already enabled: plugin vendor/tiny:latest is enabled",
+    );
+    expect(await ok("info", "-f", "{{.Plugins.Network}}")).toContain("vendor/tiny:latest");
     await until("its words are in the log", async () => (await daemon().log()).includes("greeting: moin"));
     await ok("network", "create", "-d", "vendor/tiny", "n1");
     await ok("network", "create", "-d", "vendor/tiny:latest", "n2");
