@@ -5,7 +5,7 @@ import { StatusError } from "../../errors.ts";
 import { text } from "../../flags/spec.ts";
 import { refusalOf } from "./conversation.ts";
 import { startRecorder } from "./recorder.ts";
-import { askedToEnd } from "./sockets.ts";
+import { askedToEnd, isListenedOn } from "./sockets.ts";
 
 export const record: CommandSpec = {
   usage: "--socket PLUGIN.sock --listen NAME.sock -o FILE",
@@ -42,6 +42,7 @@ it is interrupted. "tsdocker driver replay" plays the file again.`,
       },
     });
     session.err.line(`recording ${socket} on ${listen}; end with Ctrl-C`);
+    if (!(await isListenedOn(socket))) session.err.line(`WARNING: nobody listens on ${socket} yet`);
     await ending;
     await recorder.close();
     session.err.line(`${count} calls in ${file}`);

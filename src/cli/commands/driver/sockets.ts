@@ -103,7 +103,8 @@ function listening(server: Server, path: string): Promise<void> {
   return promise;
 }
 
-function isListenedOn(path: string): Promise<boolean> {
+/** Whether somebody accepts connections there. */
+export function isListenedOn(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(path, () => {
     socket.destroy();
