@@ -32,18 +32,8 @@ export type * from "./oci/spec-input.ts";
 export { treeOfMounts } from "./rootfs/layers.ts";
 export { type IsOpaque, type RootfsTree, treeAt } from "./rootfs/tree.ts";
 export { type ResolvedUser, resolveUser } from "./rootfs/user.ts";
-export {
-  type ContainerRecord,
-  type ContainerSpec,
-  createRuntime,
-  type LoadedExec,
-  type LoadedTask,
-  type Runtime,
-  type RuntimeOptions,
-  type StreamHolder,
-  type TaskState,
-  type TaskStatus,
-} from "./runtime.ts";
+export { createRuntime } from "./runtime.ts";
+export type * from "./runtime-types.ts";
 export type { SnapshotInfo, SnapshotKind, Snapshots } from "./snapshots.ts";
 export { startFailureExitCode } from "./start-failure.ts";
 export type { MakeFifo, Stdio } from "./stdio.ts";
@@ -55,4 +45,5 @@ export {
 export type { ExecProcess, StreamOptions, Task } from "./task.ts";
 export type { TaskEvent, TaskExit } from "./task-event.ts";
 export { type TaskEvents, watchTasks } from "./task-events.ts";
+export type { TaskState, TaskStatus } from "./task-status.ts";
 export type { Descriptor, LabelChanges, Labels, Mount } from "./values.ts";
