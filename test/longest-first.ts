@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The longest of all, as parts of paths. */
 const long = [
-  "e2e/failpoints",
+  "e2e/failpoint-",
   "e2e/live-restore",
   "conformance/firewall/",
   "lab/cluster/member",

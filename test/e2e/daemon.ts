@@ -73,6 +73,8 @@ export class Daemon implements AsyncDisposable {
   readonly #containerIds = new Set<string>();
   #process: ChildProcess | undefined;
   #watch: http.ClientRequest | undefined;
+  /** Of containerd. */
+  #namespace: string | undefined;
 
   constructor(options: DaemonOptions, folder: string, before: Snapshot) {
     this.host = options.host;
@@ -86,6 +88,10 @@ export class Daemon implements AsyncDisposable {
 
   get pid(): number {
     return this.#process?.pid ?? 0;
+  }
+
+  get hasEnded(): boolean {
+    return this.#process?.exitCode !== null || this.#process.signalCode !== null;
   }
 
   /** What the command line of this daemon is, for those who start it by hand. */
@@ -231,24 +237,27 @@ export class Daemon implements AsyncDisposable {
 
   /** The host's network with the daemon running, once what is being deleted is gone; compare two of them with `leaks`. */
   async snapshot(): Promise<Snapshot> {
-    let taken = await snapshotHost(this.host.netns, this.folder);
-    const isSettled = async () => {
-      const isGoing = (link: string) => link.endsWith(" tsdocker:deleted");
-      if (!taken.links?.some(isGoing)) return true;
-      taken = await snapshotHost(this.host.netns, this.folder);
-      return false;
-    };
+    const isSettled = async () =>
+      (await this.host.netlink.links()).every(({ alias }) => alias !== "tsdocker:deleted");
     // what does not go shows in the comparison
     await until("what is being deleted is gone", isSettled, 3_000).catch(() => undefined);
-    return taken;
+    return await snapshotHost(this.host.netns, this.folder);
   }
 
   /** Keys of containerd's snapshots that belong to containers. */
   async containerSnapshots(): Promise<string[]> {
     const socket = join(this.folder, "run", "containerd", "containerd.sock");
-    const namespaces = (await run("ctr", ["-a", socket, "namespaces", "ls", "-q"])).stdout.split("\n");
-    const ours = namespaces.find((name) => name.startsWith("tsdocker")) ?? "tsdocker";
-    const { stdout } = await run("ctr", ["-a", socket, "-n", ours, "snapshots", "ls"]);
+    this.#namespace ??= (await run("ctr", ["-a", socket, "namespaces", "ls", "-q"])).stdout
+      .split("\n")
+      .find((name) => name.startsWith("tsdocker"));
+    const { stdout } = await run("ctr", [
+      "-a",
+      socket,
+      "-n",
+      this.#namespace ?? "tsdocker",
+      "snapshots",
+      "ls",
+    ]);
     return stdout.split("\n").flatMap((line) => /^([0-9a-f]{64}) /.exec(line)?.[1] ?? []);
   }
 

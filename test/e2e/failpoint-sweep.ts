@@ -4,7 +4,7 @@
 
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import "../lab/matchers.ts";
 import type { FailpointOrder } from "../../src/daemon/failpoints.ts";
 import type { Snapshot } from "../lab/leaks.ts";
@@ -14,9 +14,6 @@ import { useSite } from "./site.ts";
 const control = (folder: string) => join(folder, "failpoints");
 const site = useSite({ env: (folder) => ({ TSDOCKER_FAILPOINTS: control(folder) }) });
 const daemon = () => site().daemon;
-/** Failpoints after which only a start of the daemon put things right. */
-const restarts: string[] = [];
-const hits = new Map<string, number>();
 
 /** One request of a container's life, and how the world gets to where it can be made. */
 interface Act {
@@ -91,14 +88,49 @@ const acts: readonly Act[] = [
   },
 ];
 
-let runs = 0;
+/** Each act is cut in at each of its effects, on a daemon of the file's own. */
+export function sweepFailpoints(by: FailpointOrder["by"]): void {
+  /** Failpoints after which only a start of the daemon put things right. */
+  const restarts: string[] = [];
+  const hits = new Map<string, number>();
+
+  // the first networks turn forwarding on, and it stays on while the daemon runs
+  beforeAll(async () => {
+    await wholeLife(await daemon().snapshot()).catch(() => undefined);
+  });
+
+  afterEach(forget);
+
+  test.each(acts)("$name: the next try succeeds and nothing is left", { timeout: 240_000 }, async (act) => {
+    const base = await daemon().snapshot();
+    for (let hit = 1; ; hit++) {
+      await act.before();
+      const passed = await cutIn(act, { run: `${act.name} ${hit}`, hit, by });
+      const point = `${act.name}, ${by} at ${hit} (${passed[hit - 1]})`;
+      if (passed.length < hit) {
+        hits.set(act.name, hit - 1);
+        await wholeLife(base);
+        return;
+      }
+      if (by === "kill") await restart();
+      await wholeLife(base).catch((error) => afterRestart({ by, point, base }, error, restarts));
+      await expectNoSnapshots(point);
+    }
+  });
+
+  afterAll(() => {
+    const counts = [...hits].map((entry) => entry.join(" ")).join(", ");
+    const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
+    process.stdout.write(`failpoints hit by ${by}: ${total} (${counts})\n`);
+    for (const point of restarts) process.stdout.write(`only a start put it right: ${point}\n`);
+  });
+}
 
 /** Makes the request with one failpoint to be hit; answers with the failpoints that were passed meanwhile. */
-async function cutIn({ request }: Act, hit: number, by: FailpointOrder["by"]): Promise<string[]> {
+async function cutIn({ request }: Act, order: FailpointOrder): Promise<string[]> {
   const path = control(daemon().folder);
   await rm(`${path}.passed`, { force: true });
-  runs += 1;
-  await writeFile(path, JSON.stringify({ run: `${runs}`, hit, by } satisfies FailpointOrder));
+  await writeFile(path, JSON.stringify(order));
   await daemon()
     .api(...request)
     .catch(() => undefined);
@@ -108,14 +140,14 @@ async function cutIn({ request }: Act, hit: number, by: FailpointOrder["by"]): P
   return (await readFile(`${path}.passed`, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
 }
 
-/** No failpoint is passed any more: the same number of them, three looks in a row. */
+/** No failpoint is passed any more: nobody is there, or it is the same number of them three looks in a row. */
 async function settled(path: string): Promise<void> {
   let [count, same] = [-1, 0];
   await until("the request has no more effects", async () => {
     const now = (await readFile(`${path}.passed`).catch(() => Buffer.alloc(0))).length;
     same = now === count ? same + 1 : 0;
     count = now;
-    return same === 3;
+    return same === 3 || daemon().hasEnded;
   });
 }
 
@@ -152,6 +184,7 @@ async function expectNoSnapshots(point: string): Promise<void> {
 async function afterRestart(
   { by, point, base }: { readonly by: FailpointOrder["by"]; readonly point: string; readonly base: Snapshot },
   reason: unknown,
+  restarts: string[],
 ): Promise<void> {
   const words = reason instanceof Error ? reason.message : String(reason);
   if (by === "kill") throw new Error(`after ${point}: ${words}`, { cause: reason });
@@ -159,36 +192,3 @@ async function afterRestart(
   await restart();
   await wholeLife(base);
 }
-
-// the first networks turn forwarding on, and it stays on while the daemon runs
-beforeAll(async () => {
-  await wholeLife(await daemon().snapshot()).catch(() => undefined);
-});
-
-afterEach(forget);
-
-describe.each(["error", "kill"] as const)("with %s at each effect", (by) => {
-  test.each(acts)("$name: the next try succeeds and nothing is left", { timeout: 240_000 }, async (act) => {
-    const base = await daemon().snapshot();
-    for (let hit = 1; ; hit++) {
-      await act.before();
-      const passed = await cutIn(act, hit, by);
-      const point = `${act.name}, ${by} at ${hit} (${passed[hit - 1]})`;
-      if (passed.length < hit) {
-        hits.set(`${act.name} ${by}`, hit - 1);
-        await wholeLife(base);
-        return;
-      }
-      if (by === "kill") await restart();
-      await wholeLife(base).catch((error) => afterRestart({ by, point, base }, error));
-      await expectNoSnapshots(point);
-    }
-  });
-});
-
-afterAll(() => {
-  const counts = [...hits].map((entry) => entry.join(" ")).join(", ");
-  const total = [...hits.values()].reduce((sum, count) => sum + count, 0);
-  process.stdout.write(`failpoints hit: ${total} (${counts})\n`);
-  for (const point of restarts) process.stdout.write(`only a start put it right: ${point}\n`);
-});

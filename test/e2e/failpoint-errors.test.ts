@@ -1,0 +1,3 @@
+import { sweepFailpoints } from "./failpoint-sweep.ts";
+
+sweepFailpoints("error");
