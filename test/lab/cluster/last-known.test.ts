@@ -160,5 +160,6 @@ test("a host that was never told anything is no worse for it: neither at first, 
   }
   await lab.etcd.members[0]?.start();
   await lab.etcd.leader();
-  expect((await cluster.add("one", { store })).state).toBe("connected");
+  const last = await cluster.add("one", { store });
+  await until(() => last.state === "connected", "it is back");
 });
