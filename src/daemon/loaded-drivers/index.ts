@@ -67,7 +67,8 @@ export async function loadDrivers(
       log.info({ driver: name, module: loaded.path }, "driver loaded");
       return [loaded];
     } catch (error) {
-      const reason = errorMessage(error);
+      // whoever is told it hears the name besides
+      const reason = errorMessage(error).replace(`driver ${name}: `, "");
       faults.set(name, reason);
       log.error({ driver: name, module, reason }, "cannot load driver: the daemon goes on without it");
       return [];

@@ -143,7 +143,7 @@ describe("a driver that does not fit is left out, with the reason in the log", (
 describe("a driver that is missing", () => {
   test("is told by name to who wants a network of it", async () => {
     const { network } = (await load({ wire: join(folder, "nowhere.mjs") })).beside(noPlugins);
-    await expect(network.find("wire")).rejects.toThrow("driver wire was not loaded: driver wire: import: ");
+    await expect(network.find("wire")).rejects.toThrow("driver wire was not loaded: import: ");
     expect(await network.find("other")).toBeUndefined();
     expect([network.isAway("wire"), network.isAway("other")]).toEqual([true, false]);
   });
