@@ -109,11 +109,11 @@ class BridgeDriver implements NetworkDriver {
   async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
     const network = this.#networks.find(request.networkId);
     const known = network.endpoints.get(request.endpointId);
-    if (known) return known.interface;
+    if (known) return { ...known.interface };
     this.#removal.disturb();
     const endpoint = await newEndpoint(this.#host, network, request);
     network.endpoints.set(request.endpointId, endpoint);
-    return endpoint.interface;
+    return { ...endpoint.interface };
   }
 
   async deleteEndpoint(request: DeleteEndpointRequest): Promise<void> {

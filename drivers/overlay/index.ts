@@ -149,7 +149,7 @@ class OverlayDriver implements NetworkDriver {
     const { endpoints } = this.#networks.find(request.networkId);
     const endpoint = endpoints.get(request.endpointId) ?? newEndpoint(request);
     endpoints.set(request.endpointId, endpoint);
-    return endpoint.interface;
+    return { ...endpoint.interface };
   }
 
   async deleteEndpoint({ networkId, endpointId, ...link }: DeleteEndpointRequest): Promise<void> {

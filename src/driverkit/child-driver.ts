@@ -100,7 +100,7 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
   async createEndpoint(request: CreateEndpointRequest): Promise<EndpointInterface> {
     const { config, endpoints } = this.#network(request.networkId);
     const known = endpoints.get(request.endpointId);
-    if (known) return known.interface;
+    if (known) return { ...known.interface };
     const { options, interface: asked } = request;
     this.checkEndpoint(options);
     this.#kind.checkEndpoint(config, request);
@@ -110,7 +110,7 @@ class ChildDriver<C extends ChildNetworkConfig> implements NetworkDriver {
       (await this.#kind.chooseMac(config, request, () => this.#holdParent(config)));
     const own = { ...asked, ...(mac && { macAddress: mac }) };
     endpoints.set(request.endpointId, { interface: own, options });
-    return own;
+    return { ...own };
   }
 
   /** The link goes with its sandbox or by the controller; one that was moved in came back to the host. */
