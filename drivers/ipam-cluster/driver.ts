@@ -10,6 +10,7 @@ import type {
   PoolUsage,
 } from "../../src/driverapi/index.ts";
 import type { Address, Prefix } from "../../src/netip/index.ts";
+import { invalid } from "../../src/util/errors.ts";
 import { answerQuestion } from "./answer.ts";
 import { forgetQuestions } from "./ask.ts";
 import { Leasing } from "./leasing.ts";
@@ -23,6 +24,8 @@ import { clusterUsage, publishUsage } from "./usage.ts";
 
 /** How often the driver looks after its addresses. */
 export const tickMs = 1_000;
+
+const spaces = { local: "LocalDefault", global: "GlobalDefault" };
 
 /** The driver `cluster`. It answers other hosts from `open` on. */
 export interface ClusterIpam extends Required<IpamDriver> {
@@ -60,7 +63,7 @@ export class ClusterIpamDriver implements ClusterIpam {
     this.#tick();
   }
 
-  defaultAddressSpaces = async () => ({ local: "LocalDefault", global: "GlobalDefault" });
+  defaultAddressSpaces = async () => spaces;
 
   open(): void {
     this.#isOpen = true;
@@ -83,6 +86,7 @@ export class ClusterIpamDriver implements ClusterIpam {
       this.#parts.pools.findOnRecord(onRecord, subPool);
       return { poolId: onRecord, pool };
     }
+    if (!Object.values(spaces).includes(request.addressSpace)) throw invalid("invalid address space");
     const record = await createPool(this.#parts, request, this.#sources);
     this.#created.add(record.uid);
     this.#parts.pools.added(record);
