@@ -1,7 +1,13 @@
 // Networks without a wire: each container has a link of its own to the host, a /32 (or /128) address, and the host as its
 // only neighbour. The host routes. Nothing is broadcast, and no container sees another one's frames.
 
-import type { EndpointInterface, JoinResponse, NetworkDriverFactory, Request } from "tsdocker/driverapi";
+import type {
+  DriverTraits,
+  EndpointInterface,
+  JoinResponse,
+  NetworkDriverFactory,
+  Request,
+} from "tsdocker/driverapi";
 import {
   formatAddress,
   hostPrefix,
@@ -14,6 +20,9 @@ import {
 
 export const contract = 1;
 export { createIpam } from "./ipam.ts";
+
+/** What `tsdocker driver verify` cannot see from outside: there is no subnet here, and nobody but a user chooses addresses. */
+export const traits: DriverTraits = { singleAddresses: true, namedPools: true };
 
 const mark = "point-to-point:";
 const hostEnd = (endpointId: string) => `pp${endpointId.slice(0, 12)}`;

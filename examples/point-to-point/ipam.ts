@@ -4,14 +4,19 @@
 import type { IpamDriver, IpamDriverFactory } from "tsdocker/driverapi";
 import {
   addressPlus,
+  forbidden,
   formatAddress,
   formatPrefix,
+  hasHostBits,
   hostPrefix,
+  invalid,
   type Prefix,
   prefixContains,
+  prefixCovers,
   prefixesOverlap,
   prefixSize,
   subnetOf,
+  unavailable,
 } from "tsdocker/driverkit";
 
 interface Pool {
@@ -23,16 +28,13 @@ interface Pool {
   next: bigint;
 }
 
-const refuse = (kind: "invalid" | "forbidden" | "unavailable", text: string) =>
-  Object.assign(new Error(text), { kind });
-
 /** For `--ipam-driver`. All that is leased is said again after a start. */
 export const createIpam: IpamDriverFactory = () => {
   const pools = new Map<string, Pool>();
 
   const poolOf = (poolId: string) => {
     const pool = pools.get(poolId);
-    if (!pool) throw refuse("invalid", `there is no pool ${poolId}`);
+    if (!pool) throw invalid(`there is no pool ${poolId}`);
     return pool;
   };
 
@@ -44,7 +46,7 @@ export const createIpam: IpamDriverFactory = () => {
       it.next = (it.next + tried + 1n) % size;
       return address;
     }
-    throw refuse("unavailable", `no available addresses in ${formatPrefix(it.range)}`);
+    throw unavailable(`no available addresses in ${formatPrefix(it.range)}`);
   };
 
   return {
@@ -52,21 +54,19 @@ export const createIpam: IpamDriverFactory = () => {
     capabilities: { requiresMacAddress: false, requiresRequestReplay: true },
     defaultAddressSpaces: async () => ({ local: "point-to-point", global: "point-to-point" }),
 
-    async requestPool({ addressSpace, pool: asked, subPool, family, onRecord }) {
-      if (addressSpace !== "point-to-point")
-        throw refuse("invalid", `there is no address space ${addressSpace}`);
-      if (!asked) throw refuse("invalid", "point-to-point chooses no subnet by itself: --subnet is needed");
-      if (asked.address.family !== family)
-        throw refuse("invalid", `${formatPrefix(asked)} is not IPv${family}`);
-      const pool = subnetOf(asked);
+    async requestPool({ addressSpace, pool, subPool, family, onRecord }) {
+      if (addressSpace !== "point-to-point") throw invalid(`there is no address space ${addressSpace}`);
+      if (!pool) throw invalid("point-to-point chooses no subnet by itself: --subnet is needed");
       const poolId = formatPrefix(pool);
+      if (pool.address.family !== family) throw invalid(`${poolId} is not IPv${family}`);
+      if (hasHostBits(pool))
+        throw invalid(`${poolId} is an address and no subnet: ${formatPrefix(subnetOf(pool))} is`);
+      if (subPool && !prefixCovers(pool, subPool))
+        throw invalid(`${formatPrefix(subPool)} is not in ${poolId}`);
       const other = [...pools.values()].find((it) => prefixesOverlap(it.pool, pool));
       if (other && !(onRecord && formatPrefix(other.pool) === poolId))
-        throw refuse(
-          "forbidden",
-          `${poolId} overlaps ${formatPrefix(other.pool)}, which another network has`,
-        );
-      if (!other) pools.set(poolId, { pool, range: subnetOf(subPool ?? asked), taken: new Set(), next: 0n });
+        throw forbidden(`${poolId} overlaps ${formatPrefix(other.pool)}, which another network has`);
+      if (!other) pools.set(poolId, { pool, range: subnetOf(subPool ?? pool), taken: new Set(), next: 0n });
       return { poolId, pool };
     },
 
@@ -77,9 +77,9 @@ export const createIpam: IpamDriverFactory = () => {
     async requestAddress({ poolId, address: asked, onRecord }) {
       const it = poolOf(poolId);
       if (asked && !prefixContains(it.pool, asked))
-        throw refuse("invalid", `${formatAddress(asked)} is not in ${formatPrefix(it.pool)}`);
+        throw invalid(`${formatAddress(asked)} is not in ${formatPrefix(it.pool)}`);
       if (asked && !onRecord && it.taken.has(formatAddress(asked)))
-        throw refuse("forbidden", `${formatAddress(asked)} is in use`);
+        throw forbidden(`${formatAddress(asked)} is in use`);
       const address = asked ?? freeIn(it);
       it.taken.add(formatAddress(address));
       return hostPrefix(address);

@@ -1,4 +1,5 @@
-// What a check is: one rule of the contract, where it is written, and how to find out whether a driver keeps it.
+// What a check is: one rule of the contract, where it is written, which drivers it is about, and how to find out whether
+// one keeps it.
 
 /** How a rule was broken, for the person who wrote the driver. */
 export class Broken extends Error {
@@ -15,16 +16,18 @@ export class Broken extends Error {
   }
 }
 
-/** The rule is not about this driver; the message says why. */
-export class NotApplicable extends Error {}
+/** Why a rule is not about a driver of which these facts are known; undefined: it is. */
+export type Need<Facts> = (facts: Facts) => string | undefined;
 
-export interface Check<Scene> {
+export interface Check<Scene, Facts> {
   /** `group/name`, never changed: it is what `--only` takes. */
   readonly id: string;
   /** The rule itself, in a sentence. */
   readonly rule: string;
   /** The member of `tsdocker/driverapi` whose documentation says so. */
   readonly where: string;
+  /** What must be so of a driver that the rule is about; absent: it is about all. */
+  readonly needs?: readonly Need<Facts>[];
   /** What a driver that fails has most likely done. */
   readonly hint?: string;
   readonly run: (scene: Scene) => Promise<void> | void;
@@ -40,9 +43,16 @@ export function must(
   if (!holds) throw new Broken(expected, typeof got === "string" ? got : got(), hint);
 }
 
-/** Ends the check: the rule says nothing about this driver. */
-export function onlyIf(applies: boolean, reason: string): asserts applies {
-  if (!applies) throw new NotApplicable(reason);
+/** Why a check is not about the driver; undefined: it is. */
+export function lacks<Facts>(
+  { needs = [] }: { readonly needs?: readonly Need<Facts>[] },
+  facts: Facts,
+): string | undefined {
+  for (const need of needs) {
+    const reason = need(facts);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }
 
 export function groupOf({ id }: { readonly id: string }): string {

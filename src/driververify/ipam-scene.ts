@@ -1,11 +1,10 @@
 // What a check of an IPAM driver has at hand: the driver under watch, and pools that are given back when the check ends.
 
-import type { AddressRequest, IpamDriver, PoolLease, PoolRequest } from "../driverapi/index.ts";
+import type { AddressRequest, DriverTraits, IpamDriver, PoolLease, PoolRequest } from "../driverapi/index.ts";
 import { type Address, addressPlus, type Prefix } from "../netip/index.ts";
-import { onlyIf } from "./check.ts";
 import type { Random } from "./random.ts";
 import { prefix } from "./scene.ts";
-import { type Transcript, watched } from "./transcript.ts";
+import { type Watch, watched } from "./watch.ts";
 
 export interface IpamStage extends AsyncDisposable {
   readonly driver: IpamDriver;
@@ -17,7 +16,8 @@ export interface IpamStage extends AsyncDisposable {
 
 export interface IpamSceneParts {
   readonly stage: IpamStage;
-  readonly transcript: Transcript;
+  readonly traits: DriverTraits;
+  readonly watch: Watch;
   readonly random: Random;
   /** The address space for networks of one host. */
   readonly space: string;
@@ -27,45 +27,35 @@ export interface IpamSceneParts {
 
 export class IpamScene {
   readonly stage: IpamStage;
+  readonly traits: DriverTraits;
   readonly random: Random;
   readonly space: string;
   readonly leases: boolean;
-  readonly #transcript: Transcript;
-  readonly #pools = new Set<string>();
+  readonly #watch: Watch;
+  readonly #pools: string[] = [];
   #number = 0;
 
   constructor(parts: IpamSceneParts) {
     this.stage = parts.stage;
+    this.traits = parts.traits;
     this.random = parts.random;
     this.space = parts.space;
     this.leases = parts.leases;
-    this.#transcript = parts.transcript;
+    this.#watch = parts.watch;
   }
 
   get driver(): IpamDriver {
-    return watched(this.stage.driver, this.#transcript);
+    return watched(this.stage.driver, this.#watch);
   }
 
-  needLeases(): void {
-    onlyIf(this.leases, "this driver leases no addresses: its pool is every address");
+  /** The same, which could change its requests. */
+  get looseDriver(): IpamDriver {
+    return watched(this.stage.driver, this.#watch, { freezes: false });
   }
 
-  needKinds(): void {
-    const { whyNoKinds } = this.stage;
-    onlyIf(whyNoKinds === undefined, whyNoKinds ?? "");
-  }
-
-  /** Another instance, to which all that is on record is repeated. */
-  needReplay(): void {
-    const { whyNoRestart, driver } = this.stage;
-    onlyIf(whyNoRestart === undefined, whyNoRestart ?? "");
-    onlyIf(driver.capabilities.requiresRequestReplay, "the driver is told of nothing again after a start");
-  }
-
-  need<K extends keyof IpamDriver>(name: K): NonNullable<IpamDriver[K]> {
-    const member = this.driver[name];
-    onlyIf(member !== undefined && member !== null, `the driver has no ${name}`);
-    return member as NonNullable<IpamDriver[K]>;
+  /** A method that the driver has, or it would not be asked; bound to it. */
+  method<K extends keyof IpamDriver>(name: K): NonNullable<IpamDriver[K]> {
+    return this.driver[name] as NonNullable<IpamDriver[K]>;
   }
 
   /** A pool that no other check asks for. */
@@ -80,16 +70,33 @@ export class IpamScene {
     return { addressSpace: this.space, family: 4, options: {}, exclude: [], ...wish };
   }
 
-  /** A pool, this one or any, until the check ends. */
+  /** A pool that is asked for, until the check ends. */
   async pool(wish: Partial<PoolRequest> = {}): Promise<PoolLease> {
     const lease = await this.driver.requestPool(this.request(wish));
-    this.#pools.add(lease.poolId);
+    this.#pools.push(lease.poolId);
     return lease;
+  }
+
+  /** A wish for this pool, in words that the driver understands. */
+  wish(pool: Prefix): Partial<PoolRequest> {
+    return { pool, family: pool.address.family, ...(this.traits.namedRanges && { subPool: pool }) };
+  }
+
+  /** This pool. */
+  async named(pool: Prefix): Promise<PoolLease> {
+    return await this.pool(this.wish(pool));
+  }
+
+  /** A pool of the driver's own choice, where it has one. */
+  async anyPool(family: 4 | 6 = 4): Promise<PoolLease> {
+    return await (this.traits.namedPools
+      ? this.ownPool(family === 4 ? 24 : 64, family)
+      : this.pool({ family }));
   }
 
   /** A pool of the check's own choice. */
   async ownPool(length = 24, family: 4 | 6 = 4): Promise<PoolLease> {
-    return await this.pool({ pool: this.subnet(length, family), family });
+    return await this.named(this.subnet(length, family));
   }
 
   address(poolId: string, wish: Partial<AddressRequest> = {}): Promise<Prefix> {

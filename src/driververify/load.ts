@@ -1,16 +1,14 @@
 // From what a person types to what is verified: a file, a folder, a package, a socket.
 
 import { stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import type { IpamDriverFactory, NetworkDriverFactory } from "../driverapi/index.ts";
-import { errorMessage, invalid } from "../util/errors.ts";
-import type { Subject } from "./session.ts";
+import { resolve } from "node:path";
+import { loadDriverModule } from "../driverkit/index.ts";
+import { invalid } from "../util/errors.ts";
 import { openPlugin } from "./stages/plugin-stage.ts";
+import type { Subject } from "./subject.ts";
 
 export interface LoadOptions {
-  /** Absent: of a plugin what it says that it is; of a module what it exports. */
+  /** Absent: all that it is. */
   readonly kind?: "network" | "ipam";
   /** Where a plugin acts; see `PluginPlace`. */
   readonly netns?: string;
@@ -20,14 +18,14 @@ export interface LoadOptions {
   readonly from: string;
 }
 
-/** All that is to be verified of it: a plugin may be both. @throws invalid in words that say what is missing */
+/** All that is to be verified of it: a plugin or a module may be both. @throws invalid, not-found in words that say what is missing */
 export async function loadSubjects(named: string, options: LoadOptions): Promise<readonly Subject[]> {
   const path = resolve(options.from, named);
   const found = await stat(path).catch(() => undefined);
   if (found?.isSocket()) return await ofPlugin(path, options);
   if (/\.sock$/.test(named)) throw invalid(`${named}: there is no such socket`);
-  const file = found ? fileOf(path, found.isDirectory()) : packageFile(named, options.from);
-  return await ofModule(file, options);
+  // as a person types it in a shell; a package of that name is found all the same
+  return await ofModule(found ? path : named, options);
 }
 
 async function ofPlugin(path: string, { kind, netns }: LoadOptions): Promise<Subject[]> {
@@ -45,61 +43,18 @@ async function ofPlugin(path: string, { kind, netns }: LoadOptions): Promise<Sub
   );
 }
 
-/** The file of a folder that package.json names, or index.ts, index.js. */
-function fileOf(path: string, isFolder: boolean): string {
-  if (!isFolder) return path;
-  const resolver = createRequire(join(path, "package.json"));
-  for (const name of [path, join(path, "index.ts"), join(path, "index.mjs")]) {
-    try {
-      return resolver.resolve(name);
-    } catch {
-      // the next one
-    }
-  }
-  throw invalid(`${path}: neither a package.json that names a file nor an index.ts`);
-}
-
-function packageFile(name: string, from: string): string {
-  try {
-    return createRequire(join(from, "package.json")).resolve(name);
-  } catch (error) {
-    throw invalid(
-      `${name}: neither a file, a folder, a socket nor a package that is installed here: ${errorMessage(error)}`,
-    );
-  }
-}
-
-/** A driver package may be both: a network driver by its default export, an IPAM driver by `createIpam`. */
-async function ofModule(file: string, { kind, inCluster }: LoadOptions): Promise<Subject[]> {
-  const loaded: unknown = await import(pathToFileURL(file).href).catch((error: unknown) => {
-    throw invalid(`${file}: ${errorMessage(error)}`, error);
-  });
-  const own = factoryOf(loaded);
-  const createIpam = ipamFactoryOf(loaded) ?? (kind === "ipam" ? own : undefined);
+/** As a daemon loads it, so that what is verified is what would run. */
+async function ofModule(spec: string, { kind, inCluster, from }: LoadOptions): Promise<Subject[]> {
+  const { default: factory, createIpam, traits, path } = await loadDriverModule(spec, { from });
+  const own = traits && { traits };
   const subjects: Subject[] = [
-    ...(own && kind !== "ipam"
-      ? [{ kind: "network" as const, factory: own as NetworkDriverFactory, ...(inCluster && { inCluster }) }]
+    ...(factory && kind !== "ipam"
+      ? [{ kind: "network" as const, factory, ...own, ...(inCluster && { inCluster }) }]
       : []),
-    ...(createIpam && kind !== "network"
-      ? [{ kind: "ipam" as const, factory: createIpam as IpamDriverFactory }]
-      : []),
+    ...(createIpam && kind !== "network" ? [{ kind: "ipam" as const, factory: createIpam, ...own }] : []),
   ];
   if (subjects.length > 0) return subjects;
-  throw invalid(`${file}: no default export that is a function: a driver's factory`);
-}
-
-function ipamFactoryOf(loaded: unknown): unknown {
-  const isThere = typeof loaded === "object" && loaded !== null && "createIpam" in loaded;
-  return isThere && typeof loaded.createIpam === "function" ? loaded.createIpam : undefined;
-}
-
-/** CommonJS that was compiled from a module has its default export one level down. */
-function factoryOf(loaded: unknown): unknown {
-  const own = defaultOf(loaded);
-  const factory = typeof own === "function" ? own : defaultOf(own);
-  return typeof factory === "function" ? factory : undefined;
-}
-
-function defaultOf(value: unknown): unknown {
-  return typeof value === "object" && value !== null && "default" in value ? value.default : undefined;
+  throw invalid(
+    `${path}: it is no ${kind} driver: ${kind === "ipam" ? "createIpam" : "a default export"} is missing`,
+  );
 }

@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type {
   CreateEndpointRequest,
   CreateNetworkRequest,
+  DriverTraits,
   EndpointInterface,
   EndpointOptions,
   EndpointRef,
@@ -14,12 +15,12 @@ import type {
   NetworkOptions,
   PoolData,
 } from "../driverapi/index.ts";
-import { type Address, addressPlus, type Prefix, parsePrefix } from "../netip/index.ts";
+import { type Address, addressPlus, hostPrefix, type Prefix, parsePrefix } from "../netip/index.ts";
 import { newId } from "../util/ids.ts";
-import { Broken, onlyIf } from "./check.ts";
+import { Broken } from "./check.ts";
 import type { Random } from "./random.ts";
-import { type NetworkTraits, type Remains, remainKinds, type Sandbox, type Stage } from "./stage.ts";
-import { type Transcript, watched } from "./transcript.ts";
+import { type Remains, remainKinds, type Sandbox, type Stage } from "./stage.ts";
+import { type Watch, watched } from "./watch.ts";
 
 export const noOptions: EndpointOptions = {
   exposedPorts: [],
@@ -46,22 +47,25 @@ export interface NetworkWish extends Partial<Omit<NetworkOptions, "generic">> {
 
 export interface SceneParts {
   readonly stage: Stage;
-  readonly traits: NetworkTraits;
-  readonly transcript: Transcript;
+  readonly traits: DriverTraits;
+  readonly watch: Watch;
   readonly random: Random;
   /** What was on the machine before anything was asked of the driver. */
   readonly before: Remains;
   /** Endpoints of this driver have links. */
   readonly hasLinks: boolean;
+  /** What checks of this machine share, by name. */
+  readonly shared: Map<string, unknown>;
 }
 
 export class Scene {
   readonly stage: Stage;
-  readonly traits: NetworkTraits;
+  readonly traits: DriverTraits;
   readonly random: Random;
   readonly before: Remains;
   readonly hasLinks: boolean;
-  readonly #transcript: Transcript;
+  readonly #watch: Watch;
+  readonly #shared: Map<string, unknown>;
   readonly #networks = new Map<string, number>();
   readonly #endpoints = new Map<string, EndpointRef>();
   readonly #members = new Map<string, Member>();
@@ -74,55 +78,53 @@ export class Scene {
     this.random = parts.random;
     this.before = parts.before;
     this.hasLinks = parts.hasLinks;
-    this.#transcript = parts.transcript;
+    this.#watch = parts.watch;
+    this.#shared = parts.shared;
   }
 
   /** The instance of now, watched. */
   get driver(): NetworkDriver {
-    return watched(this.stage.driver, this.#transcript);
+    return this.watched(this.stage.driver);
+  }
+
+  /** The same, which could change its requests. */
+  get looseDriver(): NetworkDriver {
+    return watched(this.stage.driver, this.#watch, { freezes: false });
+  }
+
+  watched<T extends object>(object: T): T {
+    return watched(object, this.#watch);
   }
 
   get families(): readonly (4 | 6)[] {
     return this.traits.families ?? [4, 6];
   }
 
-  needLinks(): void {
-    onlyIf(this.hasLinks, "endpoints of this driver have no links");
+  get findsAddresses(): boolean {
+    return this.stage.driver.capabilities?.findsAddresses === true;
   }
 
-  needMany(): void {
-    onlyIf(
-      !this.stage.driver.capabilities.predefinedOnly,
-      "there is one network of this driver and no other",
-    );
+  /** A method that the driver has, or it would not be asked; bound to it. */
+  method<K extends keyof NetworkDriver>(name: K): NonNullable<NetworkDriver[K]> {
+    return this.driver[name] as NonNullable<NetworkDriver[K]>;
   }
 
-  needFamily(family: 4 | 6): void {
-    onlyIf(this.families.includes(family), `networks of this driver have no IPv${family}`);
-  }
-
-  needKinds(): void {
-    const { whyNoKinds } = this.stage;
-    onlyIf(whyNoKinds === undefined, whyNoKinds ?? "");
-  }
-
-  /** An optional method, bound to the driver. */
-  need<K extends keyof NetworkDriver>(name: K): NonNullable<NetworkDriver[K]> {
-    const { driver } = this;
-    const member = driver[name];
-    onlyIf(member !== undefined && member !== null, `the driver has no ${name}`);
-    return member as NonNullable<NetworkDriver[K]>;
-  }
-
-  needWeather(): NonNullable<Stage["weather"]> {
+  /** What the host can be made to do. */
+  get weather(): NonNullable<Stage["weather"]> {
     const { weather } = this.stage;
-    onlyIf(weather !== undefined, "what a plugin asks of its host cannot be touched from outside");
+    if (!weather) throw new Broken("a host that can be made to fail", "another one");
     return weather;
   }
 
-  needRestart(): void {
-    const { whyNoRestart } = this.stage;
-    onlyIf(whyNoRestart === undefined, whyNoRestart ?? "");
+  /** The daemon crashes and starts; `replay` tells the new instance what is on record. */
+  async restart(replay: (driver: NetworkDriver) => Promise<void> = async () => undefined): Promise<void> {
+    await this.stage.restart((driver) => replay(this.watched(driver)));
+  }
+
+  /** What is done once for several checks, as long as none of them fails. */
+  async once<T>(name: string, work: () => Promise<T>): Promise<T> {
+    if (!this.#shared.has(name)) this.#shared.set(name, await work());
+    return this.#shared.get(name) as T;
   }
 
   /** A request for a network of its own subnets; nothing is asked of the driver yet. */
@@ -133,6 +135,7 @@ export class Scene {
     const { networkName = `verify${number}`, generic = {}, internal = false, ...rest } = wish;
     const enableIpv4 = rest.enableIpv4 ?? this.families.includes(4);
     const enableIpv6 = rest.enableIpv6 ?? this.families.includes(6);
+    const pools = (family: 4 | 6) => [this.findsAddresses ? anyPool(family) : poolData(family, number)];
     return {
       networkId,
       networkName,
@@ -142,8 +145,8 @@ export class Scene {
         internal,
         generic: { ...this.traits.networkOptions, ...generic },
       },
-      ipv4Data: rest.ipv4Data ?? (enableIpv4 ? [poolData(4, number)] : []),
-      ipv6Data: rest.ipv6Data ?? (enableIpv6 ? [poolData(6, number)] : []),
+      ipv4Data: rest.ipv4Data ?? (enableIpv4 ? pools(4) : []),
+      ipv6Data: rest.ipv6Data ?? (enableIpv6 ? pools(6) : []),
     };
   }
 
@@ -159,7 +162,7 @@ export class Scene {
     this.#usedHosts.set(network.networkId, host);
     const ref = { networkId: network.networkId, endpointId: newId() };
     this.#endpoints.set(ref.endpointId, ref);
-    return { ...ref, interface: own ?? addressesOf(network, host), options: noOptions };
+    return { ...ref, interface: own ?? this.#addressesOf(network, host), options: noOptions };
   }
 
   async madeEndpoint(network: CreateNetworkRequest): Promise<CreateEndpointRequest> {
@@ -189,7 +192,7 @@ export class Scene {
     const answer = await this.driver.createEndpoint(request);
     const ref = { networkId: request.networkId, endpointId: request.endpointId };
     const response = await this.driver.join(this.joinRequest(ref, sandbox));
-    const own = { ...request.interface, ...answer };
+    const own = { ...request.interface, ...answer, ...response.interface };
     const member = { ref, request, sandbox, interface: own, response };
     this.#members.set(ref.endpointId, member);
     await sandbox.attach(response, own);
@@ -221,8 +224,19 @@ export class Scene {
     await Promise.all(
       [...this.#networks.keys()].map((networkId) => this.driver.deleteNetwork({ networkId })),
     );
+    this.#endpoints.clear();
+    this.#networks.clear();
     await this.driver.settle?.();
     await this.removeSandboxes();
+  }
+
+  #addressesOf({ ipv4Data, ipv6Data }: CreateNetworkRequest, host: number): EndpointInterface {
+    if (this.findsAddresses) return {};
+    const [address, addressIpv6] = [ipv4Data[0], ipv6Data[0]].map((data) => {
+      const own = data && hostOf(data, host);
+      return own && this.traits.singleAddresses ? hostPrefix(own.address) : own;
+    });
+    return { ...(address && { address }), ...(addressIpv6 && { addressIpv6 }) };
   }
 
   async removeSandboxes(): Promise<void> {
@@ -238,6 +252,23 @@ export class Scene {
       if (found.length === 0 || Date.now() > deadline) return found;
       await pause(pauseMs);
     }
+  }
+
+  /** What is on the machine when the driver has nothing left to do. */
+  async settled(): Promise<Remains> {
+    await this.driver.settle?.();
+    return await this.stage.remains();
+  }
+
+  /** What is done with endpoints of a network leaves the machine as the network alone had it. */
+  async mustLeaveNetwork(
+    work: (network: CreateNetworkRequest) => Promise<unknown>,
+    what = "the network without endpoints",
+  ): Promise<void> {
+    const network = await this.madeNetwork();
+    const before = await this.settled();
+    await work(network);
+    await this.mustBeClean(what, before);
   }
 
   /** Everything on the machine is as it was. */
@@ -297,14 +328,13 @@ export function poolData(
   };
 }
 
-function addressesOf({ ipv4Data, ipv6Data }: CreateNetworkRequest, host: number): EndpointInterface {
-  const address = hostOf(ipv4Data[0], host);
-  const addressIpv6 = hostOf(ipv6Data[0], host);
-  return { ...(address && { address }), ...(addressIpv6 && { addressIpv6 }) };
+/** What the IPAM driver `null` gives: every address is the network's, and none is leased. */
+function anyPool(family: 4 | 6): PoolData {
+  return { addressSpace: "null", pool: { address: { family, value: 0n }, length: 0 }, auxAddresses: {} };
 }
 
-function hostOf(data: PoolData | undefined, host: number): Prefix | undefined {
-  return data && { address: addressPlus(data.pool.address, BigInt(host)), length: data.pool.length };
+function hostOf({ pool }: PoolData, host: number): Prefix {
+  return { address: addressPlus(pool.address, BigInt(host)), length: pool.length };
 }
 
 /** Addresses of a member by family, as far as it has them. */

@@ -1,29 +1,27 @@
 // One driver on its stage, check after check. A check that fails costs the stage: what it has left must not make others
 // fail.
 
-import type { IpamDriver, IpamDriverFactory, NetworkDriverFactory } from "../driverapi/index.ts";
+import type { DriverTraits } from "../driverapi/index.ts";
 import { errorMessage } from "../util/errors.ts";
-import { Broken, type Check, groupOf, NotApplicable } from "./check.ts";
+import { Broken, type Check, groupOf, lacks } from "./check.ts";
 import { ipamChecks, networkChecks } from "./checks/index.ts";
-import { IpamScene, type IpamStage } from "./ipam-scene.ts";
 import { randomFrom } from "./random.ts";
-import { Scene } from "./scene.ts";
-import type { NetworkTraits, Stage } from "./stage.ts";
-import { openKernelStage } from "./stages/kernel-stage.ts";
-import { openIpamPlugin, openPluginStage, type PluginPlace, whyNoKinds } from "./stages/plugin-stage.ts";
-import { Transcript } from "./transcript.ts";
+import {
+  type Ground,
+  type GroundParts,
+  isIpam,
+  openIpamGround,
+  openNetworkGround,
+  type Subject,
+} from "./subject.ts";
+import { Watch } from "./watch.ts";
 
-/** What is verified. */
-export type Subject =
-  | { readonly kind: "network"; readonly factory: NetworkDriverFactory; readonly inCluster?: boolean }
-  | { readonly kind: "ipam"; readonly factory: IpamDriverFactory }
-  | ({ readonly kind: "network plugin" } & PluginPlace)
-  | ({ readonly kind: "ipam plugin" } & PluginPlace)
-  | { readonly kind: "network stage"; readonly open: () => Promise<Stage> };
-
-export interface VerifyOptions extends NetworkTraits {
+/** Traits are beside those that the subject has itself, and come before them. */
+export interface VerifyOptions extends DriverTraits {
   /** Of all that is left to chance. */
   readonly seed?: number;
+  /** How long a call may take before it counts as never answered. Milliseconds. */
+  readonly callLimitMs?: number;
 }
 
 export interface Failure {
@@ -46,31 +44,50 @@ export interface Outcome {
 }
 
 /** A check without the scene that it needs. */
-export type CheckFacts = Pick<Check<never>, "id" | "rule" | "where">;
+export type CheckFacts = Pick<Check<never, never>, "id" | "rule" | "where">;
 
-/** What a group of checks stands on. */
-interface Ground<S> extends AsyncDisposable {
-  scene(random: ReturnType<typeof randomFrom>): S;
-  /** Undoes what a check did; words for what it could not. */
-  clear(scene: S): Promise<readonly string[]>;
+/** Which rules are about a driver, and which are not and why. */
+export interface Plan {
+  readonly applying: readonly CheckFacts[];
+  readonly leftOut: readonly (CheckFacts & { readonly reason: string })[];
 }
 
+type OpenGround<S, F> = (parts: GroundParts<F>) => Promise<Ground<S, F>>;
+
 /** Owns the stage. Checks run one at a time. */
-class Session<S> implements VerifySession {
-  readonly checks: readonly Check<S>[];
-  readonly #open: (transcript: Transcript) => Promise<Ground<S>>;
+class Session<S, F> implements VerifySession {
+  readonly checks: readonly Check<S, F>[];
+  readonly #open: OpenGround<S, F>;
   readonly #seed: number;
-  readonly #transcript = new Transcript();
-  #ground: Ground<S> | undefined;
+  readonly #traits: DriverTraits;
+  readonly #watch: Watch;
+  #ground: Ground<S, F> | undefined;
+  #facts: F | undefined;
 
   constructor(
-    checks: readonly Check<S>[],
-    open: (transcript: Transcript) => Promise<Ground<S>>,
-    seed: number,
+    checks: readonly Check<S, F>[],
+    open: OpenGround<S, F>,
+    { seed = 1, callLimitMs, ...traits }: VerifyOptions,
   ) {
     this.checks = checks;
     this.#open = open;
     this.#seed = seed;
+    this.#traits = traits;
+    this.#watch = new Watch(callLimitMs);
+  }
+
+  async plan(): Promise<Plan> {
+    const facts = await this.#known();
+    // who only plans leaves nothing open
+    await this.#dropGround();
+    const judged = this.checks.map(({ id, rule, where, needs }) => ({
+      check: { id, rule, where },
+      reason: lacks({ ...(needs && { needs }) }, facts),
+    }));
+    return {
+      applying: judged.flatMap(({ check, reason }) => (reason === undefined ? [check] : [])),
+      leftOut: judged.flatMap(({ check, reason }) => (reason === undefined ? [] : [{ ...check, reason }])),
+    };
   }
 
   async run(id: string): Promise<Outcome> {
@@ -78,33 +95,45 @@ class Session<S> implements VerifySession {
     if (!check) throw new RangeError(`there is no check ${id}`);
     const { rule, where } = check;
     const facts = { id, group: groupOf(check), rule, where };
-    this.#transcript.clear();
-    const ended = await this.#try(check);
-    if (ended === undefined) return { ...facts, status: "passed" };
-    if (ended instanceof NotApplicable) return { ...facts, status: "not applicable", reason: ended.message };
+    const reason = lacks(check, await this.#known());
+    if (reason !== undefined) return { ...facts, status: "not applicable", reason };
+    const broken = await this.#try(check);
+    if (broken === undefined) return { ...facts, status: "passed" };
     await this.#dropGround();
-    return { ...facts, status: "failed", failure: this.#failure(ended, check) };
+    return { ...facts, status: "failed", failure: this.#failure(broken, check) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dropGround();
   }
 
+  /** What the first ground has found out of the driver. */
+  async #known(): Promise<F> {
+    return this.#facts ?? (await this.#standing()).facts;
+  }
+
+  /** What keeps the stage from being made is no rule's business, and rejects. */
+  async #standing(): Promise<Ground<S, F>> {
+    const parts = { traits: this.#traits, watch: this.#watch, known: this.#facts };
+    this.#ground ??= await this.#open(parts);
+    this.#facts ??= this.#ground.facts;
+    return this.#ground;
+  }
+
   /** Undefined: the rule is kept. */
-  async #try(check: Check<S>): Promise<unknown> {
-    // what keeps the stage from being made is no rule's business
-    this.#ground ??= await this.#open(this.#transcript);
-    const ground = this.#ground;
+  async #try(check: Check<S, F>): Promise<unknown> {
+    const ground = await this.#standing();
     const scene = ground.scene(randomFrom(this.#seed));
+    this.#watch.clear();
     try {
-      const ended = await outcomeOf(() => check.run(scene));
-      if (ended !== undefined && !(ended instanceof NotApplicable)) return ended;
+      await check.run(scene);
       const left = await ground.clear(scene);
       if (left.length > 0)
         return new Broken("nothing left when all that was made was deleted", left.join("; "));
-      return ended;
+      // whatever the check made of it
+      return this.#watch.unanswered;
     } catch (error) {
-      return error;
+      return this.#watch.unanswered ?? error ?? new Error("undefined was thrown");
     }
   }
 
@@ -114,12 +143,12 @@ class Session<S> implements VerifySession {
     try {
       await ground?.[Symbol.asyncDispose]();
     } catch (error) {
-      this.#transcript.note(`the stage could not be taken away: ${errorMessage(error)}`);
+      this.#watch.note(`the stage could not be taken away: ${errorMessage(error)}`);
     }
   }
 
-  #failure(error: unknown, { hint }: Check<S>): Failure {
-    const calls = this.#transcript.last(8);
+  #failure(error: unknown, { hint }: Check<S, F>): Failure {
+    const calls = this.#watch.last(8);
     if (!(error instanceof Broken))
       return {
         expected: "a call that succeeds",
@@ -132,129 +161,20 @@ class Session<S> implements VerifySession {
   }
 }
 
-/** What it throws; undefined when it does not. */
-async function outcomeOf(work: () => unknown): Promise<unknown> {
-  try {
-    await work();
-    return undefined;
-  } catch (error) {
-    return error ?? new Error("undefined was thrown");
-  }
-}
-
 /** What there is to run, and the running of it. */
 export interface VerifySession {
   readonly checks: readonly CheckFacts[];
   [Symbol.asyncDispose](): Promise<void>;
+  /** Tries the driver a little. Rejects when the stage, or the driver itself, cannot be made. */
+  plan(): Promise<Plan>;
   /** Rejects when the stage, or the driver itself, cannot be made; never for what a driver does. */
   run(id: string): Promise<Outcome>;
 }
 
-/** Begins with a driver; nothing is made before the first check. */
+/** Begins with a driver; nothing is made before it is planned or run. */
 export function openSession(subject: Subject, options: VerifyOptions = {}): VerifySession {
-  const { seed = 1 } = options;
-  return subject.kind === "ipam" || subject.kind === "ipam plugin"
-    ? new Session(ipamChecks, (transcript) => openIpamGround(subject, transcript), seed)
-    : new Session(networkChecks, (transcript) => openGround(subject, options, transcript), seed);
-}
-
-type NetworkSubject = Exclude<Subject, { readonly kind: "ipam" | "ipam plugin" }>;
-
-function openStage(subject: NetworkSubject): Promise<Stage> {
-  if (subject.kind === "network stage") return subject.open();
-  if (subject.kind === "network plugin") return openPluginStage(subject);
-  return openKernelStage(subject.factory, subject);
-}
-
-async function openGround(
-  subject: NetworkSubject,
-  traits: NetworkTraits,
-  transcript: Transcript,
-): Promise<Ground<Scene>> {
-  const stage = await openStage(subject);
-  const first = { stage, traits, transcript, before: await stage.remains() };
-  const hasLinks = await givesLinks(new Scene({ ...first, random: randomFrom(0), hasLinks: true }));
-  // a rule that the first network brought may be the host's for good (forwarding)
-  const before = { ...first.before, rules: (await stage.remains()).rules };
-  const parts = { ...first, before };
-  transcript.clear();
-  return {
-    scene: (random) => new Scene({ ...parts, random, hasLinks }),
-    async clear(scene) {
-      await scene.clear();
-      return await scene.difference();
-    },
-    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
-  };
-}
-
-/** Whether joining answers a link; a driver that cannot even join is taken for one that should. */
-async function givesLinks(scene: Scene): Promise<boolean> {
-  try {
-    const network = await scene.madeNetwork();
-    const { response } = await scene.connected(network);
-    await scene.clear();
-    return response.link !== undefined;
-  } catch {
-    await scene.clear().catch(() => undefined);
-    return true;
-  }
-}
-
-async function openIpamGround(
-  subject: Extract<Subject, { readonly kind: "ipam" | "ipam plugin" }>,
-  transcript: Transcript,
-): Promise<Ground<IpamScene>> {
-  const stage = await openIpamStage(subject);
-  const { local: space } = await stage.driver.defaultAddressSpaces();
-  const parts = { stage, transcript, space };
-  const probe = new IpamScene({ ...parts, random: randomFrom(0), leases: true });
-  const leases = await probe.pool().then(
-    ({ pool }) => pool.length > 0,
-    () => true,
-  );
-  await probe.clear();
-  transcript.clear();
-  return {
-    scene: (random) => new IpamScene({ ...parts, random, leases }),
-    async clear(scene) {
-      await scene.clear();
-      return [];
-    },
-    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
-  };
-}
-
-async function openIpamStage(
-  subject: Extract<Subject, { readonly kind: "ipam" | "ipam plugin" }>,
-): Promise<IpamStage> {
-  if (subject.kind === "ipam plugin") {
-    const { driver, close } = await openIpamPlugin(subject);
-    return {
-      driver,
-      whyNoKinds,
-      whyNoRestart: "a plugin's memory is its own: the kit does not end it",
-      restart: async () => undefined,
-      [Symbol.asyncDispose]: async () => close(),
-    };
-  }
-  return new IpamModule(() => subject.factory({ defaultPools: [], hostId: "verify" }));
-}
-
-class IpamModule implements IpamStage {
-  readonly whyNoKinds = undefined;
-  readonly whyNoRestart = undefined;
-  driver: IpamDriver;
-  readonly #create: () => IpamDriver;
-
-  constructor(create: () => IpamDriver) {
-    this.#create = create;
-    this.driver = create();
-  }
-
-  async restart(): Promise<void> {
-    this.driver = this.#create();
-  }
-
-  [Symbol.asyncDispose] = async () => undefined;
+  const all = { ...subject.traits, ...options };
+  return isIpam(subject)
+    ? new Session(ipamChecks, (parts) => openIpamGround(subject, parts), all)
+    : new Session(networkChecks, (parts) => openNetworkGround(subject, parts), all);
 }

@@ -72,13 +72,3 @@ export interface Stage extends AsyncDisposable {
   /** Another program of the machine has this TCP port until it is disposed. */
   occupyPort(port: number): Promise<AsyncDisposable>;
 }
-
-/** What the driver's author says of it. */
-export interface NetworkTraits {
-  /** Options without which there is no network of this driver. */
-  readonly networkOptions?: Readonly<Record<string, string>>;
-  /** Options with a value that it must refuse. */
-  readonly wrongOption?: Readonly<Record<string, string>>;
-  /** Families that its networks can have; absent: both. */
-  readonly families?: readonly (4 | 6)[];
-}

@@ -2,7 +2,8 @@
 
 import { invalid } from "../util/errors.ts";
 import type { Report } from "./report.ts";
-import { type Outcome, openSession, type Subject, type VerifyOptions } from "./session.ts";
+import { type Outcome, openSession, type VerifyOptions } from "./session.ts";
+import { isIpam, type Subject } from "./subject.ts";
 
 export interface VerifyRun extends VerifyOptions {
   /** What to call it in the report. */
@@ -16,8 +17,8 @@ export interface VerifyRun extends VerifyOptions {
 
 /** Runs the checks one after the other. Never rejects for what the driver does. @throws invalid for an `only` that names nothing */
 export async function verifyDriver(subject: Subject, run: VerifyRun): Promise<Report> {
-  const { name, only, onOutcome, signal, seed = 1, ...traits } = run;
-  await using session = openSession(subject, { ...traits, seed });
+  const { name, only, onOutcome, signal, seed = 1, ...options } = run;
+  await using session = openSession(subject, { ...options, seed });
   const outcomes: Outcome[] = [];
   for (const { id } of chosen(session.checks, only)) {
     if (signal?.aborted) break;
@@ -25,8 +26,7 @@ export async function verifyDriver(subject: Subject, run: VerifyRun): Promise<Re
     outcomes.push(outcome);
     onOutcome?.(outcome);
   }
-  const kind = subject.kind === "ipam" || subject.kind === "ipam plugin" ? "ipam" : "network";
-  return { subject: name, kind, seed, outcomes };
+  return { subject: name, kind: isIpam(subject) ? "ipam" : "network", seed, outcomes };
 }
 
 function chosen<T extends { readonly id: string }>(

@@ -71,7 +71,7 @@ function packageFolder(path: string): string {
 function checkModule(path: string, found: Readonly<Record<string, unknown>>): DriverModule {
   // a CommonJS module is the default export of what Node makes of it
   const module = isCommonJs(found) ? found.default : found;
-  const { contract, default: createNetwork, createIpam } = module;
+  const { contract, default: createNetwork, createIpam, traits } = module;
   if (contract === undefined)
     throw invalid(
       `${path}: it does not say which contract it is written for: "export const contract = ${contractVersion}" is needed`,
@@ -103,6 +103,9 @@ function checkModule(path: string, found: Readonly<Record<string, unknown>>): Dr
         createIpam,
       ),
     }),
+    ...(traits !== undefined && {
+      traits: object<NonNullable<DriverModule["traits"]>>(path, "traits", traits),
+    }),
   };
 }
 
@@ -111,6 +114,14 @@ function isCommonJs(
 ): found is { readonly default: Readonly<Record<string, unknown>> } {
   const { default: inner } = found;
   return typeof inner === "object" && inner !== null && "contract" in inner;
+}
+
+function object<T>(path: string, what: string, value: unknown): T {
+  if (typeof value !== "object" || value === null)
+    throw invalid(
+      `${path}: ${what} is ${value === null ? "null" : `of type ${typeof value}`}, and not an object`,
+    );
+  return value as T;
 }
 
 function factory<T>(path: string, what: string, type: string, value: unknown): T {

@@ -2,6 +2,7 @@
 
 import type { CreateEndpointRequest } from "../../driverapi/index.ts";
 import { type Check, must } from "../check.ts";
+import { manyNetworks, type NetworkFacts } from "../network-needs.ts";
 import type { Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { mustReach } from "./reach.ts";
@@ -13,14 +14,14 @@ const times = <T>(count: number, make: (at: number) => T): T[] =>
   Array.from({ length: count }, (_, at) => make(at));
 
 /** What several made at once must be: as if one after the other. */
-export const concurrencyChecks: readonly Check<Scene>[] = [
+export const concurrencyChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "concurrency/networks",
     rule: "Networks can be made at once, and deleted at once.",
     where: "NetworkDriver.createNetwork",
+    needs: [manyNetworks],
     hint,
     async run(scene) {
-      scene.needMany();
       const networks = await Promise.all(times(many, () => scene.madeNetwork()));
       await Promise.all(networks.map(({ networkId }) => scene.driver.deleteNetwork({ networkId })));
       await scene.mustBeClean();
@@ -123,9 +124,9 @@ export const concurrencyChecks: readonly Check<Scene>[] = [
     id: "concurrency/networks-and-endpoints",
     rule: "Networks come and go while endpoints of another one do.",
     where: "NetworkDriver.createNetwork",
+    needs: [manyNetworks],
     hint,
     async run(scene) {
-      scene.needMany();
       const network = await scene.madeNetwork();
       await Promise.all([
         ...times(3, async () => scene.disconnected(await scene.connected(network))),

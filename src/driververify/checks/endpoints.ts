@@ -1,7 +1,8 @@
 // Endpoints before they join: what may be filled in, order, repetition.
 
 import { type Mac, macBytes, parseMac, samePrefix } from "../../netip/index.ts";
-import { type Check, must, onlyIf } from "../check.ts";
+import { type Check, must } from "../check.ts";
+import { givenAddresses, ipv4, ipv6, links, member, type NetworkFacts, ownMacs } from "../network-needs.ts";
 import type { Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { refusal } from "./refusal.ts";
@@ -16,13 +17,13 @@ function isStation(mac: string): boolean {
   return ((bytes[0] ?? 1) & 1) === 0 && bytes.some((byte) => byte !== 0);
 }
 
-export const endpointChecks: readonly Check<Scene>[] = [
+export const endpointChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "endpoints/keep-address",
     rule: "An IPv4 address that the request has stays: only what was empty is filled in.",
     where: "NetworkDriver.createEndpoint",
+    needs: [ipv4, givenAddresses],
     async run(scene) {
-      scene.needFamily(4);
       const request = scene.endpoint(await scene.madeNetwork());
       const { address } = await scene.driver.createEndpoint(request);
       const asked = request.interface.address;
@@ -33,8 +34,8 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/keep-ipv6-address",
     rule: "An IPv6 address that the request has stays: only what was empty is filled in.",
     where: "NetworkDriver.createEndpoint",
+    needs: [ipv6, givenAddresses],
     async run(scene) {
-      scene.needFamily(6);
       const request = scene.endpoint(await scene.madeNetwork());
       const { addressIpv6 } = await scene.driver.createEndpoint(request);
       const asked = request.interface.addressIpv6;
@@ -73,10 +74,11 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/mac-form",
     rule: "A MAC is six bytes in lower-case hex, of one station, and not zero.",
     where: "EndpointInterface.macAddress",
+    needs: [ownMacs],
     async run(scene) {
       const request = scene.endpoint(await scene.madeNetwork());
       const { macAddress } = await scene.driver.createEndpoint(request);
-      onlyIf(macAddress !== undefined, "the driver chooses no MAC");
+      must(macAddress !== undefined, "a MAC", "none");
       must(isStation(macAddress), "a unicast MAC like 02:42:ac:11:00:02", show(macAddress));
     },
   },
@@ -84,13 +86,13 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/macs-differ",
     rule: "No two endpoints of a network are given one MAC.",
     where: "NetworkDriver.createEndpoint",
+    needs: [ownMacs],
     async run(scene) {
       const network = await scene.madeNetwork();
       const macs: (string | undefined)[] = [];
       for (let count = 0; count < 4; count++)
         macs.push((await scene.driver.createEndpoint(scene.endpoint(network))).macAddress);
       const chosen = macs.filter((mac) => mac !== undefined);
-      onlyIf(chosen.length > 0, "the driver chooses no MACs");
       must(new Set(chosen).size === chosen.length, "four different ones", () => show(chosen));
     },
   },
@@ -120,13 +122,10 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/delete",
     rule: "Deleting an endpoint that has not joined leaves nothing of it.",
     where: "NetworkDriver.deleteEndpoint",
-    async run(scene) {
-      const network = await scene.madeNetwork();
-      await scene.driver.settle?.();
-      const before = await scene.stage.remains();
-      await scene.driver.deleteEndpoint(await refOf(scene, network));
-      await scene.mustBeClean("the host as it was before the endpoint", before);
-    },
+    run: (scene) =>
+      scene.mustLeaveNetwork(
+        async (network) => await scene.driver.deleteEndpoint(await refOf(scene, network)),
+      ),
   },
   {
     id: "endpoints/delete-twice",
@@ -164,6 +163,7 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/address-again",
     rule: "The address of an endpoint that was deleted is free for another.",
     where: "NetworkDriver.deleteEndpoint",
+    needs: [givenAddresses],
     async run(scene) {
       const network = await scene.madeNetwork();
       const first = await scene.connected(network);
@@ -176,8 +176,8 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/unknown-network",
     rule: "An endpoint of a network that is not there is refused.",
     where: "NetworkDriver.createEndpoint",
+    needs: [links],
     async run(scene) {
-      scene.needLinks();
       const request = scene.endpoint(scene.network());
       await refusal("an endpoint of an unknown network", () => scene.driver.createEndpoint(request));
       await scene.mustBeClean();
@@ -187,8 +187,8 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/deleted-network",
     rule: "An endpoint of a network that was deleted is refused.",
     where: "NetworkDriver.createEndpoint",
+    needs: [links],
     async run(scene) {
-      scene.needLinks();
       const network = await scene.madeNetwork();
       await scene.driver.deleteNetwork({ networkId: network.networkId });
       const request = scene.endpoint(network);
@@ -200,6 +200,7 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/one-family",
     rule: "An endpoint may have an address of one family only, whatever the network has.",
     where: "EndpointInterface",
+    needs: [givenAddresses],
     async run(scene) {
       const network = await scene.madeNetwork();
       const { address, addressIpv6 } = scene.endpoint(network).interface;
@@ -232,8 +233,9 @@ export const endpointChecks: readonly Check<Scene>[] = [
     id: "endpoints/check",
     rule: "checkEndpoint accepts an endpoint without options, and looks at nothing else.",
     where: "NetworkDriver.checkEndpoint",
+    needs: [member("checkEndpoint")],
     async run(scene) {
-      const check = scene.need("checkEndpoint");
+      const check = scene.method("checkEndpoint");
       check({ driverOpts: {} });
       await scene.mustBeClean();
     },

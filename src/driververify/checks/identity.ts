@@ -1,12 +1,13 @@
 // Who a driver is, and what it says that it can do.
 
 import { type Check, must } from "../check.ts";
+import { member, type NetworkFacts, restart } from "../network-needs.ts";
 import type { Scene } from "../scene.ts";
 import { show } from "../show.ts";
 
 const scopes: readonly unknown[] = ["local", "global"];
 
-export const identityChecks: readonly Check<Scene>[] = [
+export const identityChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "identity/name",
     rule: "A driver has a name that can stand on a command line.",
@@ -100,8 +101,9 @@ export const identityChecks: readonly Check<Scene>[] = [
     id: "identity/options",
     rule: "Network options that a driver names of its own begin with tsdocker.",
     where: "NetworkDriver.networkOptions",
+    needs: [member("networkOptions")],
     run(scene) {
-      const options = scene.need("networkOptions");
+      const options = scene.method("networkOptions");
       const strays = [...options].filter((name) => !name.startsWith("tsdocker."));
       must(strays.length === 0, "tsdocker.…", () => strays.join(", "));
     },
@@ -110,9 +112,9 @@ export const identityChecks: readonly Check<Scene>[] = [
     id: "identity/no-effect",
     rule: "Making a driver changes nothing on the host.",
     where: "NetworkDriverFactory",
+    needs: [restart],
     hint: "wait for the first network before anything is made",
     async run(scene) {
-      scene.needRestart();
       await scene.stage.restart(async () => undefined);
       await scene.mustBeClean();
     },

@@ -2,9 +2,10 @@
 
 import type { Check } from "../check.ts";
 import { must } from "../check.ts";
+import type { NetworkFacts } from "../network-needs.ts";
 import { differences, type Scene } from "../scene.ts";
-import type { RemainKind, Remains } from "../stage.ts";
-import { tcp, wish } from "./publish.ts";
+import type { RemainKind } from "../stage.ts";
+import { portWish, tcp } from "./publish.ts";
 
 const rules: Readonly<Record<RemainKind, string>> = {
   links: "No link is left when all networks and endpoints are deleted.",
@@ -25,7 +26,7 @@ async function wholeLife(scene: Scene): Promise<void> {
     const members = [await scene.connected(network), await scene.connected(network)];
     const [first] = members;
     if (first && round === 0) {
-      await scene.driver.programExternalConnectivity?.(wish(first.ref, [tcp(80, 18078)]));
+      await scene.driver.programExternalConnectivity?.(portWish(first.ref, [tcp(80, 18078)]));
       await scene.driver.revokeExternalConnectivity?.(first.ref);
     }
     for (const member of members) await scene.disconnected(member);
@@ -33,16 +34,20 @@ async function wholeLife(scene: Scene): Promise<void> {
   }
 }
 
-export const leakChecks: readonly Check<Scene>[] = Object.entries(rules).map(([kind, rule]) => ({
-  id: `leaks/${kind}`,
-  rule,
-  where: "NetworkDriver.deleteNetwork",
-  hint: "what createNetwork, createEndpoint and join make, deleteNetwork and deleteEndpoint remove",
-  async run(scene) {
-    await wholeLife(scene);
-    await scene.difference();
-    const only = (remains: Remains): Remains => ({ ...scene.before, [kind]: remains[kind as RemainKind] });
-    const found = differences(scene.before, only(await scene.stage.remains()));
-    must(found.length === 0, "none", () => found.join("; "));
-  },
-}));
+export const leakChecks: readonly Check<Scene, NetworkFacts>[] = Object.entries(rules).map(
+  ([kind, rule]) => ({
+    id: `leaks/${kind}`,
+    rule,
+    where: "NetworkDriver.deleteNetwork",
+    hint: "what createNetwork, createEndpoint and join make, deleteNetwork and deleteEndpoint remove",
+    async run(scene) {
+      const after = await scene.once("a whole life", async () => {
+        await wholeLife(scene);
+        await scene.difference();
+        return await scene.stage.remains();
+      });
+      const found = differences(scene.before, { ...scene.before, [kind]: after[kind as RemainKind] });
+      must(found.length === 0, "none", () => found.join("; "));
+    },
+  }),
+);

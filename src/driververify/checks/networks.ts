@@ -2,6 +2,7 @@
 
 import { isMulticast } from "../../netip/index.ts";
 import { type Check, must } from "../check.ts";
+import { ipv4, ipv6, manyNetworks, member, type NetworkFacts, onlyNetwork } from "../network-needs.ts";
 import { type NetworkWish, noOptions, poolData, prefix, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { mustBeOfKind, refusal } from "./refusal.ts";
@@ -15,7 +16,7 @@ async function livesAndGoes(scene: Scene, wish: NetworkWish): Promise<void> {
   await scene.mustBeClean();
 }
 
-export const networkLifeChecks: readonly Check<Scene>[] = [
+export const networkLifeChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "networks/delete",
     rule: "Deleting a network leaves nothing of it on the host.",
@@ -91,8 +92,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/several",
     rule: "Several networks stand side by side.",
     where: "NetworkDriver.createNetwork",
+    needs: [manyNetworks],
     async run(scene) {
-      scene.needMany();
       for (let count = 0; count < 3; count++) await scene.connected(await scene.madeNetwork());
     },
   },
@@ -100,8 +101,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/delete-one-of-several",
     rule: "Deleting one network leaves the others as they are.",
     where: "NetworkDriver.deleteNetwork",
+    needs: [manyNetworks],
     async run(scene) {
-      scene.needMany();
       await scene.madeNetwork();
       const before = await scene.stage.remains();
       const { networkId } = await scene.madeNetwork();
@@ -113,8 +114,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/only-one",
     rule: "A driver with predefined networks alone refuses another one.",
     where: "Capabilities.predefinedOnly",
+    needs: [onlyNetwork],
     async run(scene) {
-      if (!scene.driver.capabilities.predefinedOnly) return;
       await scene.madeNetwork();
       const error = await refusal("a second network", () => scene.driver.createNetwork(scene.network()));
       mustBeOfKind(error, ["forbidden"], "a second network");
@@ -124,8 +125,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/same-name",
     rule: "Names of networks are for people: two of one name are two networks.",
     where: "CreateNetworkRequest.networkName",
+    needs: [manyNetworks],
     async run(scene) {
-      scene.needMany();
       const first = await scene.madeNetwork({ networkName: "same" });
       const second = await scene.madeNetwork({ networkName: "same" });
       await scene.connected(second);
@@ -151,8 +152,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/ipv4-only",
     rule: "A network with IPv4 alone has no IPv6 subnets.",
     where: "NetworkOptions.enableIpv6",
+    needs: [ipv4],
     run(scene) {
-      scene.needFamily(4);
       return livesAndGoes(scene, { enableIpv6: false });
     },
   },
@@ -160,8 +161,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/ipv6-only",
     rule: "A network with IPv6 alone has no IPv4 subnets.",
     where: "NetworkOptions.enableIpv4",
+    needs: [ipv6],
     run(scene) {
-      scene.needFamily(6);
       return livesAndGoes(scene, { enableIpv4: false });
     },
   },
@@ -185,8 +186,8 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/auxiliary",
     rule: "A subnet may have auxiliary addresses that are somebody else's.",
     where: "PoolData.auxAddresses",
+    needs: [ipv4],
     run(scene) {
-      scene.needFamily(4);
       const data = poolData(4, 251);
       const auxAddresses = { router: prefix("198.18.251.9/24") };
       return livesAndGoes(scene, { enableIpv6: false, ipv4Data: [{ ...data, auxAddresses }] });
@@ -196,8 +197,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/check-gateway",
     rule: "checkGateway says with true or false for which families no gateway is needed.",
     where: "NetworkDriver.checkGateway",
+    needs: [member("checkGateway")],
     async run(scene) {
-      const answer = await scene.need("checkGateway")(scene.network().options);
+      const answer = await scene.method("checkGateway")(scene.network().options);
       const { skipIpv4, skipIpv6, internal = false } = answer;
       const isRight = [skipIpv4, skipIpv6, internal].every((flag) => typeof flag === "boolean");
       must(isRight, "true or false for each", () => show(answer));
@@ -207,8 +209,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/check-gateway-changes-nothing",
     rule: "checkGateway only answers: it changes nothing, and says the same again.",
     where: "NetworkDriver.checkGateway",
+    needs: [member("checkGateway")],
     async run(scene) {
-      const check = scene.need("checkGateway");
+      const check = scene.method("checkGateway");
       const { options } = scene.network();
       const first = show(await check(options));
       const second = show(await check(options));
@@ -220,8 +223,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/effective-options",
     rule: "effectiveOptions answers text by the names that users give.",
     where: "NetworkDriver.effectiveOptions",
+    needs: [member("effectiveOptions")],
     async run(scene) {
-      const effective = scene.need("effectiveOptions");
+      const effective = scene.method("effectiveOptions");
       const { networkId } = await scene.madeNetwork();
       const answer = await effective({ networkId });
       const strays = Object.entries(answer).filter(([, value]) => typeof value !== "string");
@@ -232,8 +236,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/effective-options-of-user",
     rule: "effectiveOptions has what the user chose.",
     where: "NetworkDriver.effectiveOptions",
+    needs: [member("effectiveOptions")],
     async run(scene) {
-      const effective = scene.need("effectiveOptions");
+      const effective = scene.method("effectiveOptions");
       const { networkId, options } = await scene.madeNetwork();
       const answer = await effective({ networkId });
       const lost = Object.entries(options.generic).filter(([key, value]) => answer[key] !== value);
@@ -244,8 +249,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/describe",
     rule: "Links that describeNetwork tells of with an index are there, on the host or in a namespace of the driver's own.",
     where: "NetworkDriver.describeNetwork",
+    needs: [member("describeNetwork")],
     async run(scene) {
-      const describe = scene.need("describeNetwork");
+      const describe = scene.method("describeNetwork");
       const network = await scene.madeNetwork();
       await scene.connected(network);
       const { links } = await describe(network);
@@ -260,8 +266,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/describe-endpoints",
     rule: "describeNetwork tells of the endpoints that there are, by their ids.",
     where: "NetworkDescription.endpoints",
+    needs: [member("describeNetwork")],
     async run(scene) {
-      const describe = scene.need("describeNetwork");
+      const describe = scene.method("describeNetwork");
       const network = await scene.madeNetwork();
       const { ref } = await scene.connected(network);
       const { endpoints } = await describe(network);
@@ -273,8 +280,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/describe-changes-nothing",
     rule: "describeNetwork only looks.",
     where: "NetworkDriver.describeNetwork",
+    needs: [member("describeNetwork")],
     async run(scene) {
-      const describe = scene.need("describeNetwork");
+      const describe = scene.method("describeNetwork");
       const network = await scene.madeNetwork();
       await scene.driver.settle?.();
       const before = await scene.stage.remains();
@@ -286,8 +294,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/peers",
     rule: "peers answers hosts, each with an id, a name and an address that others can send to.",
     where: "NetworkDriver.peers",
+    needs: [member("peers")],
     async run(scene) {
-      const peers = scene.need("peers");
+      const peers = scene.method("peers");
       const network = await scene.madeNetwork();
       await scene.connected(network);
       for (const peer of peers(network)) {
@@ -300,8 +309,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/follow-uplink",
     rule: "followUplink answers networks that there are, each with an MTU that IP can do with.",
     where: "NetworkDriver.followUplink",
+    needs: [member("followUplink")],
     async run(scene) {
-      const follow = scene.need("followUplink");
+      const follow = scene.method("followUplink");
       const network = await scene.madeNetwork();
       for (const { networkId, mtu } of await follow())
         must(
@@ -315,8 +325,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/follow-uplink-once",
     rule: "followUplink answers what changed: nothing, when it is asked again.",
     where: "NetworkDriver.followUplink",
+    needs: [member("followUplink")],
     async run(scene) {
-      const follow = scene.need("followUplink");
+      const follow = scene.method("followUplink");
       await scene.madeNetwork();
       await follow();
       const again = await follow();
@@ -327,8 +338,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/settle",
     rule: "settle resolves when there is nothing left to do, as often as it is asked, whatever time it is given.",
     where: "NetworkDriver.settle",
+    needs: [member("settle")],
     async run(scene) {
-      const settle = scene.need("settle");
+      const settle = scene.method("settle");
       await settle();
       await scene.madeNetwork();
       await settle({ withinMs: 0 });
@@ -339,8 +351,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/forget",
     rule: "forgetNetwork leaves nothing of the network on this host.",
     where: "NetworkDriver.forgetNetwork",
+    needs: [member("forgetNetwork")],
     async run(scene) {
-      const forget = scene.need("forgetNetwork");
+      const forget = scene.method("forgetNetwork");
       const { networkId } = await scene.madeNetwork();
       await forget({ networkId });
       await scene.mustBeClean();
@@ -350,8 +363,9 @@ export const networkLifeChecks: readonly Check<Scene>[] = [
     id: "networks/forget-twice",
     rule: "Forgetting a network that is forgotten, or never was, succeeds.",
     where: "NetworkDriver.forgetNetwork",
+    needs: [member("forgetNetwork")],
     async run(scene) {
-      const forget = scene.need("forgetNetwork");
+      const forget = scene.method("forgetNetwork");
       const { networkId } = await scene.madeNetwork();
       for (let round = 0; round < 2; round++) await forget({ networkId });
       await forget({ networkId: scene.network().networkId });

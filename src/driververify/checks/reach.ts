@@ -2,6 +2,7 @@
 
 import type { Address } from "../../netip/index.ts";
 import { type Check, must } from "../check.ts";
+import { ipv4, ipv6, links, manyNetworks, type NetworkFacts } from "../network-needs.ts";
 import { addressesIn, type Member, type NetworkWish, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 
@@ -26,20 +27,19 @@ async function mustNotReach(from: Member, addresses: readonly Address[]): Promis
 }
 
 async function pair(scene: Scene, wish?: NetworkWish) {
-  scene.needLinks();
   const network = await scene.madeNetwork(wish);
   return { network, first: await scene.connected(network), second: await scene.connected(network) };
 }
 
 const where = "NetworkDriver.join";
 
-export const reachChecks: readonly Check<Scene>[] = [
+export const reachChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "reach/ipv4",
     rule: "Endpoints of a network reach each other over IPv4.",
     where,
+    needs: [links, ipv4],
     async run(scene) {
-      scene.needFamily(4);
       const { first, second } = await pair(scene);
       await mustReach(first, second, 4);
       await mustReach(second, first, 4);
@@ -49,8 +49,8 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/ipv6",
     rule: "Endpoints of a network reach each other over IPv6.",
     where,
+    needs: [links, ipv6],
     async run(scene) {
-      scene.needFamily(6);
       const { first, second } = await pair(scene);
       await mustReach(first, second, 6);
       await mustReach(second, first, 6);
@@ -60,6 +60,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/large",
     rule: "Packets of 1280 bytes, which every IPv6 link carries, pass.",
     where,
+    needs: [links],
     async run(scene) {
       const { first, second } = await pair(scene);
       await mustReach(first, second, undefined, 1280);
@@ -69,6 +70,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/internal",
     rule: "Endpoints of an internal network reach each other.",
     where: "NetworkOptions.internal",
+    needs: [links],
     async run(scene) {
       const { first, second } = await pair(scene, { internal: true });
       await mustReach(first, second);
@@ -78,6 +80,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/left",
     rule: "An endpoint that left is not reached any more.",
     where: "NetworkDriver.leave",
+    needs: [links],
     async run(scene) {
       const { first, second } = await pair(scene);
       await mustReach(first, second);
@@ -89,6 +92,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/others-stay",
     rule: "When an endpoint leaves, the others reach each other as before.",
     where: "NetworkDriver.leave",
+    needs: [links],
     async run(scene) {
       const { network, first, second } = await pair(scene);
       const third = await scene.connected(network);
@@ -100,6 +104,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/newcomer",
     rule: "An endpoint that joins later reaches those that are there.",
     where,
+    needs: [links],
     async run(scene) {
       const { network, first, second } = await pair(scene);
       await scene.disconnected(second);
@@ -110,6 +115,7 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/address-moved",
     rule: "An address that moves to another sandbox is reached there.",
     where,
+    needs: [links],
     async run(scene) {
       const { network, first, second } = await pair(scene);
       await mustReach(first, second);
@@ -122,8 +128,8 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/many",
     rule: "Each of several endpoints reaches the next.",
     where,
+    needs: [links],
     async run(scene) {
-      scene.needLinks();
       const network = await scene.madeNetwork();
       const members: Member[] = [];
       for (let count = 0; count < 5; count++) members.push(await scene.connected(network));
@@ -134,8 +140,8 @@ export const reachChecks: readonly Check<Scene>[] = [
     id: "reach/deleted-neighbour-network",
     rule: "Deleting another network does not cut endpoints off.",
     where: "NetworkDriver.deleteNetwork",
+    needs: [links, manyNetworks],
     async run(scene) {
-      scene.needMany();
       const { first, second } = await pair(scene);
       const { networkId } = await scene.madeNetwork();
       await scene.driver.deleteNetwork({ networkId });

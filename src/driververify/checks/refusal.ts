@@ -1,7 +1,9 @@
 // How a driver says no.
 
+import type { CreateNetworkRequest } from "../../driverapi/index.ts";
 import { type ErrorKind, errorKind, errorMessage } from "../../util/errors.ts";
 import { must } from "../check.ts";
+import type { Scene } from "../scene.ts";
 
 /** The error of a call that must fail. */
 export async function refusal(what: string, work: () => unknown): Promise<unknown> {
@@ -47,4 +49,11 @@ export async function orRefused<T>(work: () => Promise<T>): Promise<T | undefine
     must(error instanceof Error, "an Error when a call is refused", () => String(error));
     return undefined;
   }
+}
+
+/** Asks for a network that makes little sense; whatever comes of it must go again. */
+export async function survives(scene: Scene, request: CreateNetworkRequest): Promise<void> {
+  await orRefused(() => scene.driver.createNetwork(request));
+  await scene.driver.deleteNetwork({ networkId: request.networkId });
+  await scene.mustBeClean();
 }

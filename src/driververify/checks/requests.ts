@@ -1,9 +1,10 @@
 // Requests are the driver's to read and nobody's to change.
 
 import { type Check, must } from "../check.ts";
-import { noOptions, type Scene } from "../scene.ts";
+import { member, type NetworkFacts } from "../network-needs.ts";
+import type { Scene } from "../scene.ts";
 import { show } from "../show.ts";
-import { tcp, wish } from "./publish.ts";
+import { portWish, tcp } from "./publish.ts";
 
 const hint = "copy what you want to change; the request may be repeated, and is others' too";
 
@@ -14,12 +15,12 @@ async function mustStay<T extends object>(request: T, call: (copy: T) => unknown
   must(show(copy) === show(request), show(request), () => show(copy), hint);
 }
 
-export const requestChecks: readonly Check<Scene>[] = [
+export const requestChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "requests/create-network",
     rule: "createNetwork does not change its request.",
     where: "CreateNetworkRequest",
-    run: (scene) => mustStay(scene.network(), (copy) => scene.stage.driver.createNetwork(copy)),
+    run: (scene) => mustStay(scene.network(), (copy) => scene.looseDriver.createNetwork(copy)),
   },
   {
     id: "requests/delete-network",
@@ -27,7 +28,7 @@ export const requestChecks: readonly Check<Scene>[] = [
     where: "NetworkDriver.deleteNetwork",
     async run(scene) {
       const { networkId } = await scene.madeNetwork();
-      await mustStay({ networkId }, (copy) => scene.stage.driver.deleteNetwork(copy));
+      await mustStay({ networkId }, (copy) => scene.looseDriver.deleteNetwork(copy));
     },
   },
   {
@@ -36,7 +37,7 @@ export const requestChecks: readonly Check<Scene>[] = [
     where: "CreateEndpointRequest",
     async run(scene) {
       const request = scene.endpoint(await scene.madeNetwork());
-      await mustStay(request, (copy) => scene.stage.driver.createEndpoint(copy));
+      await mustStay(request, (copy) => scene.looseDriver.createEndpoint(copy));
     },
   },
   {
@@ -45,7 +46,7 @@ export const requestChecks: readonly Check<Scene>[] = [
     where: "DeleteEndpointRequest",
     async run(scene) {
       const { networkId, endpointId } = await scene.madeEndpoint(await scene.madeNetwork());
-      await mustStay({ networkId, endpointId }, (copy) => scene.stage.driver.deleteEndpoint(copy));
+      await mustStay({ networkId, endpointId }, (copy) => scene.looseDriver.deleteEndpoint(copy));
     },
   },
   {
@@ -55,7 +56,7 @@ export const requestChecks: readonly Check<Scene>[] = [
     async run(scene) {
       const endpoint = await scene.madeEndpoint(await scene.madeNetwork());
       const request = scene.joinRequest(endpoint, await scene.sandbox());
-      await mustStay(request, (copy) => scene.stage.driver.join(copy));
+      await mustStay(request, (copy) => scene.looseDriver.join(copy));
     },
   },
   {
@@ -64,18 +65,18 @@ export const requestChecks: readonly Check<Scene>[] = [
     where: "EndpointRef",
     async run(scene) {
       const { ref } = await scene.connected(await scene.madeNetwork());
-      await mustStay({ ...ref }, (copy) => scene.stage.driver.leave(copy));
+      await mustStay({ ...ref }, (copy) => scene.looseDriver.leave(copy));
     },
   },
   {
     id: "requests/publish",
     rule: "programExternalConnectivity does not change its request.",
     where: "ExternalConnectivityRequest",
+    needs: [member("programExternalConnectivity")],
     async run(scene) {
-      scene.need("programExternalConnectivity");
       const { ref } = await scene.connected(await scene.madeNetwork());
-      const { driver } = scene.stage;
-      await mustStay(wish(ref, [tcp(80)]), (copy) => driver.programExternalConnectivity?.(copy));
+      const driver = scene.looseDriver;
+      await mustStay(portWish(ref, [tcp(80)]), (copy) => driver.programExternalConnectivity?.(copy));
       await driver.revokeExternalConnectivity?.(ref);
     },
   },
@@ -83,23 +84,23 @@ export const requestChecks: readonly Check<Scene>[] = [
     id: "requests/check-gateway",
     rule: "checkGateway does not change the options that it is asked about.",
     where: "NetworkDriver.checkGateway",
+    needs: [member("checkGateway")],
     async run(scene) {
-      scene.need("checkGateway");
-      await mustStay(scene.network().options, (copy) => scene.stage.driver.checkGateway?.(copy));
+      await mustStay(scene.network().options, (copy) => scene.looseDriver.checkGateway?.(copy));
     },
   },
   {
-    id: "requests/are-not-kept",
-    rule: "A request is the caller's again when the call is answered: what he does with it then changes nothing.",
-    where: "CreateEndpointRequest",
+    id: "requests/answers-are-given",
+    rule: "An answer is the caller's: what he does with it changes nothing.",
+    where: "NetworkDriver",
+    hint: "answer with a copy of what you keep",
     async run(scene) {
-      const network = await scene.madeNetwork();
-      const plain = scene.endpoint(network);
-      const copy = { ...plain, interface: { ...plain.interface }, options: noOptions };
-      const first = show(await scene.stage.driver.createEndpoint(copy));
-      for (const key of Object.keys(copy.interface)) Reflect.deleteProperty(copy.interface, key);
-      const second = show(await scene.driver.createEndpoint(plain));
-      must(first === second, first, second, hint);
+      const request = scene.endpoint(await scene.madeNetwork());
+      const answer = await scene.driver.createEndpoint(request);
+      const first = show(answer);
+      for (const key of Object.keys(answer)) Reflect.deleteProperty(answer, key);
+      const second = show(await scene.driver.createEndpoint(request));
+      must(first === second, first, second);
     },
   },
 ];

@@ -2,7 +2,17 @@
 
 import type { CreateNetworkRequest, NetworkDriver } from "../../driverapi/index.ts";
 import { errorMessage } from "../../util/errors.ts";
-import { type Check, must, onlyIf } from "../check.ts";
+import { type Check, must } from "../check.ts";
+import {
+  cluster as inCluster,
+  links,
+  manyNetworks,
+  member,
+  type NetworkFacts,
+  replay as repeated,
+  restart,
+  weather,
+} from "../network-needs.ts";
 import { type Member, noOptions, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { mustReach } from "./reach.ts";
@@ -18,9 +28,8 @@ async function restarted(
   record: OnRecord,
   options: { readonly rejoins?: boolean } = {},
 ): Promise<void> {
-  scene.needRestart();
   await scene.driver.settle?.();
-  await scene.stage.restart((driver) => replay(driver, record));
+  await scene.restart((driver) => replay(driver, record));
   if (options.rejoins !== false)
     for (const { ref, sandbox } of record.members)
       await scene.driver.rejoin?.(scene.joinRequest(ref, sandbox));
@@ -47,13 +56,13 @@ async function serving(scene: Scene) {
   return { network, first, second, record: { networks: [network], members: [first, second] } };
 }
 
-export const restartChecks: readonly Check<Scene>[] = [
+export const restartChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
     id: "restart/serves",
     rule: "Endpoints reach each other after a crash as before.",
     where: "Capabilities.replay",
+    needs: [links, restart],
     async run(scene) {
-      scene.needLinks();
       const { first, second, record } = await serving(scene);
       await restarted(scene, record);
       await mustReach(first, second);
@@ -63,12 +72,11 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/not-cut",
     rule: "Before anything is repeated to it a new instance cuts nothing.",
     where: "NetworkDriverFactory",
+    needs: [links, restart],
     async run(scene) {
-      scene.needLinks();
-      scene.needRestart();
       const { first, second, record } = await serving(scene);
       await scene.driver.settle?.();
-      await scene.stage.restart(async (driver) => {
+      await scene.restart(async (driver) => {
         await mustReach(first, second);
         await replay(driver, record);
       });
@@ -79,6 +87,7 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/replay-twice",
     rule: "What is on record may be repeated more than once.",
     where: "Capabilities.replay",
+    needs: [restart],
     async run(scene) {
       const { first, second, record } = await serving(scene);
       await restarted(scene, record);
@@ -90,10 +99,10 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/same-answer",
     rule: "An endpoint that is repeated as it is on record keeps what it had.",
     where: "NetworkDriver.createEndpoint",
+    needs: [restart, repeated],
     async run(scene) {
       const { first, record } = await serving(scene);
       await restarted(scene, record);
-      onlyIf(scene.driver.capabilities.replay, "endpoints are not repeated to this driver");
       const request = { ...first.ref, interface: first.interface, options: noOptions };
       const again = { ...first.interface, ...(await scene.driver.createEndpoint(request)) };
       must(show(again) === show(first.interface), show(first.interface), () => show(again));
@@ -103,8 +112,8 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/newcomer",
     rule: "Endpoints that join after a crash reach those that were there.",
     where: "NetworkDriver.join",
+    needs: [links, restart],
     async run(scene) {
-      scene.needLinks();
       const { network, first, record } = await serving(scene);
       await restarted(scene, record);
       await mustReach(await scene.connected(network), first);
@@ -114,6 +123,7 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/delete",
     rule: "What was made before a crash can be deleted after it.",
     where: "NetworkDriver.deleteNetwork",
+    needs: [restart],
     async run(scene) {
       const { network, first, second, record } = await serving(scene);
       await restarted(scene, record);
@@ -126,6 +136,7 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/joins-again",
     rule: "An endpoint whose link did not outlive the crash joins again.",
     where: "NetworkDriver.join",
+    needs: [restart],
     async run(scene) {
       const { network, first, second, record } = await serving(scene);
       await second.sandbox.remove();
@@ -145,8 +156,8 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/rejoin",
     rule: "rejoin succeeds for an endpoint that is as it should be, as often as it is called, and changes nothing.",
     where: "NetworkDriver.rejoin",
+    needs: [member("rejoin"), restart],
     async run(scene) {
-      scene.need("rejoin");
       const { first, record } = await serving(scene);
       await restarted(scene, record);
       const before = await scene.stage.remains();
@@ -159,6 +170,7 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/without-rejoin",
     rule: "Deleting works for endpoints that were repeated and have not rejoined.",
     where: "NetworkDriver.deleteEndpoint",
+    needs: [restart],
     async run(scene) {
       const { network, first, second, record } = await serving(scene);
       await restarted(scene, record, { rejoins: false });
@@ -171,9 +183,8 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/sweep-network",
     rule: "sweep removes a network that is on nobody's record.",
     where: "NetworkDriver.sweep",
+    needs: [manyNetworks, member("sweep"), restart],
     async run(scene) {
-      scene.need("sweep");
-      scene.needMany();
       await scene.madeNetwork();
       await restarted(scene, { networks: [], members: [] });
       await scene.mustBeClean();
@@ -183,8 +194,8 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/sweep-endpoint",
     rule: "sweep removes an endpoint that is on nobody's record.",
     where: "NetworkDriver.sweep",
+    needs: [member("sweep"), restart],
     async run(scene) {
-      scene.need("sweep");
       const network = await scene.madeNetwork();
       await scene.driver.settle?.();
       const before = await scene.stage.remains();
@@ -199,8 +210,8 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/sweep-spares",
     rule: "sweep leaves alone what is on record.",
     where: "NetworkDriver.sweep",
+    needs: [member("sweep"), restart],
     async run(scene) {
-      scene.need("sweep");
       const { first, second, record } = await serving(scene);
       await restarted(scene, record);
       await scene.driver.settle?.();
@@ -214,8 +225,9 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/sweep-strangers",
     rule: "sweep leaves alone what does not carry the driver's mark.",
     where: "NetworkDriver.sweep",
+    needs: [member("sweep")],
     async run(scene) {
-      const swept = scene.need("sweep");
+      const swept = scene.method("sweep");
       await swept({ networkIds: new Set(), endpointIds: new Set() });
       await scene.mustBeClean();
     },
@@ -224,17 +236,15 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/crash-in-create",
     rule: "What a crash in the middle of making a network left is swept.",
     where: "NetworkDriver.sweep",
+    needs: [manyNetworks, restart, member("sweep"), weather],
     hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
     async run(scene) {
-      scene.need("sweep");
-      scene.needMany();
-      scene.needRestart();
       for (let step = 1; step <= 4; step++) {
-        scene.needWeather().stopAt(step);
+        scene.weather.stopAt(step);
         const { stage } = scene;
         const ended = stage.driver.createNetwork(scene.network()).catch(() => undefined);
         await Promise.race([ended, quiet(scene)]);
-        await stage.restart(async () => undefined);
+        await scene.restart();
         await sweep(scene, { networks: [], members: [] });
         await scene.mustBeClean(`nothing left of a network whose making ended at step ${step}`);
       }
@@ -244,17 +254,16 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/crash-in-join",
     rule: "What a crash in the middle of a join left is swept.",
     where: "NetworkDriver.sweep",
+    needs: [restart, member("sweep"), weather],
     hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
     async run(scene) {
-      scene.need("sweep");
-      scene.needRestart();
       const network = await scene.madeNetwork();
       await scene.driver.settle?.();
       const before = await scene.stage.remains();
       for (let step = 1; step <= 3; step++) {
         const request = scene.endpoint(network);
         const sandbox = await scene.sandbox();
-        scene.needWeather().stopAt(step);
+        scene.weather.stopAt(step);
         const { driver } = scene.stage;
         const ended = driver
           .createEndpoint(request)
@@ -271,25 +280,28 @@ export const restartChecks: readonly Check<Scene>[] = [
     id: "restart/cluster",
     rule: "A driver enters a cluster as often as it is told, and ends its stay for good or for now.",
     where: "NetworkDriver.enterCluster",
+    needs: [member("enterCluster"), inCluster],
     async run(scene) {
-      const enter = scene.need("enterCluster");
+      const enter = scene.method("enterCluster");
       const { cluster } = scene.stage;
-      onlyIf(cluster !== undefined, "the host is in no cluster");
-      const stay = await enter(cluster);
-      must((await enter(cluster)) === stay, "the same answer until it has ended", "another one");
+      must(cluster !== undefined, "a host in a cluster", "another one");
+      const entered = await enter(cluster);
+      must((await enter(cluster)) === entered, "the same answer until it has ended", "another one");
+      const stay = scene.watched(entered);
       must(Array.isArray(stay.paths()), "a list of paths", () => show(stay.paths()));
       await stay.tryPaths();
       stay.follow(() => undefined)();
       await stay.end({ leaves: false });
-      await (await enter(cluster)).end({ leaves: true });
+      await scene.watched(await enter(cluster)).end({ leaves: true });
     },
   },
 ];
 
 /** Resolves when the driver has come to its last step: nothing more is asked of the host for a while. */
 async function quiet(scene: Scene): Promise<void> {
-  const weather = scene.needWeather();
-  for (let still = 0, last = -1; still < 10; ) {
+  const { weather } = scene;
+  const deadline = Date.now() + 5_000;
+  for (let still = 0, last = -1; still < 10 && Date.now() < deadline; ) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     still = weather.steps === last ? still + 1 : 0;
     last = weather.steps;

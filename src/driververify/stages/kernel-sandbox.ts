@@ -51,7 +51,7 @@ class KernelSandbox implements Sandbox {
   }
 
   async attach(response: JoinResponse, own: EndpointInterface): Promise<void> {
-    if (!response.link) return;
+    if (!response.link || response.link.isComplete) return;
     const { srcName, dstName, dstPrefix, indexInSandbox } = response.link;
     if (indexInSandbox === undefined) await this.#machine.netlink.send(setLink(srcName, { netns: this.key }));
     const index = indexInSandbox ?? (await this.#netlink.link(srcName))?.index ?? 0;
@@ -69,7 +69,8 @@ class KernelSandbox implements Sandbox {
   }
 
   async detach({ link }: JoinResponse): Promise<void> {
-    if (!link || this.#isGone) return;
+    // what is complete its driver takes away itself
+    if (!link || link.isComplete || this.#isGone) return;
     if (link.deletedOnLeave && link.indexInSandbox !== undefined)
       return void (await unless(["ENODEV"], this.#netlink.send(deleteLink(link.indexInSandbox))));
     if (link.indexInSandbox !== undefined) return;

@@ -28,7 +28,10 @@ export interface PluginPlace {
   readonly netns?: string;
 }
 
-const callMs = 15_000;
+/** Who says nothing when asked who it is will not say anything else. */
+const greetingMs = 15_000;
+/** The kit's own patience ends before: it tells which call it was. */
+const callMs = 120_000;
 
 /** Why errors of plugins have no kinds. */
 export const whyNoKinds = "the plugin protocol carries the text of an error and not its kind";
@@ -46,11 +49,16 @@ export async function openPlugin({ path }: PluginPlace): Promise<OpenPlugin> {
   const client = await PluginClient.open(name, { kind: "unix", path });
   const caller: PluginCaller = {
     name,
-    call: (method, request) => client.call(method, request, { timeoutMs: callMs }),
+    call: (method, request) =>
+      client.call(method, request, { timeoutMs: isGreeting(method) ? greetingMs : callMs }),
   };
   const { Implements } = await caller.call("Plugin.Activate");
   const kinds = Array.isArray(Implements) ? Implements.map(String) : [];
   return { caller, kinds: new Set(kinds), close: () => client.close() };
+}
+
+function isGreeting(method: string): boolean {
+  return method === "Plugin.Activate" || method.endsWith(".GetCapabilities");
 }
 
 export async function openPluginStage(place: PluginPlace): Promise<Stage> {

@@ -20,6 +20,7 @@ const guarded: Readonly<Partial<Record<keyof Host, Guarded>>> = {
   parents: { changes: ["hold", "release"] },
   netns: { changes: ["open", "remove"], reads: ["list"] },
   tunnels: { changes: ["set"] },
+  programs: { changes: ["run"] },
   records: { changes: ["put", "delete"] },
 };
 

@@ -1,11 +1,7 @@
-// The macvlan driver through the conformance kit.
+// Drivers whose links are on a link of the host, through the conformance kit; ipvlan where the kernel has it.
 
-import createMacvlanDriver from "../../../drivers/macvlan/index.ts";
-import { describeDriver } from "../../../src/driververify/index.ts";
-import { runner } from "./runner.ts";
+import { builtIn } from "./built-in.ts";
+import { describeTried } from "./runner.ts";
 
-describeDriver(
-  "macvlan",
-  { kind: "network", factory: createMacvlanDriver },
-  { runner, networkOptions: { parent: "eth0" }, wrongOption: { macvlan_mode: "perhaps" } },
-);
+await describeTried("macvlan", builtIn.macvlan);
+await describeTried("ipvlan", builtIn.ipvlan);

@@ -1,7 +1,6 @@
 // The overlay driver through the conformance kit, on a host that is a cluster of one.
 
-import createOverlayDriver from "../../../drivers/overlay/index.ts";
-import { describeDriver } from "../../../src/driververify/index.ts";
-import { runner } from "./runner.ts";
+import { builtIn } from "./built-in.ts";
+import { describeTried } from "./runner.ts";
 
-describeDriver("overlay", { kind: "network", factory: createOverlayDriver, inCluster: true }, { runner });
+await describeTried("overlay", builtIn.overlay);

@@ -3,22 +3,40 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ipamChecks, networkChecks, type Outcome, openSession } from "../../../src/driververify/index.ts";
+import type { NetworkDriver } from "../../../src/driverapi/index.ts";
+import { ipamChecks, networkChecks, type Outcome, verifyDriver } from "../../../src/driververify/index.ts";
+import { mutant } from "./breaking.ts";
+import { finding } from "./finding.ts";
 import { MemoryDriver } from "./memory-driver.ts";
-import { MemoryStage } from "./memory-machine.ts";
+import { type Machine, MemoryStage } from "./memory-machine.ts";
 
-test("a driver that keeps every rule passes every check", async () => {
-  const open = async () => new MemoryStage((machine) => new MemoryDriver(machine));
-  await using session = openSession(
-    { kind: "network stage", open },
-    { networkOptions: { shape: "round" }, wrongOption: { colour: "loud" } },
-  );
-  const outcomes: Outcome[] = [];
-  for (const { id } of session.checks) outcomes.push(await session.run(id));
-  const of = (status: Outcome["status"]) => outcomes.filter((each) => each.status === status);
-  expect(of("failed")).toEqual([]);
+const traits = { networkOptions: { shape: "round" }, wrongOption: { colour: "loud" } };
+
+async function outcomesOf(make: (machine: Machine) => NetworkDriver): Promise<readonly Outcome[]> {
+  const subject = { kind: "network stage", open: async () => new MemoryStage(make) } as const;
+  return (await verifyDriver(subject, { name: "memory", ...traits })).outcomes;
+}
+
+const idsOf = (outcomes: readonly Outcome[], status: Outcome["status"]) =>
+  outcomes.filter((each) => each.status === status).map(({ id }) => id);
+
+test("a driver that keeps every rule passes every check that is about it", async () => {
+  const outcomes = await outcomesOf((machine) => new MemoryDriver(machine));
+  expect(idsOf(outcomes, "failed")).toEqual([]);
+  const others = networkChecks.map(({ id }) => id).filter((id) => id.startsWith("found/"));
   // its links are in the host's namespace until they are attached
-  expect(of("not applicable").map(({ id }) => id)).toEqual(["join/mac-of-link"]);
+  const left = ["networks/only-one", "join/mac-of-link", ...others];
+  expect(idsOf(outcomes, "not applicable").toSorted()).toEqual(left.toSorted());
+});
+
+test("so does one whose endpoints find their addresses", async () => {
+  const outcomes = await outcomesOf((machine) => {
+    const driver = new MemoryDriver(machine);
+    return mutant(driver, finding(driver, machine));
+  });
+  expect(idsOf(outcomes, "failed")).toEqual([]);
+  expect(idsOf(outcomes, "passed").filter((id) => id.startsWith("found/"))).toHaveLength(5);
+  expect(idsOf(outcomes, "not applicable")).toContain("endpoints/keep-address");
 });
 
 test("each check names a rule that is written in the contract", () => {

@@ -94,10 +94,10 @@ export class MemoryDriver implements NetworkDriver {
     return this.#inTurn(async () => {
       const { endpoints } = this.network(networkId);
       const known = endpoints.get(endpointId);
-      if (known) return known.interface;
+      if (known) return { ...known.interface };
       const own = { macAddress: derivedMac(endpointId), ...request.interface };
       endpoints.set(endpointId, { interface: own });
-      return own;
+      return { ...own };
     });
   }
 

@@ -3,9 +3,10 @@
 import { expect, test } from "vitest";
 import { networkChecks, openSession } from "../../../src/driververify/index.ts";
 import { type Mutation, mutant } from "./breaking.ts";
+import { finding } from "./finding.ts";
 import { MemoryDriver } from "./memory-driver.ts";
 import { MemoryStage } from "./memory-machine.ts";
-import { mutants } from "./mutants.ts";
+import { mutants } from "./mutants/index.ts";
 
 const traits = { networkOptions: { shape: "round" }, wrongOption: { colour: "loud" } };
 
@@ -13,7 +14,8 @@ async function verdict(id: string, mutation: Mutation) {
   const open = async () =>
     new MemoryStage((machine) => {
       const driver = new MemoryDriver(machine);
-      return mutant(driver, mutation(driver, machine));
+      const whole = id.startsWith("found/") ? mutant(driver, finding(driver, machine)) : driver;
+      return mutant(whole, mutation(whole, machine));
     });
   await using session = openSession({ kind: "network stage", open }, traits);
   return await session.run(id);

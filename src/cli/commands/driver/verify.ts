@@ -94,7 +94,7 @@ function placeOf(flags: FlagValues) {
   };
 }
 
-function traitsOf(flags: FlagValues): Kit.NetworkTraits {
+function traitsOf(flags: FlagValues): Kit.DriverTraits {
   const families = flags.list("family").map((family) => {
     if (family !== "4" && family !== "6") throw new StatusError(125, `--family is 4 or 6, not ${family}`);
     return family === "4" ? 4 : 6;
