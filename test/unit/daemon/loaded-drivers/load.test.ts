@@ -97,7 +97,7 @@ describe("a driver that does not fit is left out, with the reason in the log", (
     [
       "wire",
       "export default () => { throw new Error('no wire here'); };",
-      "driver wire: its factory: no wire here",
+      "its factory: no wire here",
     ],
     ["wire", "export default () => 5;", "its factory answers 5, and a network driver is needed"],
     ["wire", `export default async () => ({ ${local}, ${network} });`, "its factory answers a promise"],
