@@ -121,8 +121,10 @@ export async function leaseAddress(
     const prefix = await unlessExhausted(asked, (reason) => reasons.push(reason));
     if (prefix) return { prefix, poolId };
   }
-  // a driver that asks other hosts may have more to say than that there are none
+  // a driver that asks others may have more to say than that there are none, or cannot say so much
   const why = reasons.filter((reason) => !reason.startsWith("no available addresses"));
+  if (why.length > 0 && why.length === reasons.length)
+    throw unavailable(`cannot lease an IPv${family} address on network ${network.name}: ${why.join(", ")}`);
   throw unavailable(
     [
       `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,

@@ -37,6 +37,8 @@ export function startWithDrivers(context: EngineContext, container: Container): 
     clearInterval(timer);
     stop();
   };
+  // one that has appeared while that start failed nobody tells of again
+  void tryNow();
 }
 
 /** Tries to start it. False: it goes on waiting. */

@@ -82,7 +82,11 @@ export class PluginClient {
         const reason = isTimeout(error) ? `no answer within ${timeoutMs / 1000} s` : errorMessage(error);
         const text = `${called}: ${reason}`;
         const isHeard = isTimeout(error) || (isConnected && !(isUnix && isUnread(error)));
-        reject(isHeard ? unavailable(text, error) : new NotReached(text, error));
+        if (isHeard) reject(unavailable(text, error));
+        else
+          reject(
+            new NotReached(isAbsence(error) ? `plugin ${this.#name} is not there: ${reason}` : text, error),
+          );
       };
       const request = (isTls ? httpsRequest : httpRequest)(options, (response) => {
         readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
@@ -119,6 +123,11 @@ function isUnread(error: unknown): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException;
   // what Node calls a reset by itself, "socket hang up", has no system call
   return (code === "ECONNRESET" && syscall === "read") || (code === "EPIPE" && syscall === "write");
+}
+
+/** Whether nobody listens. */
+function isAbsence(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).syscall === "connect";
 }
 
 function isTimeout(error: unknown): boolean {

@@ -33,7 +33,8 @@ type Answer = Readonly<Record<string, unknown>>;
 
 const activationMs = 10_000;
 const firstPauseMs = 50;
-const longestPauseMs = 1_000;
+/** Of one whose file may be anywhere nobody tells. */
+const longestPauseMs = 250;
 /** A file that says where a plugin is may be anywhere: no folder tells of all of them. */
 const longestRemindMs = 30_000;
 
@@ -49,6 +50,8 @@ export class Plugin {
   #isAway = false;
   /** How often it was not there when it was called. */
   #absences = 0;
+  /** Somebody says that it may be about to answer. */
+  #arrival = Promise.withResolvers<void>();
   #reminder: NodeJS.Timeout | undefined;
   #isClosed = false;
   #callMs: number;
@@ -68,6 +71,8 @@ export class Plugin {
   /** It may be about to answer: the next call is patient again. */
   expect(): void {
     this.#isDown = false;
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
     this.remind();
   }
 
@@ -180,6 +185,7 @@ export class Plugin {
   async #patiently<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
     const until = performance.now() + (this.#isDown ? 0 : patienceMs);
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      const arrival = this.#arrival.promise;
       try {
         const answer = await work();
         this.#isDown = false;
@@ -192,7 +198,8 @@ export class Plugin {
           throw error;
         }
       }
-      await pause(pauseMs);
+      this.#options.awaited();
+      await Promise.race([pause(pauseMs), arrival]);
     }
   }
 
