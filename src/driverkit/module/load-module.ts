@@ -56,10 +56,20 @@ function explain(path: string, error: unknown): string {
   if (hasCode(error, "ERR_UNKNOWN_FILE_EXTENSION") && path.endsWith("ts"))
     return `${path}: this Node (${process.version}) runs no TypeScript: build it to JavaScript, or use Node 22.18 or later`;
   if (hasCode(error, "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX", "ERR_INVALID_TYPESCRIPT_SYNTAX"))
-    return `${path}: Node only strips types, and this file needs more (enum, namespace, parameter property), or is wrong: ${errorMessage(error)}`;
+    return `${path}: Node only strips types, and this file needs more (enum, namespace, parameter property), or is wrong: ${errorMessage(error)}${placeOf(path, error)}`;
   if (hasCode(error, "ERR_MODULE_NOT_FOUND"))
     return `${path}: ${errorMessage(error)} (was "npm install" run in ${packageFolder(path)}?)`;
-  return `${path}: it throws when it is imported: ${errorMessage(error)}`;
+  return `${path}: it throws when it is imported: ${errorMessage(error)}${placeOf(path, error)}`;
+}
+
+/** ` (FILE:LINE)`, where Node stopped in the package: a stack begins with that, or has it in a frame. Empty: it does not say. */
+function placeOf(path: string, error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const places = [...stack.matchAll(/(?:^|file:\/\/| |\()(\/[^\n:()]+:\d+)/gm)].map(
+    ([, place = ""]) => place,
+  );
+  const place = places.find((each) => each.startsWith(`${packageFolder(path)}${sep}`));
+  return place === undefined ? "" : ` (${place})`;
 }
 
 function packageFolder(path: string): string {

@@ -130,6 +130,14 @@ describe("what cannot be loaded is refused", () => {
   test.each([
     ["enum.ts", "./enum.ts", "enum A { B }; export const contract = 1;", "Node only strips types"],
     [
+      "line.ts",
+      "./line.ts",
+      "export const contract = 1;\nexport default (;",
+      /Expression expected \(.*\/line\.ts:2\)/,
+    ],
+    ["deep.mjs", "./deep.mjs", "\n\nthrow new Error('so deep');", /so deep \(.*\/deep\.mjs:3\)/],
+    ["wrong.mjs", "./wrong.mjs", "export default (;", /Unexpected token ';'\n$/],
+    [
       "node_modules/typed-only/index.ts",
       "typed-only",
       "export const contract: number = 1;",
@@ -144,7 +152,7 @@ describe("what cannot be loaded is refused", () => {
       cwd: folder,
       encoding: "utf8",
     });
-    expect(ran.stdout).toContain(words);
+    expect(ran.stdout).toMatch(words);
   });
 
   test("a package whose entry is not there", async () => {
