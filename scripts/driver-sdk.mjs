@@ -30,6 +30,16 @@ for (const [name, entry] of Object.entries(entries))
   });
 await emitTypes();
 await writeFile(join(sdk, "package.json"), `${JSON.stringify(await describe(), undefined, 2)}\n`);
+await writeFile(
+  join(sdk, "README.md"),
+  `# tsdocker: what drivers are written against
+
+\`tsdocker/driverapi\` is the contract, types and what each call means. \`tsdocker/driverkit\` is the JavaScript that goes
+with it: values of IP, errors with a kind, options as users write them, a server that puts a driver behind a socket.
+
+\`tsdocker driver new NAME\` makes a driver that works, \`tsdocker driver verify\` says whether it keeps the rules.
+`,
+);
 console.log(`driver SDK in ${sdk}`);
 
 async function describe() {
