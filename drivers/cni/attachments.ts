@@ -20,6 +20,8 @@ export class Attachments {
   readonly #host: Host;
   readonly #records: CniRecords;
   readonly #publications: Publications;
+  /** What was answered in this life, by endpoint: a join that is repeated gets it again, and no second ADD. */
+  readonly #answered = new Map<string, { readonly sandboxKey: string; readonly response: JoinResponse }>();
 
   constructor(host: Host, records: CniRecords, publications: Publications) {
     this.#host = host;
@@ -29,7 +31,9 @@ export class Attachments {
 
   /** Runs ADD; what it answers with is on record before it resolves. On failure a DEL has been run. */
   async add(chain: Chain, request: JoinRequest, wishes: Wishes): Promise<JoinResponse> {
-    const { networkId, endpointId } = request;
+    const { networkId, endpointId, sandboxKey } = request;
+    const answered = this.#answered.get(endpointId);
+    if (answered?.sandboxKey === sandboxKey) return answered.response;
     // one that a crash cut short, or whose link has vanished
     await this.delete(chain, endpointId);
     const record: AttachmentRecord = {
@@ -48,11 +52,14 @@ export class Attachments {
     checkGranted(chain, wishes, attached);
     await this.#records.put({ ...record, result });
     undo.forget();
-    return answerOf(record.subject, attached, wishes);
+    const response = answerOf(record.subject, attached, wishes);
+    this.#answered.set(endpointId, { sandboxKey, response });
+    return response;
   }
 
   /** Runs DEL, ports included, and forgets it; also when the ADD has not ended well. May be repeated. */
   async delete(chain: Chain, endpointId: string): Promise<void> {
+    this.#answered.delete(endpointId);
     const attachment = this.#records.attachment(endpointId);
     await this.#publications.clear(chain, attachment, endpointId);
     if (!attachment) return;

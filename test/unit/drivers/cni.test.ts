@@ -219,6 +219,7 @@ describe("an endpoint that joins", () => {
     expect(await made.driver.join(join1)).not.toHaveProperty("link");
     made.answer = ({ command }) =>
       command === "ADD" ? { ips: [{ address: "10.1.0.9/32" }], routes: [{ dst: "0.0.0.0/0" }] } : undefined;
+    await made.driver.leave(join1);
     const response = await made.driver.join(join1);
     expect(response).toMatchObject({
       link: { srcName: "eth0" },
