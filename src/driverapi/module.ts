@@ -16,12 +16,17 @@ export type ContractVersion = 1;
  * into the driver's documentation too. All of it may be absent.
  */
 export interface DriverTraits {
-  /** Options (`-o`) without which there is no network of this driver. A trial's only link to stand on is `eth0`. */
+  /**
+   * Options (`-o`) without which there is no network of this driver. A trial's only link to stand on is `eth0`. `{number}` in a
+   * value stands for a number from 1 to 99 that each network has alone: `parent=eth0.{number}`.
+   */
   readonly networkOptions?: Readonly<Record<string, string>>;
   /** Options with a value that it must refuse as invalid. */
   readonly wrongOption?: Readonly<Record<string, string>>;
   /** Families that its networks can have; absent: both. */
   readonly families?: readonly Family[];
+  /** Its networks are never internal: one that shall be is refused. */
+  readonly neverInternal?: boolean;
   /**
    * Addresses are single ones and in no subnet: they have their full length (/32, /128), and all of a pool can be had, since
    * none is the network's or means everybody. Of a network driver: endpoints have such addresses.

@@ -68,6 +68,14 @@ export const wrongOption = unless(
   ({ traits }) => traits.wrongOption !== undefined,
   "no option that must be refused was named",
 );
+export const mayBeInternal = unless(
+  ({ traits }) => !traits.neverInternal,
+  "networks of this driver are never internal",
+);
+export const neverInternal = unless(
+  ({ traits }) => traits.neverInternal === true,
+  "networks of this driver may be internal",
+);
 export const kinds: NetworkNeed = ({ stage }) => stage.whyNoKinds;
 export const restart: NetworkNeed = ({ stage }) => stage.whyNoRestart;
 export const cluster = unless(({ stage }) => stage.cluster !== undefined, "the host is in no cluster");

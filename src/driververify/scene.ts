@@ -143,7 +143,7 @@ export class Scene {
         enableIpv4,
         enableIpv6,
         internal,
-        generic: { ...this.traits.networkOptions, ...generic },
+        generic: { ...numbered(this.traits.networkOptions, number), ...generic },
       },
       ipv4Data: rest.ipv4Data ?? (enableIpv4 ? pools(4) : []),
       ipv6Data: rest.ipv6Data ?? (enableIpv6 ? pools(6) : []),
@@ -326,6 +326,11 @@ export function poolData(
     ...(options.gateway !== false && { gateway }),
     auxAddresses: {},
   };
+}
+
+function numbered(options: Readonly<Record<string, string>> = {}, number: number): Record<string, string> {
+  const entries = Object.entries(options);
+  return Object.fromEntries(entries.map(([key, value]) => [key, value.replaceAll("{number}", `${number}`)]));
 }
 
 /** What the IPAM driver `null` gives: every address is the network's, and none is leased. */

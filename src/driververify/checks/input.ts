@@ -181,11 +181,8 @@ export const inputChecks: readonly InputCheck[] = [
       rule: "A request that was refused does not spoil the next one under the same id.",
     },
     async ({ scene, request }) => {
-      const { networkOptions = {} } = scene.traits;
-      await scene.driver.createNetwork({
-        ...request,
-        options: { ...request.options, generic: networkOptions },
-      });
+      const { options } = scene.network();
+      await scene.driver.createNetwork({ ...request, options });
     },
   ),
   ...oddNetworkChecks,

@@ -22,7 +22,7 @@ const rules: Readonly<Record<RemainKind, string>> = {
 async function wholeLife(scene: Scene): Promise<void> {
   const count = scene.driver.capabilities.predefinedOnly ? 1 : 2;
   for (let round = 0; round < count; round++) {
-    const network = await scene.madeNetwork({ internal: round === 1 });
+    const network = await scene.madeNetwork({ internal: round === 1 && !scene.traits.neverInternal });
     const members = [await scene.connected(network), await scene.connected(network)];
     const [first] = members;
     if (first && round === 0) {

@@ -2,7 +2,16 @@
 
 import { isMulticast } from "../../netip/index.ts";
 import { type Check, must } from "../check.ts";
-import { ipv4, ipv6, manyNetworks, member, type NetworkFacts, onlyNetwork } from "../network-needs.ts";
+import {
+  ipv4,
+  ipv6,
+  manyNetworks,
+  mayBeInternal,
+  member,
+  type NetworkFacts,
+  neverInternal,
+  onlyNetwork,
+} from "../network-needs.ts";
 import { type NetworkWish, noOptions, poolData, prefix, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { mustBeOfKind, refusal } from "./refusal.ts";
@@ -170,7 +179,19 @@ export const networkLifeChecks: readonly Check<Scene, NetworkFacts>[] = [
     id: "networks/internal",
     rule: "A network may be internal: without a way out.",
     where: "NetworkOptions.internal",
+    needs: [mayBeInternal],
     run: (scene) => livesAndGoes(scene, { internal: true }),
+  },
+  {
+    id: "networks/internal-refused",
+    rule: "Where networks are never internal, one that shall be is refused, and nothing is made.",
+    where: "DriverTraits.neverInternal",
+    needs: [neverInternal],
+    async run(scene) {
+      const request = scene.network({ internal: true });
+      await refusal("an internal network", () => scene.driver.createNetwork(request));
+      await scene.mustBeClean();
+    },
   },
   {
     id: "networks/no-gateway",

@@ -2,7 +2,7 @@
 
 import type { Address } from "../../netip/index.ts";
 import { type Check, must } from "../check.ts";
-import { ipv4, ipv6, links, manyNetworks, type NetworkFacts } from "../network-needs.ts";
+import { ipv4, ipv6, links, manyNetworks, mayBeInternal, type NetworkFacts } from "../network-needs.ts";
 import { addressesIn, type Member, type NetworkWish, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 
@@ -70,7 +70,7 @@ export const reachChecks: readonly Check<Scene, NetworkFacts>[] = [
     id: "reach/internal",
     rule: "Endpoints of an internal network reach each other.",
     where: "NetworkOptions.internal",
-    needs: [links],
+    needs: [links, mayBeInternal],
     async run(scene) {
       const { first, second } = await pair(scene, { internal: true });
       await mustReach(first, second);

@@ -17,7 +17,8 @@ async function verdict(id: string, mutation: Mutation) {
       const whole = id.startsWith("found/") ? mutant(driver, finding(driver, machine)) : driver;
       return mutant(whole, mutation(whole, machine));
     });
-  await using session = openSession({ kind: "network stage", open }, traits);
+  const nature = id === "networks/internal-refused" ? { neverInternal: true } : {};
+  await using session = openSession({ kind: "network stage", open }, { ...traits, ...nature });
   return await session.run(id);
 }
 

@@ -64,6 +64,8 @@ export const networkMutants: Readonly<Record<string, Mutation>> = {
   "networks/ipv4-only": refusing("createNetwork", ({ options }) => !options.enableIpv6),
   "networks/ipv6-only": refusing("createNetwork", ({ options }) => !options.enableIpv4),
   "networks/internal": refusing("createNetwork", ({ options }) => options.internal),
+  // the driver that is whole makes them
+  "networks/internal-refused": () => ({}),
   "networks/no-gateway": refusing("createNetwork", ({ ipv4Data }) =>
     ipv4Data.some(({ gateway }) => !gateway),
   ),
