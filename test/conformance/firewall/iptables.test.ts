@@ -4,16 +4,15 @@ import { createFirewall } from "../../../src/firewall/index.ts";
 import { spoofingSuite } from "./spoofing.ts";
 import { packetSuite } from "./suite.ts";
 
-for (const iptables of ["nft", "legacy"] as const)
-  for (const bridgeNetfilter of [true, false]) {
-    const subject = {
-      title: `iptables-${iptables}, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
-      open: (netns: string) => createFirewall({ backend: "iptables", iptables, netns }),
-      bridgeNetfilter,
-    };
-    packetSuite(subject);
-    spoofingSuite(subject);
-  }
+const subjects = (["nft", "legacy"] as const).flatMap((iptables) =>
+  [true, false].map((bridgeNetfilter) => ({
+    title: `iptables-${iptables}, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
+    open: (netns: string) => createFirewall({ backend: "iptables", iptables, netns }),
+    bridgeNetfilter,
+  })),
+);
+
+for (const subject of subjects) packetSuite(subject);
 
 for (const only of [4, 6] as const)
   packetSuite({
@@ -22,3 +21,5 @@ for (const only of [4, 6] as const)
     bridgeNetfilter: false,
     only,
   });
+
+for (const subject of subjects) spoofingSuite(subject);

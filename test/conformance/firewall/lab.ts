@@ -81,8 +81,11 @@ export class Host {
     );
   }
 
-  /** What answered and whom it saw, e.g. "c1:80 192.0.2.2", or "refused", or "nothing" after `timeoutMs`. */
-  ask({ protocol = "tcp", to, port, from }: Probe, timeoutMs = 400): Promise<string> {
+  /**
+   * What answered and whom it saw, e.g. "c1:80 192.0.2.2", or "refused", or "nothing" after `timeoutMs`. An answer that is
+   * wanted may take its time on a busy machine.
+   */
+  ask({ protocol = "tcp", to, port, from }: Probe, timeoutMs = 2_000): Promise<string> {
     const family = to.includes(":") ? "::" : "0.0.0.0";
     const bound = bindSocket({ netns: this.netns, protocol, address: address(from ?? family), port: 0 });
     return protocol === "tcp" ? askTcp(bound, to, port, timeoutMs) : askUdp(bound, to, port, timeoutMs);

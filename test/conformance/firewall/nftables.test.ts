@@ -4,15 +4,13 @@ import { createFirewall } from "../../../src/firewall/index.ts";
 import { spoofingSuite } from "./spoofing.ts";
 import { packetSuite } from "./suite.ts";
 
-for (const bridgeNetfilter of [true, false]) {
-  const subject = {
-    title: `nftables, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
-    open: (netns: string) => createFirewall({ backend: "nftables", netns }),
-    bridgeNetfilter,
-  };
-  packetSuite(subject);
-  spoofingSuite(subject);
-}
+const subjects = [true, false].map((bridgeNetfilter) => ({
+  title: `nftables, br_netfilter ${bridgeNetfilter ? "on" : "off"}`,
+  open: (netns: string) => createFirewall({ backend: "nftables", netns }),
+  bridgeNetfilter,
+}));
+
+for (const subject of subjects) packetSuite(subject);
 
 for (const only of [4, 6] as const)
   packetSuite({
@@ -21,3 +19,5 @@ for (const only of [4, 6] as const)
     bridgeNetfilter: false,
     only,
   });
+
+for (const subject of subjects) spoofingSuite(subject);

@@ -22,9 +22,9 @@ test("ports of a bridge that are kept apart hear of each other what is allowed, 
     ["fd00:1::2", "fd00:1::3"],
   ] as const) {
     expect(await c2.ask({ to: one, port: 80 })).toBe(`c1:80 ${two}`);
-    expect(await c2.ask({ to: one, port: 81 })).toBe("nothing");
-    expect(await c2.ask({ to: one, port: 80, protocol: "udp" })).toBe("nothing");
-    expect(await c1.ask({ to: two, port: 80 })).toBe("nothing");
+    expect(await c2.ask({ to: one, port: 81 }, 400)).toBe("nothing");
+    expect(await c2.ask({ to: one, port: 80, protocol: "udp" }, 400)).toBe("nothing");
+    expect(await c1.ask({ to: two, port: 80 }, 400)).toBe("nothing");
     expect(await host.ask({ to: one, port: 81 })).toMatch(/^c1:81 /);
   }
   expect(await c1.ask({ to: "192.0.2.2", port: 80 })).toBe("peer:80 192.0.2.1");

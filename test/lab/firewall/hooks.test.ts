@@ -20,8 +20,8 @@ async function wall(choice: Choice): Promise<{ firewall: OwnedFirewall } & Async
   return { firewall, [Symbol.asyncDispose]: () => firewall.stop() };
 }
 
-const published = () => town.peer.ask({ to: "192.0.2.1", port: 8080 });
-const direct = () => town.peer.ask({ to: "172.20.1.2", port: 81 });
+const published = () => town.peer.ask({ to: "192.0.2.1", port: 8080 }, 400);
+const direct = () => town.peer.ask({ to: "172.20.1.2", port: 81 }, 400);
 
 describe.for(["nft", "legacy"] as const)("DOCKER-USER of iptables-%s", (iptables) => {
   const program = `iptables-${iptables}`;
