@@ -114,10 +114,11 @@ class Session<S, F> implements VerifySession {
 
   /** What keeps the stage from being made is no rule's business, and rejects. */
   async #standing(): Promise<Ground<S, F>> {
-    const parts = { traits: this.#traits, watch: this.#watch, known: this.#facts };
-    this.#ground ??= await this.#open(parts);
+    this.#ground ??= await this.#open({ traits: this.#traits, watch: this.#watch, known: this.#facts });
     this.#facts ??= this.#ground.facts;
-    return this.#ground;
+    if (!this.#ground.isSpent) return this.#ground;
+    await this.#dropGround();
+    return await this.#standing();
   }
 
   /** Undefined: the rule is kept. */

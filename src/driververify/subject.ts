@@ -38,6 +38,8 @@ export function isIpam(subject: Subject): subject is IpamSubject {
 /** What a group of checks stands on. */
 export interface Ground<S, F> extends AsyncDisposable {
   readonly facts: F;
+  /** Trying the driver has left something: it is good for nothing else. */
+  readonly isSpent: boolean;
   scene(random: Random): S;
   /** Undoes what a check did; words for what it could not. */
   clear(scene: S): Promise<readonly string[]>;
@@ -71,6 +73,7 @@ export async function openNetworkGround(
   const parts = { ...first, before, hasLinks, shared: new Map() };
   return {
     facts: { driver: stage.driver, traits, stage, trial },
+    isSpent: !trial && !known,
     scene: (random) => new Scene({ ...parts, random }),
     async clear(scene) {
       await scene.clear();
@@ -95,6 +98,7 @@ export async function openIpamGround(
   await probe.clear().catch(() => undefined);
   return {
     facts: { driver: stage.driver, traits, stage, leases },
+    isSpent: false,
     scene: (random) => new IpamScene({ ...parts, random, space, leases }),
     async clear(scene) {
       await scene.clear();
