@@ -32,6 +32,9 @@ const mostWays = 16_384;
 /** What a filter that is not there answers, or a kernel that has none. */
 const gone = ["ENOENT", "EINVAL", "ENODEV", "EOPNOTSUPP"];
 
+/** What a kernel without eBPF, or without filters for it, answers, and one that forbids them to us. */
+const lacks = ["ENOSYS", "EPERM", "EACCES", "EINVAL", "ENOENT", "EOPNOTSUPP"];
+
 interface Loaded {
   readonly ports: BpfMap;
   readonly ways: BpfMap;
@@ -59,13 +62,15 @@ export class FastPaths {
     }
   }
 
-  /** No network that follows has one. Answers why; that is told once. */
+  /** Answers why a network has none. Where it is the kernel no other one has, which is told once. */
   without(error: unknown): string {
-    if (this.#lack === undefined) {
-      this.#lack = errorMessage(error);
-      this.host.log.info({ reason: this.#lack }, "overlays have no short cut: all packets take the bridge");
-    }
-    return this.#lack;
+    const reason = errorMessage(error);
+    if (this.#lack !== undefined) return this.#lack;
+    if (hasCode(error, ...lacks)) {
+      this.#lack = reason;
+      this.host.log.info({ reason }, "overlays have no short cut: all packets take the bridge");
+    } else this.host.log.warn({ reason }, "an overlay has no short cut: its packets take the bridge");
+    return reason;
   }
 }
 

@@ -55,7 +55,11 @@ function config(generic: Readonly<Record<string, string>> = {}, subnet = "10.9.0
 
 async function network(wish: Parameters<typeof fakeBpf>[0] = {}, isOld = false) {
   const said: string[] = [];
-  const log = { ...silentLog, info: (...words: unknown[]) => void said.push(String(words.at(-1))) } as Log;
+  const log = {
+    ...silentLog,
+    warn: () => undefined,
+    info: (...words: unknown[]) => void said.push(String(words.at(-1))),
+  } as Log;
   const fake = fakeBpf(wish);
   const netlink = new kernel.FakeNetlink();
   await netlink.send(
@@ -179,6 +183,16 @@ describe("without a short cut", () => {
     expect(path.lack).toContain("clsact: no such file or directory");
     expect([open.size, path.portRequests(port), said.length]).toEqual([0, [], 1]);
     expect(paths.make(netns, config()).lack).toBe(path.lack);
+  });
+
+  test("a network for which there was no memory is the only one", async () => {
+    const { netlink, netns, paths } = await network();
+    netlink.refuse("clsact", 12);
+    const path = paths.make(netns, config());
+    await path.begin(links);
+    netlink.relent();
+    expect(path.lack).toContain("cannot allocate memory");
+    expect(paths.make(netns, config()).lack).toBeUndefined();
   });
 
   test("filters of an earlier process go, which know what was true then", async () => {
