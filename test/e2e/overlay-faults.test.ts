@@ -205,8 +205,15 @@ test("a host that the store cannot see for longer than its lease goes on, and ca
   for (const it of flows) expect((await it.end()).lost).toEqual([]);
 });
 
-test("in the end all talk, and every kernel has what the store says", async () => {
+test("in the end all talk, every name is told right, and every kernel has what the store says", async () => {
   await untilAllTalk();
+  const ask = `for name in ${containers.map(({ name }) => name).join(" ")}; do
+    echo $name $(nslookup -type=a $name | sed -n 's/^Address: //p'); done`;
+  const told = containers.map(({ name, address }) => `${name} ${address}`).join("\n");
+  for (const { daemon, name } of containers.slice(0, numbers.length))
+    await expect
+      .poll(() => daemon.ok("exec", name, "sh", "-c", ask), { timeout: 15_000, interval: 500 })
+      .toBe(told);
   await using reach = await etcd.reachFrom(site().host(4));
   const client = new EtcdClient({ endpoints: reach.endpoints });
   const read = async <T>(table: string): Promise<T[]> => {
