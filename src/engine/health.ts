@@ -29,14 +29,15 @@ class HealthMonitor {
   readonly #container: Container;
   readonly #command: readonly string[];
   readonly #check: Required<Omit<Healthcheck, "test">>;
-  readonly #startedAt: number;
+  /** By a clock that never jumps: else one that is set back would keep an ill container starting. */
+  readonly #startedMs: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(context: EngineContext, container: Container, life: CheckedLife & { check: Healthcheck }) {
     const { check, since, last } = life;
     this.#context = context;
-    this.#startedAt = since.getTime();
+    this.#startedMs = performance.now() - Math.max(0, Date.now() - since.getTime());
     this.#container = container;
     this.#command =
       check.test[0] === "CMD-SHELL" ? ["/bin/sh", "-c", check.test[1] ?? ""] : check.test.slice(1);
@@ -57,7 +58,7 @@ class HealthMonitor {
   }
 
   get #isInStartPeriod(): boolean {
-    return Date.now() - this.#startedAt < this.#check.startPeriodMs;
+    return performance.now() - this.#startedMs < this.#check.startPeriodMs;
   }
 
   #plan(): void {
