@@ -105,6 +105,7 @@ export function guardNetworkDriver(
       return {
         paths: () => careNow("paths", () => stay?.paths() ?? [], []),
         tryPaths: () => care("tryPaths", async () => await stay?.tryPaths(), undefined),
+        lacks: () => careNow("lacks", () => stay?.lacks?.() ?? [], []),
         follow: (listener) => careNow("follow", () => stay?.follow(listener), undefined) ?? (() => undefined),
         end: (options) => care("end", async () => await stay?.end(options), undefined),
       };
