@@ -33,6 +33,7 @@ const closeGraceMs = 1000;
 export class Listeners {
   readonly #handle: RequestListener;
   readonly #servers: Server[] = [];
+  #isClosing = false;
 
   constructor(handle: RequestListener) {
     this.#handle = handle;
@@ -47,8 +48,9 @@ export class Listeners {
       : address;
   }
 
-  /** Takes no new connection, ends idle ones, and cuts what has not ended after a second. */
+  /** Takes no new connection, ends each as soon as it is idle, and cuts what has not ended after a second. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     const servers = this.#servers.splice(0);
     const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
     for (const server of servers) server.closeIdleConnections();
@@ -74,6 +76,12 @@ export class Listeners {
     server.requestTimeout = 0;
     server.keepAliveTimeout = 0;
     server.on("request", this.#handle);
+    // the client may keep a connection for its next request: Node ends what was idle when it closed, and no more
+    server.on("request", (_, response) =>
+      response.once("close", () => {
+        if (this.#isClosing) server.closeIdleConnections();
+      }),
+    );
     return server;
   }
 }

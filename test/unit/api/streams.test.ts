@@ -1,7 +1,7 @@
 // Streams of documents: events, stats, logs.
 
 import { PassThrough, Readable } from "node:stream";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type {
   ContainerExit,
   EngineEvent,
@@ -86,6 +86,21 @@ test("events are told when their client is gone", async () => {
   await client.until("timeNano");
   client.socket.destroy();
   await gone.promise;
+});
+
+test("events end when the API closes, and their connection with them although the client would keep it", async () => {
+  const events = async function* (_query: EventQuery, signal: AbortSignal): AsyncIterable<EngineEvent> {
+    yield started;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  };
+  const api = await ServedApi.create(fakeEngine({ system: { events } }));
+  const client = api.dial();
+  client.send("GET /events HTTP/1.1\r\nHost: docker\r\n\r\n");
+  await client.until("timeNano");
+  // nothing is cut off for having taken too long
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  await api[Symbol.asyncDispose]().finally(() => vi.useRealTimers());
+  await client.until("\r\n0\r\n\r\n");
 });
 
 test("events in the form that the client accepts", async () => {
