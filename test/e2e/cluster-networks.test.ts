@@ -23,9 +23,7 @@ async function join(daemon: Daemon): Promise<void> {
 }
 
 beforeAll(async () => {
-  const started: Daemon[] = [];
-  for (const number of [1, 2, 3]) started.push(await site().keep(number, { images: ["busybox"] }));
-  daemons = started;
+  daemons = await Promise.all([1, 2, 3].map((number) => site().keep(number, { images: ["busybox"] })));
   before = await host(3).snapshot();
   expect(await host(1).tsdocker("cluster", "init", "--subnet-pool", "10.64.0.0/16,size=26")).toMatchObject({
     code: 0,
@@ -146,11 +144,12 @@ describe("a network of the cluster", () => {
 });
 
 describe("while the store is away", () => {
+  const both = (act: (daemon: Daemon) => Promise<void>) => Promise.all([host(2), host(3)].map(act));
+
   test("nothing is made or removed that all hosts must know of, and what runs goes on", async () => {
     await host(1).ok("network", "create", "-d", "overlay", "blue");
     await serve(host(1), "c1", "--network", "blue");
-    await host(3).stop();
-    await host(2).stop();
+    await both((daemon) => daemon.stop());
     const state = async () => (await host(1).ask("GET", "/cluster")).State;
     await expect.poll(state, { timeout: 30_000 }).toBe("frozen");
     for (const words of [
@@ -167,8 +166,7 @@ describe("while the store is away", () => {
     expect(await reaches(host(1), "c1", await addressOf(host(1), "again", "blue"))).toBe(true);
     await host(1).ok("network", "create", "local");
     await host(1).ok("network", "rm", "local");
-    await host(2).start();
-    await host(3).start();
+    await both((daemon) => daemon.start());
     await expect.poll(state, { timeout: 30_000 }).toBe("connected");
     for (const daemon of daemons) await untilNodes(daemon, all);
   });
@@ -177,16 +175,14 @@ describe("while the store is away", () => {
     await host(1).ok("network", "create", "-d", "overlay", "blue");
     await serve(host(1), "c1", "--network", "blue", "--restart", "always");
     await serve(host(1), "alone", "--restart", "always");
-    await host(3).stop();
-    await host(2).stop();
+    await both((daemon) => daemon.stop());
     await host(1).stop();
     await host(1).start();
     expect((await host(1).ask("GET", "/cluster")).State).toBe("frozen");
     expect(await lists(host(1), "blue")).toBe(true);
     const names = async () => (await host(1).ok("ps", "--format", "{{.Names}}")).split("\n").sort().join();
     await expect.poll(names, { timeout: 10_000 }).toMatch(/^alone(,c1)?$/);
-    await host(2).start();
-    await host(3).start();
+    await both((daemon) => daemon.start());
     for (const daemon of daemons) await untilNodes(daemon, all);
     await expect.poll(names, { timeout: 30_000 }).toBe("alone,c1");
   });

@@ -107,8 +107,7 @@ describe("three hosts", () => {
   });
 
   test("freeze when most of them are gone, and say so", async () => {
-    await daemon(two).stop();
-    await daemon(three).stop();
+    await Promise.all([daemon(two).stop(), daemon(three).stop()]);
     const status = async () => (await daemon(one).ask("GET", "/cluster")).State;
     await expect.poll(status, { timeout: 30_000 }).toBe("frozen");
     expect(await say(one, "cluster", "status")).toContain("Until the store answers");
@@ -120,8 +119,7 @@ describe("three hosts", () => {
     });
     expect((await daemon(one).docker("network", "create", "local")).code).toBe(0);
     expect((await daemon(one).docker("network", "rm", "local")).code).toBe(0);
-    await daemon(three).start();
-    await daemon(two).start();
+    await Promise.all([daemon(three).start(), daemon(two).start()]);
     await expect.poll(status, { timeout: 30_000 }).toBe("connected");
     for (const it of [one, two, three])
       await untilNodes(daemon(it), "host1 member up, host2 member up, host3 member up");

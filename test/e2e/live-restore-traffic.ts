@@ -87,11 +87,11 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
   ] as const)("when the daemon is %s and comes back", (_, signal) => {
     test("nothing that is on its way is lost", async () => {
       await using traffic = await startTraffic();
-      await traffic.flows(100);
+      await traffic.flows(50);
       await daemon().signal(signal);
-      await traffic.flows(100);
+      await traffic.flows(50);
       await daemon().start();
-      await traffic.flows(100);
+      await traffic.flows(50);
       const tallies = await traffic.stop();
       expect(losses(tallies)).toEqual({});
     });

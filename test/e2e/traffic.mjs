@@ -7,6 +7,8 @@ import net from "node:net";
 /** Unanswered datagrams at a time: a peer that is short of processor time must not lose some in a full buffer. */
 const mostOutstanding = 16;
 const patienceMs = 3000;
+/** Between one packet, connection or question of a flow and the next: often enough to notice, and no load of its own. */
+const pauseMs = 4;
 const rememberedFailures = 5;
 
 const flows = new Map();
@@ -62,14 +64,14 @@ async function tcp(flow, { address, port }) {
   while (!flow.isEnding && !socket.destroyed) {
     socket.write("x");
     flow.sent++;
-    await tick(1);
+    await tick(pauseMs);
   }
   for (const end = Date.now() + patienceMs; flow.answered < flow.sent && Date.now() < end; ) await tick(10);
   if (flow.answered !== flow.sent) flow.fail(`${flow.sent - flow.answered} bytes are missing`);
   socket.destroy();
 }
 
-/** A datagram every millisecond, each of which comes back. */
+/** A datagram after the other at a steady pace, each of which comes back. */
 async function udp(flow, { address, port }) {
   const outstanding = new Map();
   const socket = dgram.createSocket(net.isIPv6(address) ? "udp6" : "udp4");
@@ -87,14 +89,17 @@ async function udp(flow, { address, port }) {
   };
   const begin = Date.now();
   while (!flow.isEnding) {
-    for (const due = Date.now() - begin; flow.sent < due && outstanding.size < mostOutstanding; ) {
+    for (
+      const due = (Date.now() - begin) / pauseMs;
+      flow.sent < due && outstanding.size < mostOutstanding;
+    ) {
       const message = Buffer.alloc(4);
       message.writeUInt32BE(++flow.sent);
       outstanding.set(flow.sent, Date.now());
       socket.send(message);
     }
     giveUp(Date.now() - patienceMs);
-    await tick(1);
+    await tick(pauseMs);
   }
   for (const end = Date.now() + patienceMs; outstanding.size > 0 && Date.now() < end; ) await tick(10);
   giveUp(Date.now());
@@ -108,7 +113,7 @@ async function connects(flow, { address, port }) {
     const error = await connectOnce(address, port);
     if (error) flow.fail(error);
     else flow.answered++;
-    await tick(2);
+    await tick(pauseMs);
   }
 }
 
@@ -136,7 +141,7 @@ async function dns(flow, { name }) {
     const error = await askOnce(socket, id, name);
     if (error) flow.fail(error);
     else flow.answered++;
-    await tick(2);
+    await tick(pauseMs);
   }
   socket.close();
 }

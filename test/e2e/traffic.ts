@@ -6,9 +6,9 @@ import type { LabHost } from "../lab/lab.ts";
 import { until } from "./run.ts";
 
 export type Flow =
-  /** One connection, a byte every millisecond there and back. */
+  /** One connection, a byte every few milliseconds there and back. */
   | { readonly kind: "tcp"; readonly address: string; readonly port: number }
-  /** A datagram every millisecond there and back. */
+  /** A datagram every few milliseconds there and back. */
   | { readonly kind: "udp"; readonly address: string; readonly port: number }
   /** One short connection after the other. */
   | { readonly kind: "connects"; readonly address: string; readonly port: number }

@@ -15,7 +15,8 @@ declare module "vitest" {
   }
 }
 
-const patienceMs = 3_000;
+/** Spent only where something is wrong, or the machine busy. */
+const patienceMs = 10_000;
 /** How long nothing must answer for a target to count as out of reach. */
 const silenceMs = 400;
 
