@@ -13,6 +13,8 @@ export interface Trial {
   readonly publishedPorts: number;
   /** Changes that it asks of its host. */
   readonly steps: { readonly network: number; readonly endpoint: number };
+  /** All of it went when it was deleted, but for rules, which may be the host's for good. */
+  readonly leavesNothing: boolean;
 }
 
 export interface NetworkFacts {

@@ -1,5 +1,6 @@
 // What came of it, for people and for programs.
 
+import { leftOutText } from "./left-out.ts";
 import type { Outcome } from "./session.ts";
 
 export interface Report {
@@ -12,23 +13,52 @@ export interface Report {
 
 const marks = { passed: "ok  ", failed: "FAIL", "not applicable": "n/a " } as const;
 
-/** For people: a line a group, and for each rule that is broken what a person needs to mend it. */
+/**
+ * For people: a line a group, and for each rule that is broken what a person needs to mend it. What is broken in the same way
+ * as another rule is named beside it, since it will mostly be one mistake.
+ */
 export function reportText(
   { subject, kind, seed, outcomes }: Report,
   options: { readonly all?: boolean } = {},
 ): string {
   const groups = Map.groupBy(outcomes, ({ group }) => group);
-  const lines = [...groups].flatMap(([group, members]) => groupLines(group, members, options.all ?? false));
+  const told = { all: options.all ?? false, first: firstAlike(outcomes) };
+  const lines = [...groups].flatMap(([group, members]) => groupLines(group, members, told));
   const { passed, failed, notApplicable } = countsOf(outcomes);
+  const leftOut = outcomes.filter(({ status }) => status === "not applicable");
   const verdict = failed === 0 ? "keeps every rule that applies to it" : `breaks ${count(failed, "rule")}`;
   return [
     `${subject} (${kind} driver, seed ${seed})`,
     "",
     ...lines,
     "",
+    ...(leftOut.length > 0 && !told.all ? [`${leftOutText(leftOut)}.`, ""] : []),
     `${passed} passed, ${failed} failed, ${notApplicable} not applicable: the driver ${verdict}.`,
+    ...(failed > 0 ? [againText(outcomes)] : []),
     "",
   ].join("\n");
+}
+
+/** The first of those that are broken in the same way, by the id of each. */
+function firstAlike(outcomes: readonly Outcome[]): ReadonlyMap<string, string> {
+  const byWay = Map.groupBy(
+    outcomes.filter(({ failure }) => failure !== undefined),
+    ({ failure }) => wayOf(`${failure?.expected}; ${failure?.got}`),
+  );
+  return new Map([...byWay.values()].flatMap((alike) => alike.map(({ id }) => [id, alike[0]?.id ?? id])));
+}
+
+/** Ids and numbers are others each time, and so is how many of them there are. */
+function wayOf(text: string): string {
+  const parts = text.replace(/[0-9a-f]{6,}|\d+/g, "#").split("; ");
+  return [...new Set(parts)].join("; ");
+}
+
+/** How to run what failed alone: whole groups, if there is much of it. */
+function againText(outcomes: readonly Outcome[]): string {
+  const failed = outcomes.filter(({ status }) => status === "failed");
+  const names = failed.length > 6 ? failed.map(({ group }) => group) : failed.map(({ id }) => id);
+  return `To run what failed alone: --only ${[...new Set(names)].join(",")}`;
 }
 
 /** The failure of one check. */
@@ -58,24 +88,35 @@ export function countsOf(outcomes: readonly Outcome[]) {
   };
 }
 
-function groupLines(group: string, members: readonly Outcome[], all: boolean): string[] {
+interface Told {
+  readonly all: boolean;
+  readonly first: ReadonlyMap<string, string>;
+}
+
+function groupLines(group: string, members: readonly Outcome[], told: Told): string[] {
   const { passed, failed, notApplicable } = countsOf(members);
   const parts = [
     `${passed} of ${members.length - notApplicable}`,
     ...(notApplicable > 0 ? [`${notApplicable} not applicable`] : []),
   ];
-  const head = `${failed > 0 ? marks.failed : passed > 0 ? marks.passed : marks["not applicable"]} ${group.padEnd(16)} ${parts.join(", ")}`;
-  const told = members.filter(({ status }) => all || status === "failed");
-  return [head, ...told.flatMap(outcomeLines)];
+  const mark = failed > 0 ? marks.failed : passed > 0 ? marks.passed : marks["not applicable"];
+  const shown = members.filter(({ status }) => told.all || status === "failed");
+  return [
+    `${mark} ${group.padEnd(16)} ${parts.join(", ")}`,
+    ...shown.flatMap((outcome) => outcomeLines(outcome, told)),
+  ];
 }
 
-function outcomeLines(outcome: Outcome): string[] {
-  if (outcome.status === "failed")
+function outcomeLines(outcome: Outcome, { all, first }: Told): string[] {
+  const { id, rule, status, reason } = outcome;
+  const alike = first.get(id);
+  if (status === "failed" && alike !== undefined && alike !== id && !all)
+    return [`       ${id}: ${rule}`, `         as ${alike}`];
+  if (status === "failed")
     return failureText(outcome)
       .split("\n")
       .map((line) => `       ${line}`);
-  const reason = outcome.reason === undefined ? "" : ` (${outcome.reason})`;
-  return [`     ${marks[outcome.status]} ${outcome.id}: ${outcome.rule}${reason}`];
+  return [`     ${marks[status]} ${id}: ${rule}${reason === undefined ? "" : ` (${reason})`}`];
 }
 
 function count(number: number, noun: string): string {

@@ -246,10 +246,14 @@ export class Scene {
   /** What is there and was not before the driver was asked for anything, and what is gone. Waits a while: kernels do. */
   async difference(before: Remains = this.before): Promise<string[]> {
     await this.driver.settle?.();
-    const deadline = Date.now() + this.stage.patienceMs;
+    const deadline = Date.now() + this.#watch.patienceMs(this.stage.patienceMs);
     for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 100)) {
       const found = differences(before, await this.stage.remains());
-      if (found.length === 0 || Date.now() > deadline) return found;
+      if (found.length === 0) return found;
+      if (Date.now() > deadline) {
+        this.#watch.noteLeak();
+        return found;
+      }
       await pause(pauseMs);
     }
   }

@@ -130,7 +130,11 @@ class Session<S, F> implements VerifySession {
       await check.run(scene);
       const left = await ground.clear(scene);
       if (left.length > 0)
-        return new Broken("nothing left when all that was made was deleted", left.join("; "));
+        return new Broken(
+          "nothing left when all that was made was deleted",
+          left.join("; "),
+          "the rule itself was kept: look at networks/delete, endpoints/delete and join/leave first",
+        );
       // whatever the check made of it
       return this.#watch.unanswered;
     } catch (error) {

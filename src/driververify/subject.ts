@@ -65,15 +65,16 @@ export async function openNetworkGround(
   const stage = await openStage(subject);
   const first = { stage, traits, watch, before: await stage.remains() };
   const probe = new Scene({ ...first, random: randomFrom(0), hasLinks: true, shared: new Map() });
-  // who failed the first time is not asked again
-  const trial = known && !known.trial ? undefined : await tryNetworks(probe);
+  // who failed the first time, or left something, is not tried again
+  const isTried = !known || known.trial?.leavesNothing === true;
+  const trial = isTried ? await tryNetworks(probe) : known.trial;
   // a rule that the first network brought may be the host's for good (forwarding)
   const before = { ...first.before, rules: (await stage.remains()).rules };
   const hasLinks = !trial || trial.link !== undefined;
   const parts = { ...first, before, hasLinks, shared: new Map() };
   return {
     facts: { driver: stage.driver, traits, stage, trial },
-    isSpent: !trial && !known,
+    isSpent: isTried && trial?.leavesNothing !== true,
     scene: (random) => new Scene({ ...parts, random }),
     async clear(scene) {
       await scene.clear();

@@ -7,8 +7,9 @@ import type { Scene } from "./scene.ts";
 /** Undefined: something failed, which the rules will tell better. */
 export async function tryNetworks(scene: Scene): Promise<Trial | undefined> {
   try {
-    const trial = await firstLife(scene);
-    return { ...trial, steps: await steps(scene) };
+    const seen = { ...(await firstLife(scene)), steps: await steps(scene) };
+    const left = await scene.difference({ ...scene.before, rules: (await scene.stage.remains()).rules });
+    return { ...seen, leavesNothing: left.length === 0 };
   } catch {
     await scene.clear().catch(() => undefined);
     await scene.removeSandboxes().catch(() => undefined);
@@ -16,7 +17,7 @@ export async function tryNetworks(scene: Scene): Promise<Trial | undefined> {
   }
 }
 
-async function firstLife(scene: Scene): Promise<Omit<Trial, "steps">> {
+async function firstLife(scene: Scene): Promise<Omit<Trial, "steps" | "leavesNothing">> {
   const member = await scene.connected(await scene.madeNetwork());
   const { link } = member.response;
   const { macAddress } = await scene.driver.createEndpoint(member.request);

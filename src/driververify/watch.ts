@@ -8,12 +8,16 @@ import { show } from "./show.ts";
 /** How long one call may take; nothing that the kit asks for is slow. */
 export const callLimitMs = 20_000;
 
+/** A call that had no answer in time. */
+class Unanswered extends Broken {}
+
 /** What a driver was asked lately, for the report, and which of it was never answered. */
 export class Watch {
   readonly #limitMs: number;
   readonly #silent = new Set<string>();
   #lines: string[] = [];
   #unanswered: Broken | undefined;
+  #leaks = 0;
 
   constructor(limitMs: number = callLimitMs) {
     this.#limitMs = limitMs;
@@ -34,6 +38,16 @@ export class Watch {
     return this.#lines.slice(-count);
   }
 
+  /** How long to wait for what was deleted: a driver that has left things behind is not waited for as long. */
+  patienceMs(usualMs: number): number {
+    return this.#leaks < 3 ? usualMs : usualMs / 8;
+  }
+
+  /** It was waited for in vain. */
+  noteLeak(): void {
+    this.#leaks++;
+  }
+
   /** The first call since `clear` that had no answer in time: whatever else came of it, the driver was silent. */
   get unanswered(): Broken | undefined {
     return this.#unanswered;
@@ -47,7 +61,7 @@ export class Watch {
     const timer = setTimeout(() => {
       this.#silent.add(method);
       const before = isKnown ? `; it was silent for ${this.#limitMs / 1000} s before` : "";
-      const error = new Broken(
+      const error = new Unanswered(
         "an answer",
         `none within ${limitMs / 1000} s to ${call}${before}`,
         "every call settles: with an answer, or an error that says what it waits for",
@@ -86,7 +100,8 @@ export function watched<T extends object>(
 function noted(method: string, args: readonly unknown[], work: () => unknown, watch: Watch): unknown {
   const call = `${method}(${args.map(show).join(", ")})`;
   const failed = (error: unknown) => {
-    watch.note(`${call} threw ${errorMessage(error)}`);
+    const end = error instanceof Unanswered ? "was not answered" : `threw ${errorMessage(error)}`;
+    watch.note(`${call} ${end}`);
     return error;
   };
   let answer: unknown;

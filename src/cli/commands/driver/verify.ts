@@ -1,11 +1,21 @@
 // driver verify.
 
 import type * as Kit from "../../../driververify/index.ts";
+import { errorMessage } from "../../../util/errors.ts";
 import { type CommandSpec, exactArgs } from "../../command.ts";
 import { StatusError } from "../../errors.ts";
 import { bool, list, strings, text, uint } from "../../flags/spec.ts";
 import type { FlagValues } from "../../flags/values.ts";
 import type { Session } from "../../session.ts";
+
+/** As on the command line. */
+const traitNames = {
+  "never-internal": "neverInternal",
+  "single-addresses": "singleAddresses",
+  "named-pools": "namedPools",
+  "named-ranges": "namedRanges",
+  "shared-pools": "sharedPools",
+} as const satisfies Record<string, keyof Kit.DriverTraits>;
 
 export const verify: CommandSpec = {
   usage: "[OPTIONS] MODULE | FOLDER | PACKAGE | PLUGIN.sock",
@@ -26,6 +36,11 @@ Exits with 1 if a rule is broken. Needs root.`,
     strings("only", "Checks or groups of checks to run, by their ids"),
     list("option", "Option (key=value) without which there is no network of this driver", { short: "o" }),
     uint("seed", "Seed of everything that is left to chance", { initial: "1" }),
+    uint("timeout", "Seconds after which a call counts as never answered", { initial: "20" }),
+    strings(
+      "trait",
+      `What the driver is by nature, besides what its module says (${Object.keys(traitNames).join(", ")})`,
+    ),
     list("wrong-option", "Option (key=value) that the driver must refuse"),
   ],
   async run({ session, flags, args: [named = ""] }) {
@@ -58,13 +73,17 @@ async function verifyOne(
   { session, flags, named, signal }: VerifyParts,
 ): Promise<Kit.Report> {
   const isShown = session.streams.err.isTerminal && !flags.bool("json");
-  const report = await kit.verifyDriver(subject, {
+  const verifying = kit.verifyDriver(subject, {
     name: named,
     only: flags.list("only"),
     seed: flags.number("seed"),
+    callLimitMs: flags.number("timeout") * 1000,
     signal,
     ...traitsOf(flags),
     onOutcome: ({ id }) => isShown && session.err.write(`\r\x1b[K${id}`),
+  });
+  const report = await verifying.catch((error: unknown) => {
+    throw new StatusError(1, `${named}: ${errorMessage(error)}`);
   });
   if (isShown) session.err.write("\r\x1b[K");
   // half a report would say that all is well
@@ -99,12 +118,19 @@ function traitsOf(flags: FlagValues): Kit.DriverTraits {
     if (family !== "4" && family !== "6") throw new StatusError(125, `--family is 4 or 6, not ${family}`);
     return family === "4" ? 4 : 6;
   });
-  const wrongOption = optionsOf(flags.list("wrong-option"));
+  const [own, wrong] = [optionsOf(flags.list("option")), optionsOf(flags.list("wrong-option"))];
   return {
-    networkOptions: optionsOf(flags.list("option")),
-    ...(Object.keys(wrongOption).length > 0 && { wrongOption }),
+    ...Object.fromEntries(flags.list("trait").map((name) => [traitNamed(name), true])),
+    ...(Object.keys(own).length > 0 && { networkOptions: own }),
+    ...(Object.keys(wrong).length > 0 && { wrongOption: wrong }),
     ...(families.length > 0 && { families }),
   };
+}
+
+function traitNamed(name: string): keyof Kit.DriverTraits {
+  const trait = Object.entries(traitNames).find(([key]) => key === name)?.[1];
+  if (trait) return trait;
+  throw new StatusError(125, `--trait is one of ${Object.keys(traitNames).join(", ")}, not ${name}`);
 }
 
 function optionsOf(texts: readonly string[]): Readonly<Record<string, string>> {
