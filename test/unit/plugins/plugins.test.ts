@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { dockerFolders, findPlugin } from "../../../src/plugins/address.ts";
 import { bookInMemory, type DebtBook } from "../../../src/plugins/debts.ts";
 import { type PluginFolders, Plugins } from "../../../src/plugins/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
@@ -80,11 +81,30 @@ describe("finding plugins", () => {
     expect(await plugins.find("p")).toMatchObject({ name: "p" });
   });
 
-  it("prefers a socket to a file, and an earlier folder to a later one", async () => {
-    await using socket = await new FakePlugin(activation).listen({ path: join(folders.sockets, "p.sock") });
-    await specOf("p.spec", "tcp://127.0.0.1:1");
-    expect(await plugins.find("p")).toBeDefined();
-    expect(socket.methods).toEqual(["Plugin.Activate"]);
+  it("looks in Docker's folders, in Docker's order", async () => {
+    expect(dockerFolders).toEqual({
+      sockets: "/run/docker/plugins",
+      specs: ["/etc/docker/plugins", "/usr/lib/docker/plugins"],
+    });
+    const specs = folders.specs.flatMap((folder) =>
+      ["p.spec", "p/p.spec", "p.json", "p/p.json"].map((file) => join(folder, file)),
+    );
+    const sockets = ["p.sock", "p/p.sock"].map((file) => join(folders.sockets, file));
+    for (const path of [...sockets, ...specs]) await mkdir(dirname(path), { recursive: true });
+    for (const [port, path] of specs.entries()) {
+      const address = `tcp://127.0.0.1:${port + 1}`;
+      await writeFile(path, path.endsWith(".json") ? JSON.stringify({ Addr: address }) : address);
+    }
+    for (const path of sockets) {
+      await using _ = await new FakePlugin({}).listen({ path: sockets[1] });
+      await using __ = path === sockets[0] ? await new FakePlugin({}).listen({ path }) : undefined;
+      expect(await findPlugin("p", folders)).toMatchObject({ kind: "unix", path });
+    }
+    for (const [port, path] of specs.entries()) {
+      expect(await findPlugin("p", folders)).toMatchObject({ kind: "http", port: port + 1 });
+      await rm(path);
+    }
+    expect(await findPlugin("p", folders)).toBeUndefined();
   });
 
   it.each([
