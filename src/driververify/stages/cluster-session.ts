@@ -33,7 +33,7 @@ export class ClusterSession {
 }
 
 /** The same object with some members of its own. */
-function replaced<T extends object>(object: T, members: object): T {
+export function replaced<T extends object>(object: T, members: object): T {
   return new Proxy(object, {
     get: (target, key) => {
       if (Reflect.has(members, key)) return Reflect.get(members, key);

@@ -14,9 +14,9 @@ import type {
   JoinRequest,
   NetworkDriver,
   PoolData,
-  SharedTable,
 } from "../../../src/driverapi/index.ts";
 import { createDriverNamespaces, type OwnedNamespaces } from "../../../src/driverhost/index.ts";
+import { ClusterSession, replaced } from "../../../src/driververify/stages/cluster-session.ts";
 import { createFirewall, createGuards, createTunnelGuard } from "../../../src/firewall/index.ts";
 import {
   addAddress,
@@ -63,7 +63,7 @@ export class OverlayHost implements AsyncDisposable {
   readonly cluster: FakeHost;
   readonly host: Host;
   driver: NetworkDriver;
-  #session: Session;
+  #session: ClusterSession;
   #stay: ClusterStay | undefined;
   readonly #namespaces: OwnedNamespaces;
   readonly #sweepMs: number;
@@ -84,7 +84,7 @@ export class OverlayHost implements AsyncDisposable {
     this.lab = parts.lab;
     this.cluster = parts.cluster;
     this.host = parts.host;
-    this.#session = new Session(parts.cluster);
+    this.#session = new ClusterSession(parts.cluster);
     this.#sweepMs = parts.sweepMs;
     this.#restMs = parts.restMs;
     this.driver = this.#createDriver();
@@ -133,7 +133,7 @@ export class OverlayHost implements AsyncDisposable {
     this.#session.end();
     await this.#stay?.end({ leaves: false });
     await this.#namespaces.close();
-    this.#session = new Session(this.cluster);
+    this.#session = new ClusterSession(this.cluster);
     this.driver = this.#createDriver();
     for (const wish of this.#networks.values()) await this.createNetwork(wish);
     const live = [...this.#containers].filter((container) => !gone.includes(container));
@@ -178,53 +178,11 @@ export class OverlayHost implements AsyncDisposable {
   }
 }
 
-/** What one daemon sees of the cluster; it hears and writes nothing any more when it has ended. */
-class Session {
-  readonly access: ClusterAccess;
-  readonly #followed: (() => void)[] = [];
-  #hasEnded = false;
-
-  constructor(cluster: FakeHost) {
-    const following = <T>(table: SharedTable<T>) =>
-      replaced<SharedTable<T>>(table, {
-        follow: (...args: Parameters<SharedTable<T>["follow"]>) => this.#follow(table.follow(...args)),
-      });
-    this.access = replaced<ClusterAccess>(cluster, {
-      nodes: following(cluster.nodes),
-      table: async (name: string) => following(await cluster.table(name)),
-      followLife: (listener: () => void) => this.#follow(cluster.followLife(listener)),
-      commit: (change: Parameters<ClusterAccess["commit"]>[0]) =>
-        this.#hasEnded ? new Promise<never>(() => undefined) : cluster.commit(change),
-    });
-  }
-
-  end(): void {
-    this.#hasEnded = true;
-    for (const unfollow of this.#followed.splice(0)) unfollow();
-  }
-
-  #follow(unfollow: () => void): () => void {
-    this.#followed.push(unfollow);
-    return unfollow;
-  }
-}
-
 /** Namespaces in which nothing is ever heard. */
 function deaf(namespaces: OwnedNamespaces): OwnedNamespaces {
   const open = async (name: string) =>
     replaced(await namespaces.open(name), { watch: async () => undefined });
   return replaced<OwnedNamespaces>(namespaces, { open });
-}
-
-/** The same object but for these members. */
-function replaced<T extends object>(object: T, members: object): T {
-  return new Proxy(object, {
-    get: (target, key) => {
-      if (Reflect.has(members, key)) return Reflect.get(members, key);
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 let endpoints = 0;
