@@ -3,8 +3,8 @@
 
 import { createHash } from "node:crypto";
 import { unless } from "../kernel/index.ts";
-import { linkField, type Nftables, portField, vniField } from "../kernel/nftables/index.ts";
-import { type Address, addressBytes } from "../netip/index.ts";
+import { concatenate, linkField, type Nftables, portField, vniField } from "../kernel/nftables/index.ts";
+import { type Address, addressBytes, sameAddress } from "../netip/index.ts";
 import type { WantedTable } from "./nftables/drift.ts";
 import { egressLayout, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
 import { sealSet } from "./nftables/seal-chains.ts";
@@ -51,6 +51,12 @@ export function tunnelsFor(
 ): WantedTable {
   const keys = (addresses: readonly Address[], family: 4 | 6) =>
     unique(addresses.filter((address) => address.family === family).map(addressBytes));
+  const others = nodes.filter((node) => node.family === self.family && !sameAddress(node, self));
+  const known = unique(
+    uplinks.flatMap((link) =>
+      others.map((node) => concatenate(linkField(link), addressBytes(node), addressBytes(self))),
+    ),
+  );
   return {
     table: tunnelTable,
     layout: tunnelLayout(sealed && { seals: { requestId: sealRequestId } }),
@@ -61,6 +67,8 @@ export function tunnelsFor(
       ["self4", keys([self], 4)],
       ["self6", keys([self], 6)],
       ["links", unique(uplinks.map(linkField))],
+      ["known4", self.family === 4 ? known : []],
+      ["known6", self.family === 6 ? known : []],
       ...(sealed ? [[sealSet.name, sealed] as const] : []),
     ]),
   };

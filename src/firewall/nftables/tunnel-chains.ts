@@ -30,6 +30,8 @@ const sets: readonly SetSpec[] = [
   { name: "self4", key: ["ipv4_addr"] },
   { name: "self6", key: ["ipv6_addr"] },
   { name: "links", key: ["ifname"] },
+  { name: "known4", key: ["ifname", "ipv4_addr", "ipv4_addr"] },
+  { name: "known6", key: ["ifname", "ipv6_addr", "ipv6_addr"] },
 ];
 
 const udp = 17;
@@ -51,13 +53,30 @@ function ofSource(version: 4 | 6, set: "nodes" | "self"): readonly Statement[] {
   return [isFamily[version], isTunnel, inSet([addressFields[version].source], `${set}${version}`)];
 }
 
-// What every packet passes asks once whether it is a tunnel's; look-ups cost more than what else is asked.
+/** By a link that leads to hosts, from one of them, to the address that this host's tunnels have. */
+function isExpected(version: 4 | 6): readonly Statement[] {
+  const { source, target } = addressFields[version];
+  return [isFamily[version], inSet([field.inLink, source, target], `known${version}`)];
+}
+
+// What every packet passes asks once whether it is a tunnel's; look-ups cost more than what else is asked. What tunnels
+// mostly hear is let through by one look-up more; where packets are for, and by what kind of link they came, costs as much
+// as all else.
 
 const arrive = (unseal: readonly CommentedRule[]): readonly ChainWithRules[] => [
   {
     name: "arrive",
     hook: { type: "filter", at: "prerouting", priority: -300 },
-    rules: [...unseal, rule("for this host", isTunnel, isForThisHost, verdict({ goto: "hear" }))],
+    rules: [...unseal, rule("", isTunnel, verdict({ goto: "listen" }))],
+  },
+  {
+    name: "listen",
+    rules: [
+      ...([4, 6] as const).map((version) =>
+        rule("as expected", ...isExpected(version), noTrack, verdict("accept")),
+      ),
+      rule("for this host", isForThisHost, verdict({ goto: "hear" })),
+    ],
   },
   {
     name: "hear",

@@ -36,7 +36,16 @@ describe("the guard of tunnels", () => {
     await guard.set(wishOf(own, [own, node], family));
     await expect(stranger).not.toReach(at(own, family), udp);
     // who is heard is told by what arrives: the answer would come from a process here, whose source port is the tunnel's
+    await own.run("nft", "add table inet t; add chain inet t c { type filter hook prerouting priority 0; }");
+    await own.run("nft", "add rule inet t c udp dport 4789 ct state untracked counter");
+    await own.run("nft", "add rule inet t c udp dport 4789 ct state != untracked counter");
     await expect(node).toReach(at(own, family), udp);
+    // nobody's state: cheap, and no user's rule about states is about them
+    expect((await own.run("nft", "list", "table", "inet", "t")).match(/packets \d+/g)).toEqual([
+      "packets 1",
+      "packets 0",
+    ]);
+    await own.run("nft", "delete table inet t");
     await guard.set(wishOf(own, [own, node, stranger], family));
     await expect(stranger).toReach(at(own, family), udp);
     await guard.stop();
