@@ -15,6 +15,7 @@ import {
   type Netlink,
   openNetlink,
   setLink,
+  writeSysctl,
 } from "../../src/kernel/index.ts";
 import {
   type Address,
@@ -172,6 +173,8 @@ export class LabHost {
   async addLink(name: string, prefixes: readonly Prefix[]): Promise<void> {
     const link = await this.netlink.link(name);
     if (!link) throw new Error(`${this.name} has no link ${name}`);
+    // without its link-local address, which is tentative for up to two seconds, a router finds no neighbour
+    await writeSysctl(`net.ipv6.conf.${name}.accept_dad`, "0", this.netns);
     await this.netlink.send(
       ...prefixes.map((prefix) =>
         addAddress({ link: link.index, prefix, noDad: prefix.address.family === 6 }),
