@@ -6,6 +6,7 @@ import { formatAddress, sameAddress } from "../../netip/index.ts";
 import { conflict, forbidden, unavailable } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import { peerUrl } from "../member/etcd-arguments.ts";
+import { firstMembers } from "../member/first-members.ts";
 import type { MemberRecord, Members } from "../member/members.ts";
 import {
   type Authority,
@@ -104,14 +105,10 @@ export class Admitting {
     await this.#removeUnborn(before, url);
     await members.addLearner(url);
     log.info({ host: value.name, node: nodeId }, "expecting a new member");
-    const voters = before.filter(({ isLearner }) => !isLearner);
     return {
       certificate: await this.#issue(value, request, "member"),
       authorityKey: authority.key,
-      members: [
-        ...voters.flatMap((voter) => voter.peerUrls.map((one) => ({ nodeId: voter.name, peerUrl: one }))),
-        { nodeId, peerUrl: url },
-      ],
+      members: firstMembers(before, { nodeId, peerUrl: url }),
     };
   }
 

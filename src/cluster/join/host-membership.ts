@@ -176,6 +176,15 @@ export class HostMembership {
     await this.#startEtcd(cluster, { kind: "existing", members });
   }
 
+  /** Who the members are has changed before this one's etcd started for the first time: it starts with these. */
+  async startWith(members: NonNullable<ClusterIdentity["starting"]>): Promise<void> {
+    const cluster = this.#joined();
+    await this.#etcd.stop();
+    await this.#etcd.removeData();
+    await this.remember({ ...cluster, starting: members });
+    await this.#startEtcd(cluster, { kind: "existing", members });
+  }
+
   /** A member that has its vote has nothing more to be told at its start. */
   async settleMember(): Promise<void> {
     const { starting: _, ...cluster } = this.#joined();

@@ -4,7 +4,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
+import { type InitialMember, peerUrl } from "../member/etcd-arguments.ts";
 import { EtcdMembers } from "../member/etcd-members.ts";
+import { changedMembers } from "../member/first-members.ts";
 import type { Members } from "../member/members.ts";
 import { certificateDigest, createRequest, readHostCertificate, renewalTime } from "../trust/index.ts";
 import type { ClusterAccess } from "../types.ts";
@@ -18,6 +20,7 @@ import {
   tokensTable,
 } from "./admission.ts";
 import type { HostMembership } from "./host-membership.ts";
+import type { ClusterIdentity } from "./identity.ts";
 import { type DutiesOptions, MemberDuties } from "./member-duties.ts";
 import { type TokenRecord, Tokens } from "./tokens.ts";
 import { type PromoteAnswer, paths, type RenewAnswer } from "./wire.ts";
@@ -194,7 +197,20 @@ export class Serving {
       await this.membership.settleMember();
       this.#log.info("this host is a member of the cluster now");
     }
+    if (seat === "offered" && cluster.starting) await this.#keepStarting(cluster, cluster.starting);
     return seat === "offered";
+  }
+
+  /** A host has left, say, since this one was offered its seat. */
+  async #keepStarting(cluster: ClusterIdentity, given: readonly InitialMember[]): Promise<void> {
+    const newcomer = { nodeId: this.membership.nodeId, peerUrl: peerUrl(cluster) };
+    const members = changedMembers(await this.members.list(), { newcomer, given });
+    if (!members) return;
+    this.#log.info(
+      { members: members.length },
+      "the members changed: starting etcd with those that are there",
+    );
+    await this.membership.startWith(members);
   }
 
   async #takeSeat(): Promise<boolean> {

@@ -57,7 +57,7 @@ async function connect(): Promise<void> {
   serving = await Serving.start({
     membership,
     access: cluster,
-    seats: { intervalMs: 1000, patienceMs: 5000 },
+    seats: { intervalMs: 1000, patienceMs: 10_000 },
     intervalMs: 1000,
   });
 }
