@@ -156,8 +156,12 @@ export class FastPath {
     const filters = await this.#netns.netlink.filters(links);
     const programs = new Map(filters.map(({ link, program }) => [link, program]));
     const bare = links.filter((link) => programs.get(link) !== wanted(link));
-    await this.#attach(bare);
-    return bare.length;
+    if (bare.length === 0) return 0;
+    // a link that is gone lacks none
+    const there = new Set((await this.#netns.netlink.links()).map(({ index }) => index));
+    const repaired = bare.filter((link) => there.has(link));
+    await this.#attach(repaired);
+    return repaired.length;
   }
 
   /** Lets go; the filters that are there work on with what they know. Idempotent. */
