@@ -1,7 +1,7 @@
 // Containers whose restart policy wants them, and whose network's driver is a program that is not there yet: as soon as it
 // is they start, unless somebody takes them in hand first.
 
-import { errorMessage } from "../util/errors.ts";
+import { errorKind, errorMessage } from "../util/errors.ts";
 import { isWanted } from "./cluster-waiters.ts";
 import type { Container } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
@@ -9,17 +9,21 @@ import { startContainer } from "./start.ts";
 
 /** A file that says where a plugin is may be anywhere: no folder tells of all of them. */
 const sometimesMs = 5_000;
+/** How often a start may fail of what is not there, while all drivers are. */
+const mostDoubts = 3;
 
 /** Its start has failed. If drivers are missing it is started when they come; else nothing happens. */
-export function startWithDrivers(context: EngineContext, container: Container): void {
+export function startWithDrivers(context: EngineContext, container: Container, error: unknown): void {
   const { controller, events, log } = context;
-  const drivers = awayDrivers(context, container);
-  if (drivers.length === 0) return;
-  const [driver = ""] = drivers;
-  log.warn({ container: container.id, driver }, "a container waits for its network's driver");
-  events.publish("container", "wait-driver", container.id, { name: container.name, driver });
+  const [driver] = awayDrivers(context, container);
+  if (driver === undefined && errorKind(error) !== "unavailable") return;
+  if (driver !== undefined) {
+    log.warn({ container: container.id, driver }, "a container waits for its network's driver");
+    events.publish("container", "wait-driver", container.id, { name: container.name, driver });
+  }
   let isTrying = false;
   let hasNews = false;
+  let doubts = 0;
   const tryNow = async () => {
     hasNews = true;
     if (isTrying) return;
@@ -27,7 +31,16 @@ export function startWithDrivers(context: EngineContext, container: Container): 
     // a socket that appears during a try, which may have been too early for it, is worth another one
     while (hasNews) {
       hasNews = false;
-      if (!isWanted(context, container) || (await isOver(context, container))) return end();
+      if (!isWanted(context, container)) return end();
+      const error = await startError(context, container);
+      if (!error) return end();
+      if (awayDrivers(context, container).length > 0) continue;
+      // it may have come, and answered somebody else, after it was missed here
+      hasNews = errorKind(error.reason) === "unavailable" && ++doubts <= mostDoubts;
+      if (hasNews) continue;
+      const fields = { container: container.id, reason: errorMessage(error.reason) };
+      log.warn(fields, "cannot start a container again");
+      return end();
     }
     isTrying = false;
   };
@@ -41,16 +54,16 @@ export function startWithDrivers(context: EngineContext, container: Container): 
   void tryNow();
 }
 
-/** Tries to start it. False: it goes on waiting. */
-async function isOver(context: EngineContext, container: Container): Promise<boolean> {
+/** Starts it. Undefined: it runs. */
+async function startError(
+  context: EngineContext,
+  container: Container,
+): Promise<{ readonly reason: unknown } | undefined> {
   try {
     await startContainer(context, container);
-    return true;
-  } catch (error) {
-    if (awayDrivers(context, container).length > 0) return false;
-    const fields = { container: container.id, reason: errorMessage(error) };
-    context.log.warn(fields, "cannot start a container again");
-    return true;
+    return undefined;
+  } catch (reason) {
+    return { reason };
   }
 }
 

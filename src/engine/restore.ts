@@ -109,7 +109,7 @@ async function startAgain(context: EngineContext, container: Container): Promise
     const fields = { container: container.id, reason: errorMessage(error) };
     context.log.warn(fields, "cannot start a container again");
     if (wantsCluster(context, error, before)) startWithCluster(context, container);
-    else startWithDrivers(context, container);
+    else startWithDrivers(context, container, error);
   }
 }
 
