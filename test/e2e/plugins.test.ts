@@ -76,19 +76,51 @@ describe("a network of a plugin", () => {
     expect(await ok("exec", "c1", "ls", "/sys/class/net")).not.toContain("eth1");
   });
 
-  test("may ask the daemon from inside any call", async () => {
-    plugin.before = async () => {
-      for (const path of ["/networks", "/containers/json?all=1", "/info"]) await daemon().ask("GET", path);
-      for (const { Id } of await daemon().ask("GET", "/containers/json?all=1"))
-        await daemon().ask("GET", `/containers/${Id}/json`);
-      for (const { Id } of await daemon().ask("GET", "/networks"))
-        await daemon().api("GET", `/networks/${Id}`);
+  test("may ask the daemon from inside any call, also of what the call is about, and have it make something", async () => {
+    const seen: string[] = [];
+    plugin.before = async (method, { networkId, endpointId }) => {
+      for (const path of ["/networks", "/info", "/events?since=1&until=2"]) await daemon().ask("GET", path);
+      const { status, body } = await daemon().api("GET", `/networks/${networkId}?verbose=1`);
+      const containers = await daemon().ask("GET", "/containers/json?all=1");
+      for (const { Id } of containers) await daemon().ask("GET", `/containers/${Id}/json`);
+      const isListed = Object.values<{ EndpointID: string }>(body.Containers ?? {}).some(
+        ({ EndpointID }) => EndpointID === endpointId,
+      );
+      seen.push(`${method} ${status}${isListed ? " listed" : ""}`);
+      if (method === "createNetwork" || method === "join")
+        await ok("network", "create", "--subnet", "10.10.0.0/24", "inner");
+      if (method === "deleteNetwork" || method === "leave") await ok("network", "rm", "inner");
     };
     await ok("network", "create", "-d", "wire", "--subnet", "10.9.0.0/24", "w1");
+    await ok("network", "rm", "inner");
     await idle("c1", "--network", "w1");
     await ok("rm", "-f", "c1");
+    await until("the endpoint is gone", async () => seen.length === 5);
+    await ok("network", "create", "inner");
     await ok("network", "rm", "w1");
-    expect(plugin.calls).toContain("join");
+    expect(seen).toEqual([
+      "createNetwork 404",
+      "createEndpoint 200 listed",
+      "join 200 listed",
+      "leave 200 listed",
+      "deleteEndpoint 200",
+      "deleteNetwork 404",
+    ]);
+  });
+
+  test("that hangs in a call keeps nobody else waiting", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await ok("network", "create", "-d", "wire", "--subnet", "10.9.0.0/24", "w1");
+    plugin.before = async (method) => (method === "join" ? promise : undefined);
+    const starting = docker("run", "-d", "--name", "c1", "--network", "w1", "busybox", "top");
+    await until("it hangs", () => plugin.calls.includes("join"));
+    // of others, of the network, and of the container that waits
+    await ok("run", "--rm", "busybox", "true");
+    expect(await ok("network", "inspect", "-f", "{{.Name}}", "w1")).toBe("w1");
+    expect(await ok("inspect", "-f", "{{.State.Status}}", "c1")).toBe("created");
+    expect(await ok("info", "-f", "{{.Plugins.Network}}")).toContain("wire");
+    resolve();
+    expect((await starting).code).toBe(0);
   });
 });
 

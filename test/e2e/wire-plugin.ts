@@ -13,7 +13,12 @@ import {
 } from "../../src/kernel/index.ts";
 
 /** What a test says of a call before it is answered; what it throws is the answer. */
-export type Before = (method: string) => Promise<void>;
+export type Before = (method: string, about: About) => Promise<void>;
+
+export interface About {
+  readonly networkId: string;
+  readonly endpointId?: string;
+}
 
 export interface WirePlugin {
   readonly driver: NetworkDriver;
@@ -25,13 +30,13 @@ export interface WirePlugin {
 /** A driver whose links are in the namespace of this netlink. */
 export function wirePlugin(netlink: Netlink): WirePlugin {
   const plugin: WirePlugin = {
-    driver: wireDriver(netlink, (method) => note(method)),
+    driver: wireDriver(netlink, (method, about) => note(method, about)),
     calls: [],
     before: async () => undefined,
   };
-  const note = async (method: string) => {
+  const note: Before = async (method, about) => {
     plugin.calls.push(method);
-    await plugin.before(method);
+    await plugin.before(method, about);
   };
   return plugin;
 }
@@ -44,7 +49,7 @@ function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
     name: "wire",
     capabilities: { scope: "local", connectivityScope: "local", replay: false },
     async createNetwork({ networkId, ipv4Data }) {
-      await note("createNetwork");
+      await note("createNetwork", { networkId });
       const gateway = ipv4Data[0]?.gateway;
       await netlink.send(createBridge({ name: bridgeOf(networkId), up: true }));
       if (!gateway) return;
@@ -52,19 +57,19 @@ function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
       if (bridge) await netlink.send(addAddress({ link: bridge.index, prefix: gateway }));
     },
     async deleteNetwork({ networkId }) {
-      await note("deleteNetwork");
+      await note("deleteNetwork", { networkId });
       await unless(["ENODEV"], netlink.send(deleteLink(bridgeOf(networkId))));
     },
-    async createEndpoint({ interface: asked }) {
-      await note("createEndpoint");
+    async createEndpoint({ networkId, endpointId, interface: asked }) {
+      await note("createEndpoint", { networkId, endpointId });
       return asked;
     },
-    async deleteEndpoint({ endpointId }) {
-      await note("deleteEndpoint");
+    async deleteEndpoint({ networkId, endpointId }) {
+      await note("deleteEndpoint", { networkId, endpointId });
       await unless(["ENODEV"], netlink.send(deleteLink(portOf(endpointId))));
     },
     async join({ networkId, endpointId }) {
-      await note("join");
+      await note("join", { networkId, endpointId });
       const bridge = await netlink.link(bridgeOf(networkId));
       const ends = { name: portOf(endpointId), up: true, peer: { name: insideOf(endpointId) } };
       await netlink.send(createVeth({ ...ends, ...(bridge && { master: bridge.index }) }));
@@ -76,7 +81,7 @@ function wireDriver(netlink: Netlink, note: Before): NetworkDriver {
         disableGatewayService: false,
       };
     },
-    leave: () => note("leave"),
+    leave: (request) => note("leave", request),
   };
 }
 
