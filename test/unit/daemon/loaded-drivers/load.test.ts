@@ -94,11 +94,7 @@ describe("a driver that does not fit is left out, with the reason in the log", (
       "the name bridge is taken by a driver of tsdocker's own",
     ],
     ["a/b", `export default () => ({ ${local}, ${network} });`, '\\"a/b\\" is no name of a driver'],
-    [
-      "wire",
-      "export default () => { throw new Error('no wire here'); };",
-      "its factory: no wire here",
-    ],
+    ["wire", "export default () => { throw new Error('no wire here'); };", "its factory: no wire here"],
     ["wire", "export default () => 5;", "its factory answers 5, and a network driver is needed"],
     ["wire", `export default async () => ({ ${local}, ${network} });`, "its factory answers a promise"],
     [
