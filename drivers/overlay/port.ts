@@ -89,14 +89,14 @@ function pairRequest({ link: kernel }: Host, { request, spec }: Making, indexes?
     mtu,
     master: spec.bridge,
     up: true,
-    alias: markOf(endpointId),
     peer: { name, mac, mtu, netns: sandboxKey, ...(indexes && { index: indexes.indexInSandbox }) },
   });
 }
 
-/** Who is behind it is known: nothing is learnt, and what is for somebody unknown is not sent there. */
+/** Who is behind it is known: nothing is learnt, and what is for somebody unknown is not sent there. Marked in the same go. */
 function settings({ link: kernel }: Host, endpointId: string) {
-  return kernel.setLink(portName(endpointId), { learning: false, flood: false });
+  const alias = markOf(endpointId);
+  return kernel.setLink(portName(endpointId), { alias, learning: false, flood: false });
 }
 
 /** One that is gone is success. */
