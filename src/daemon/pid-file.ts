@@ -6,12 +6,23 @@ import { unavailable } from "../util/errors.ts";
 
 /** Writes our PID. @throws unavailable when the process named in the file lives; returns how to remove the file */
 export async function claimPidFile(path: string): Promise<() => Promise<void>> {
-  const owner = Number(await readFile(path, "utf8").catch(() => "0"));
-  if (owner > 0 && owner !== process.pid && (await isDaemon(owner))) {
+  const owner = await pidFileOwner(path);
+  if (owner !== undefined)
     throw unavailable(
       `failed to start daemon, ensure tsdockerd is not running or delete ${path}: process with PID ${owner} is still running`,
     );
-  }
+  return await writePidFile(path);
+}
+
+/** The PID in the file, if it is of another daemon that lives. */
+export async function pidFileOwner(path: string): Promise<number | undefined> {
+  const owner = Number(await readFile(path, "utf8").catch(() => "0"));
+  const isOther = owner > 0 && owner !== process.pid && (await isDaemon(owner));
+  return isOther ? owner : undefined;
+}
+
+/** Names us in the file; returns how to remove it. */
+export async function writePidFile(path: string): Promise<() => Promise<void>> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, `${process.pid}\n`);
   return () => rm(path, { force: true });
