@@ -2,8 +2,9 @@
 
 import { expect, test } from "vitest";
 import { addresses } from "./addresses.ts";
+import { silence } from "./lab.ts";
 import { bridge, open, publish } from "./rules.ts";
-import { silence, type Wall } from "./suite.ts";
+import type { Wall } from "./suite.ts";
 import type { Town } from "./town.ts";
 
 /** `tsdocker.host_access` for c3's network; c1, which serves 8080 of the host, is on another. */

@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import dgram from "node:dgram";
 import net from "node:net";
+import { expect } from "vitest";
 import { bindSocket, createNetns, deleteNetns, deleteNetnsFolder } from "../../../src/kernel/index.ts";
 import { type Address, type Protocol, parseAddress } from "../../../src/netip/index.ts";
 
@@ -136,6 +137,17 @@ export class Host {
     await new Promise<void>((bound) => socket.bind({ fd }, bound));
     this.#closers.push(() => socket.close());
   }
+}
+
+/** Nothing answers, not even a refusal. */
+export async function silence(
+  from: Host,
+  to: string,
+  port: number,
+  protocol: "tcp" | "udp" = "tcp",
+): Promise<void> {
+  const label = `${from.name} asks ${to}:${port}/${protocol}: `;
+  expect(label + (await from.ask({ to, port, protocol }, 250))).toBe(`${label}nothing`);
 }
 
 /** Text that a test knows to be an address. */
