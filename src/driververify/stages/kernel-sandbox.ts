@@ -51,8 +51,9 @@ class KernelSandbox implements Sandbox {
   }
 
   async attach(response: JoinResponse, own: EndpointInterface): Promise<void> {
-    if (!response.link || response.link.isComplete) return;
+    if (!response.link) return;
     const { srcName, dstName, dstPrefix, indexInSandbox } = response.link;
+    if (response.link.isComplete) return await this.#running(srcName);
     if (indexInSandbox === undefined) await this.#machine.netlink.send(setLink(srcName, { netns: this.key }));
     const index = indexInSandbox ?? (await this.#netlink.link(srcName))?.index ?? 0;
     const name = (await this.#netlink.link(index))?.name ?? srcName;
@@ -66,6 +67,7 @@ class KernelSandbox implements Sandbox {
     );
     for (const gateway of [response.gateway, response.gatewayIpv6])
       if (gateway) await this.#netlink.send(defaultRouteRequest(gateway.family, { link: index, gateway }));
+    await this.#running(index);
   }
 
   async detach({ link }: JoinResponse): Promise<void> {
@@ -108,6 +110,14 @@ class KernelSandbox implements Sandbox {
     this.#isGone = true;
     await this.#netlink.close();
     await deleteNetns(this.key);
+  }
+
+  /** The kernel turns a link on a little after it is told: what is sent until then is lost, and tried again a second later. */
+  async #running(link: string | number): Promise<void> {
+    for (let tries = 0; tries < 50; tries++) {
+      if ((await this.#netlink.link(link))?.running) return;
+      await pause(2);
+    }
   }
 
   async #freeName(stem: string, own: number): Promise<string> {

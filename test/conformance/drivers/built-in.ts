@@ -15,7 +15,7 @@ import { lacksPlugins } from "../../lab/drivers/cni-world.ts";
 import { lacksLinkKind } from "../../lab/drivers/kernel.ts";
 import { openClusterIpam } from "./cluster-ipam.ts";
 import { ptpTraits } from "./cni-conf.ts";
-import { serveWire } from "./plugins.ts";
+import { serveAddresses, serveLan } from "./plugins.ts";
 
 export interface Tried {
   /** Why it cannot be tried here; undefined: it can. */
@@ -45,7 +45,7 @@ export const builtIn = {
   "ipam-default": { open: async () => ({ kind: "ipam", factory: createDefaultIpam }) },
   "ipam-null": { open: async () => ({ kind: "ipam", factory: createNullIpam }) },
   "ipam-remote": {
-    open: async (undo) => ({ kind: "ipam plugin", path: (await serveWire(undo)).path }),
+    open: async (undo) => ({ kind: "ipam plugin", path: (await serveAddresses(undo)).path }),
   },
   ipvlan: {
     lacks: lacksIpvlan,
@@ -63,7 +63,11 @@ export const builtIn = {
     open: async () => ({ kind: "network", factory: createOverlayDriver, inCluster: true }),
   },
   remote: {
-    open: async (undo) => ({ kind: "network plugin", ...(await serveWire(undo)) }),
+    open: async (undo) => ({
+      kind: "network plugin",
+      ...(await serveLan(undo)),
+      traits: { networkOptions: { parent: "eth0" }, wrongOption: { parent: "nowhere" } },
+    }),
   },
 } satisfies Record<string, Tried>;
 

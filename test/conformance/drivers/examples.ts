@@ -23,13 +23,7 @@ export const examples = {
   "smallest-driver": loaded("smallest-driver", "network"),
   "point-to-point": loaded("point-to-point", "network"),
   "point-to-point, addresses": loaded("point-to-point", "ipam"),
-  "lan-driver": {
-    open: async (undo) => ({
-      kind: "network plugin",
-      ...(await serveLan(undo)),
-      traits: { networkOptions: { parent: "eth0" }, wrongOption: { parent: "nowhere" } },
-    }),
-  },
+  // its networks are what the driver `remote` is tried with
   "lan-driver, addresses": {
     open: async (undo) => ({ kind: "ipam plugin", path: (await serveLan(undo)).path, traits: lanTraits }),
   },

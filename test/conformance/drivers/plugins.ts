@@ -7,7 +7,6 @@ import createDefaultIpam from "../../../drivers/ipam-default/index.ts";
 import { createLanIpam } from "../../../examples/lan-driver/ipam.ts";
 import { createLanNetworks } from "../../../examples/lan-driver/network.ts";
 import { openNotes } from "../../../examples/lan-driver/notes.ts";
-import createSmallestDriver from "../../../examples/smallest-driver/index.ts";
 import type { Host } from "../../../src/driverapi/index.ts";
 import { servePlugin } from "../../../src/driverkit/index.ts";
 import * as kernel from "../../../src/kernel/index.ts";
@@ -39,14 +38,11 @@ async function serve(
   return { path, netns };
 }
 
-/** The smallest driver, which in process is another one's to try, and the default addresses. */
-export const serveWire = (undo: Undo) =>
-  serve(undo, (hands) => ({
-    network: createSmallestDriver(hands as Host),
-    ipam: createDefaultIpam({ defaultPools: [], hostId: "plugin" }),
-  }));
+/** The default addresses, as they are in process too. */
+export const serveAddresses = (undo: Undo) =>
+  serve(undo, () => ({ ipam: createDefaultIpam({ defaultPools: [], hostId: "plugin" }) }));
 
-/** The example of a LAN that is somebody else's. */
+/** The example of a LAN that is somebody else's: both drivers. */
 export const serveLan = (undo: Undo) =>
   serve(undo, (hands, folder) => ({
     network: createLanNetworks(hands, openNotes(join(folder, "networks.json"))),
