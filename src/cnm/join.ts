@@ -3,7 +3,7 @@
 import type { DeleteEndpointRequest, EndpointInterface, JoinResponse } from "../driverapi/index.ts";
 import { deleteLink, deleteRoute, unless } from "../kernel/index.ts";
 import { type Address, type Family, randomMac, sameAddress } from "../netip/index.ts";
-import { EngineError, errorKind, errorMessage, notFound } from "../util/errors.ts";
+import { EngineError, errorKind, errorMessage, notFound, wrapError } from "../util/errors.ts";
 import { newId, shortId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import { isDefaultRoute } from "./attach.ts";
@@ -73,7 +73,13 @@ export async function joinNetwork(
   endpoint.record = { ...endpoint.record, ...needsOf(endpoint, response) };
   const { netns, freeName } = place;
   if (response.link && netns)
-    await attachLink(parts, endpoint, { netns, freeName, response, link: response.link });
+    await attachLink(parts, endpoint, { netns, freeName, response, link: response.link }).catch((error) => {
+      // what a driver of others has left here may be anything: who looks into it begins with the driver
+      const { srcName, indexInSandbox } = response.link ?? {};
+      throw indexInSandbox === undefined
+        ? wrapError(error, `cannot take link ${srcName} of driver ${network.driver.name}`)
+        : error;
+    });
   undo.forget();
   return endpoint;
 }

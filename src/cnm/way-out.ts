@@ -2,7 +2,7 @@
 
 import { unless } from "../kernel/index.ts";
 import type { Family } from "../netip/index.ts";
-import { hasCode } from "../util/errors.ts";
+import { hasCode, wrapError } from "../util/errors.ts";
 import { defaultRouteRequest } from "./attach.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { changePorts, type Gateways, moveExternalConnectivity } from "./external.ts";
@@ -96,7 +96,9 @@ export class WayOut {
     } catch (error) {
       // the route went with its link; without any other at its place IPv6 calls that ENOENT (fib6_del in ip6_fib.c)
       const isGone = via === undefined && hasCode(error, "ESRCH", "ENOENT");
-      if (!isGone) throw error;
+      if (isGone) return;
+      if (!endpoint) throw error;
+      throw wrapError(error, `cannot leave by the gateway of driver ${endpoint.network.driver.name}`);
     }
   }
 }
