@@ -22,6 +22,7 @@ export interface PluginSettings {
   readonly locate: (name: string) => Promise<Located | undefined>;
   readonly callMs: number;
   readonly endMs: number;
+  readonly activationMs: number;
   readonly patienceMs: number;
   readonly debts: DebtBook;
   /** Told when something waits for the plugin to come back. */
@@ -31,7 +32,6 @@ export interface PluginSettings {
 
 type Answer = Readonly<Record<string, unknown>>;
 
-const activationMs = 10_000;
 const firstPauseMs = 50;
 /** Of one whose file may be anywhere nobody tells. */
 const longestPauseMs = 250;
@@ -153,7 +153,7 @@ export class Plugin {
     await this.#debts.settle(({ method, request }) => this.#post(method, request, this.#options.endMs));
   }
 
-  async #activate({ patienceMs = this.#options.patienceMs, timeoutMs = activationMs }) {
+  async #activate({ patienceMs = this.#options.patienceMs, timeoutMs = this.#options.activationMs }) {
     const located = await this.#locate();
     if (located?.kinds) return located.kinds;
     let answer: Answer;

@@ -25,6 +25,8 @@ export interface PluginsOptions {
   readonly callMs?: number;
   /** How long one may take that tells of an end; later the plugin hears of it again. */
   readonly endMs?: number;
+  /** How long it may take to say what it is. */
+  readonly activationMs?: number;
   /** How long a plugin that is on its way back is waited for. */
   readonly patienceMs?: number;
   /** How long one that nobody has heard of yet is waited for, where there are plugins at all: it may be just starting. */
@@ -43,7 +45,13 @@ export interface ActivePlugin {
   readonly kinds: ReadonlySet<string>;
 }
 
-const defaults = { callMs: 120_000, endMs: 10_000, patienceMs: 3_000, newcomerMs: 3_000 };
+const defaults = {
+  callMs: 120_000,
+  endMs: 10_000,
+  activationMs: 10_000,
+  patienceMs: 3_000,
+  newcomerMs: 3_000,
+};
 const noSource: PluginSource = {
   names: () => [],
   locate: async () => undefined,
