@@ -166,7 +166,7 @@ export class Ingress {
       log.warn({ network: network?.name ?? networkId, reason }, "cannot open the ports of services");
       refusals = new Map(ports.map((port) => [port, reason]));
     }
-    this.#tell(networkId, network?.name ?? networkId, refusals);
+    this.#tell(networkId, refusals);
     await this.#closedPorts?.say(networkId, refusals);
     if (refusals.size > 0) this.#retry();
   }
@@ -188,7 +188,7 @@ export class Ingress {
     this.#direct.delete(networkId);
   }
 
-  #tell(networkId: string, networkName: string, refusals: Refusals): void {
+  #tell(networkId: string, refusals: Refusals): void {
     const before = reasonsOf(this.#refusals.get(networkId));
     const after = reasonsOf(refusals);
     if (refusals.size > 0) this.#refusals.set(networkId, refusals);
@@ -197,21 +197,23 @@ export class Ingress {
       ...[...after.values()].filter(({ port, reason }) => before.get(portKey(port))?.reason !== reason),
       ...[...before.values()].filter(({ port }) => !after.has(portKey(port))).map(({ port }) => ({ port })),
     ];
-    const node = this.#node;
-    for (const change of changes)
-      for (const listener of this.#listeners) listener({ node, networkId, networkName, ...change });
+    for (const change of changes) this.#report({ node: this.#node, networkId, ...change });
   }
 
   #followOthers(closedPorts: ClosedPorts): () => void {
     return closedPorts.follow(({ node, networkId, protocol, publishedPort }, reason) => {
-      const network = this.#options.controller.networks().find(({ id }) => id === networkId);
       const port = { protocol, port: publishedPort };
-      const change = { node, networkId, networkName: network?.name ?? networkId, port };
-      // of a network that is removed nobody wants to know
-      if (network)
-        for (const listener of this.#listeners)
-          listener({ ...change, ...(reason !== undefined && { reason }) });
+      this.#report({ node, networkId, port, ...(reason !== undefined && { reason }) });
     });
+  }
+
+  /** A port that nobody wants open any more is no news. */
+  #report(change: Omit<IngressChange, "networkName">): void {
+    const { controller } = this.#options;
+    const network = controller.networks().find(({ id }) => id === change.networkId);
+    const wanted = ingressPorts(controller.services(change.networkId)).map(portKey);
+    if (!network || !wanted.includes(portKey(change.port))) return;
+    for (const listener of this.#listeners) listener({ ...change, networkName: network.name });
   }
 
   #retry(): void {

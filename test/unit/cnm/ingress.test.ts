@@ -200,6 +200,7 @@ describe("a port that is taken", () => {
   });
 
   test("of another host is told as well, and when it is open", async () => {
+    world.services = [service([port(8080)])];
     const ingress = await begun();
     const table = await (await cluster.addNode("n2")).table<{ reason: string }>("closed-ports");
     await table.put(`${blue}/n2/tcp/8080`, { reason: "taken" });
@@ -236,6 +237,8 @@ describe("a port that is taken", () => {
     world.become(service([]));
     await ingress.settle();
     expect(ingress.closedPorts(blue)).toEqual([]);
+    // it was closed, and is not open now
+    expect(world.told.map(({ reason }) => reason)).toEqual(["port 8080 is in use"]);
   });
 });
 
