@@ -113,7 +113,7 @@ class Life {
         ...this.#pins.filter((path) => existsSync(path)),
       ];
     };
-    await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 10_000, interval: 30 });
+    await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 30 });
   }
 
   /** What a user does: tells of it once, and once more if it failed. */
@@ -186,7 +186,7 @@ describe("a plugin that is killed", () => {
     await using plugin = life.plugin;
     await plugin.start();
     await life.run();
-    await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 10_000, interval: 30 });
+    await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 30_000, interval: 30 });
     await life.expectNothing();
     // whoever was told of it was told whose fault it is
     for (const error of life.errors) expect(error).toContain(`plugin ${plugin.name}`);
