@@ -11,8 +11,8 @@ let host1: Daemon;
 let host2: Daemon;
 
 beforeAll(async () => {
-  host1 = await site().keep(1, { images: ["busybox"] });
-  host2 = await site().keep(2, { images: ["busybox"] });
+  const start = (number: number) => site().keep(number, { images: ["busybox"] });
+  [host1, host2] = await Promise.all([start(1), start(2)]);
   expect(await host1.tsdocker("cluster", "init", "--subnet-pool", "10.64.0.0/16,size=26")).toMatchObject({
     code: 0,
   });

@@ -18,10 +18,8 @@ const host = (number: number): Daemon => {
 const outside = (): LabHost => site().host(3);
 
 beforeAll(async () => {
-  const started: Daemon[] = [];
-  for (const number of [1, 2])
-    started.push(await site().keep(number, { images: ["busybox"], flags: ["--live-restore"] }));
-  daemons = started;
+  const options = { images: ["busybox"], flags: ["--live-restore"] } as const;
+  daemons = await Promise.all([1, 2].map((number) => site().keep(number, options)));
   expect(await host(1).tsdocker("cluster", "init")).toMatchObject({ code: 0 });
   const token = (await host(1).tsdocker("cluster", "token", "-q")).stdout.trim();
   expect(await host(2).tsdocker("cluster", "join", "--token", token, "192.0.2.1")).toMatchObject({ code: 0 });

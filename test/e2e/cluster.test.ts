@@ -29,8 +29,7 @@ const refused = (ran: Ran) => ({ code: ran.code, stderr: ran.stderr.trim() });
 
 describe("three hosts", () => {
   test("are no cluster at first, and say what to type", async () => {
-    one = await site().keep(1);
-    two = await site().keep(2);
+    [one, two] = await Promise.all([site().keep(1), site().keep(2)]);
     for (const words of ["status", "ls", "leave", "token"])
       expect((await one.tsdocker("cluster", words)).stderr).toContain('"tsdocker cluster init"');
     expect((await one.docker("network", "create", "-d", "overlay", "blue")).stderr).toContain(

@@ -18,7 +18,8 @@ export interface ClusterNode {
 export class Hosts implements AsyncDisposable {
   readonly lab: Lab;
   readonly hosts: readonly LabHost[];
-  readonly #daemons: Daemon[] = [];
+  /** In the order in which they were asked for. */
+  readonly #daemons: Promise<Daemon>[] = [];
 
   private constructor(lab: Lab, hosts: readonly LabHost[]) {
     this.lab = lab;
@@ -45,18 +46,20 @@ export class Hosts implements AsyncDisposable {
     return await startDaemon({ host, hostname: host.name, images: [], ...options });
   }
 
-  /** The same; it ends with the hosts. */
+  /** The same; it ends with the hosts. Several may be asked for at once. */
   async keep(...args: Parameters<Hosts["start"]>): Promise<Daemon> {
-    const daemon = await this.start(...args);
-    this.#daemons.push(daemon);
-    return daemon;
+    const starting = this.start(...args);
+    this.#daemons.push(starting);
+    return await starting;
   }
 
-  /** Daemons end first, the last one started before the others; all do, also when one of them fails. */
+  /** Daemons end first, the last one before the others; all do, also when one of them fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = [];
-    for (const daemon of this.#daemons.reverse())
-      await daemon[Symbol.asyncDispose]().catch((error) => failures.push(error));
+    for (const starting of this.#daemons.reverse()) {
+      const daemon = await starting.catch(() => undefined); // whoever asked for it has heard why
+      await daemon?.[Symbol.asyncDispose]().catch((error) => failures.push(error));
+    }
     await this.lab[Symbol.asyncDispose]();
     if (failures.length > 0) throw failures[0];
   }

@@ -12,7 +12,8 @@ const client = () => site().host(3);
 let hosts: readonly [Daemon, Daemon];
 
 beforeAll(async () => {
-  hosts = [await site().keep(1, { images: ["busybox"] }), await site().keep(2, { images: ["busybox"] })];
+  const start = (number: number) => site().keep(number, { images: ["busybox"] });
+  hosts = await Promise.all([start(1), start(2)]);
   const [one, two] = hosts;
   expect(await one.tsdocker("cluster", "init")).toMatchObject({ code: 0 });
   const token = (await one.tsdocker("cluster", "token", "-q", "--node")).stdout.trim();

@@ -31,10 +31,10 @@ if (hasCompose()) {
   const site = useHosts(2);
 
   test("a compose file with an overlay network works unmodified, and another host's too", async () => {
-    const [one, two] = [
-      await site().keep(1, { images: ["busybox", "nginx"] }),
-      await site().keep(2, { images: ["busybox"] }),
-    ];
+    const [one, two] = await Promise.all([
+      site().keep(1, { images: ["busybox", "nginx"] }),
+      site().keep(2, { images: ["busybox"] }),
+    ]);
     expect(await one.tsdocker("cluster", "init")).toMatchObject({ code: 0 });
     const token = (await one.tsdocker("cluster", "token", "-q")).stdout.trim();
     expect(await two.tsdocker("cluster", "join", "--token", token, "192.0.2.1")).toMatchObject({ code: 0 });
