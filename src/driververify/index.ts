@@ -7,7 +7,6 @@ export { describeDriver, type TestRunner } from "./describe.ts";
 export type { IpamStage } from "./ipam-scene.ts";
 export { type LoadOptions, loadSubjects } from "./load.ts";
 export { countsOf, failureText, type Report, reportJson, reportText } from "./report.ts";
-export { differences } from "./scene.ts";
 export { type Outcome, openSession, type Plan, type VerifyOptions, type VerifySession } from "./session.ts";
 export {
   type Remains,

@@ -2,8 +2,8 @@
 
 import type { AddressRequest, DriverTraits, IpamDriver, PoolLease, PoolRequest } from "../driverapi/index.ts";
 import { type Address, addressPlus, type Prefix } from "../netip/index.ts";
+import { prefix } from "./pools.ts";
 import type { Random } from "./random.ts";
-import { prefix } from "./scene.ts";
 import { type Watch, watched } from "./watch.ts";
 
 export interface IpamStage extends AsyncDisposable {

@@ -15,11 +15,13 @@ import type {
   NetworkOptions,
   PoolData,
 } from "../driverapi/index.ts";
-import { type Address, addressPlus, hostPrefix, type Prefix, parsePrefix } from "../netip/index.ts";
+import { type Address, hostPrefix } from "../netip/index.ts";
 import { newId } from "../util/ids.ts";
 import { Broken } from "./check.ts";
+import { anyPool, hostOf, numbered, poolData } from "./pools.ts";
 import type { Random } from "./random.ts";
-import { type Remains, remainKinds, type Sandbox, type Stage } from "./stage.ts";
+import { differences } from "./remains.ts";
+import type { Remains, Sandbox, Stage } from "./stage.ts";
 import { type Watch, watched } from "./watch.ts";
 
 export const noOptions: EndpointOptions = {
@@ -290,65 +292,6 @@ export class Scene {
         "what a call makes, its opposite removes; so does its failure",
       );
   }
-}
-
-/** In words: `link x1 is left`, `route y is gone`. */
-export function differences(before: Remains, after: Remains): string[] {
-  return remainKinds.flatMap((kind) => [
-    ...minus(after[kind], before[kind]).map((item) => `${kind}: ${item} is there`),
-    // rules of the host for good come again with the first network after a restart
-    ...(kind === "rules" ? [] : minus(before[kind], after[kind])).map((item) => `${kind}: ${item} is gone`),
-  ]);
-}
-
-/** As often as it is in one and not in the other. */
-function minus(from: readonly string[], items: readonly string[]): string[] {
-  const left = [...items];
-  return from.filter((item) => {
-    const at = left.indexOf(item);
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-}
-
-export function prefix(text: string): Prefix {
-  const parsed = parsePrefix(text);
-  if (!parsed) throw new RangeError(`not a prefix: ${text}`);
-  return parsed;
-}
-
-/** Subnet number n: of 198.18.0.0/15, which is for such trials (RFC 2544), and of the documentation's. */
-export function poolData(
-  family: 4 | 6,
-  number: number,
-  options: { readonly gateway?: boolean } = {},
-): PoolData {
-  const pool = prefix(
-    family === 4
-      ? `198.${18 + (number >> 8)}.${number & 255}.0/24`
-      : `2001:db8:${(0x1800 + number).toString(16)}::/64`,
-  );
-  const gateway = { address: addressPlus(pool.address, 1n), length: pool.length };
-  return {
-    addressSpace: "LocalDefault",
-    pool,
-    ...(options.gateway !== false && { gateway }),
-    auxAddresses: {},
-  };
-}
-
-function numbered(options: Readonly<Record<string, string>> = {}, number: number): Record<string, string> {
-  const entries = Object.entries(options);
-  return Object.fromEntries(entries.map(([key, value]) => [key, value.replaceAll("{number}", `${number}`)]));
-}
-
-/** What the IPAM driver `null` gives: every address is the network's, and none is leased. */
-function anyPool(family: 4 | 6): PoolData {
-  return { addressSpace: "null", pool: { address: { family, value: 0n }, length: 0 }, auxAddresses: {} };
-}
-
-function hostOf({ pool }: PoolData, host: number): Prefix {
-  return { address: addressPlus(pool.address, BigInt(host)), length: pool.length };
 }
 
 /** Addresses of a member by family, as far as it has them. */

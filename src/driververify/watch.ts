@@ -40,7 +40,7 @@ export class Watch {
 
   /** How long to wait for what was deleted: a driver that has left things behind is not waited for as long. */
   patienceMs(usualMs: number): number {
-    return this.#leaks < 3 ? usualMs : usualMs / 8;
+    return this.#leaks < 2 ? usualMs : usualMs / 8;
   }
 
   /** It was waited for in vain. */

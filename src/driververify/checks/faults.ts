@@ -1,17 +1,10 @@
-// A host that refuses, and one that is slow.
+// A host that refuses: each step of each call, once.
 
 import type { CreateNetworkRequest } from "../../driverapi/index.ts";
 import { errorMessage } from "../../util/errors.ts";
 import { type Check, must } from "../check.ts";
-import {
-  endpointSteps,
-  links,
-  manyNetworks,
-  type NetworkFacts,
-  networkSteps,
-  weather,
-} from "../network-needs.ts";
-import type { Member, Scene } from "../scene.ts";
+import { endpointSteps, links, type NetworkFacts, networkSteps, weather } from "../network-needs.ts";
+import type { Scene } from "../scene.ts";
 import type { Remains } from "../stage.ts";
 import { injected } from "../weather.ts";
 import { mustReach } from "./reach.ts";
@@ -119,24 +112,6 @@ function endpointFaults(facts: Facts, judge: (fault: Fault, before: Remains) => 
   return { ...facts, needs: [weather, endpointSteps], run };
 }
 
-/** A rule about what is done at once on a host that is slow. */
-function slowly(
-  facts: Omit<FaultCheck, "run">,
-  work: (scene: Scene, network: CreateNetworkRequest) => Promise<unknown>,
-): FaultCheck {
-  const run = (scene: Scene) =>
-    scene.mustLeaveNetwork(async (network) => {
-      scene.weather.delay(scene.random, 8);
-      await work(scene, network);
-      await scene.driver.settle?.();
-      scene.weather.calm();
-    });
-  return { ...facts, needs: [weather, ...(facts.needs ?? [])], run };
-}
-
-const times = <T>(count: number, make: () => Promise<T>): Promise<T[]> =>
-  Promise.all(Array.from({ length: count }, make));
-
 const unwinding = "put what takes each step back on a stack, and unwind it when a later step fails";
 
 export const faultChecks: readonly FaultCheck[] = [
@@ -239,53 +214,6 @@ export const faultChecks: readonly FaultCheck[] = [
       await mustReach(first, second);
     },
   },
-  slowly(
-    {
-      id: "latency/networks",
-      rule: "On a slow host networks that are made and deleted at once leave nothing.",
-      where: "NetworkDriver.createNetwork",
-      needs: [manyNetworks],
-    },
-    (scene) =>
-      times(4, async () => {
-        const { networkId } = await scene.madeNetwork();
-        await scene.driver.deleteNetwork({ networkId });
-      }),
-  ),
-  {
-    id: "latency/endpoints",
-    rule: "On a slow host endpoints that join at once reach each other.",
-    where: "NetworkDriver.join",
-    needs: [weather],
-    async run(scene) {
-      const network = await scene.madeNetwork();
-      scene.weather.delay(scene.random, 8);
-      const [first, second]: Member[] = await times(4, () => scene.connected(network));
-      scene.weather.calm();
-      if (scene.hasLinks && first && second) await mustReach(first, second);
-    },
-  },
-  slowly(
-    {
-      id: "latency/same-endpoint",
-      rule: "On a slow host an endpoint that is made several times at once is one endpoint.",
-      where: "NetworkDriver.createEndpoint",
-    },
-    async (scene, network) => {
-      const request = scene.endpoint(network);
-      await times(3, () => scene.driver.createEndpoint(request));
-      const { networkId, endpointId } = request;
-      await scene.driver.deleteEndpoint({ networkId, endpointId });
-    },
-  ),
-  slowly(
-    {
-      id: "latency/come-and-go",
-      rule: "On a slow host endpoints that come while others go leave nothing.",
-      where: "NetworkDriver.deleteEndpoint",
-    },
-    (scene, network) => times(4, async () => scene.disconnected(await scene.connected(network))),
-  ),
 ];
 
 async function sweptByNextStart(scene: Scene): Promise<void> {

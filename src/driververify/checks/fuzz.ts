@@ -3,7 +3,8 @@
 import type { PoolData } from "../../driverapi/index.ts";
 import type { Check } from "../check.ts";
 import type { NetworkFacts } from "../network-needs.ts";
-import { type Member, type NetworkWish, poolData, prefix, type Scene } from "../scene.ts";
+import { poolData, prefix } from "../pools.ts";
+import type { Member, NetworkWish, Scene } from "../scene.ts";
 import { orRefused, survives } from "./refusal.ts";
 
 export const fuzzChecks: readonly Check<Scene, NetworkFacts>[] = [

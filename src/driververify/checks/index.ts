@@ -19,16 +19,20 @@ import { poolRefusalChecks } from "./ipam-refusals.ts";
 import { releaseChecks } from "./ipam-release.ts";
 import { usageChecks } from "./ipam-usage.ts";
 import { joinChecks } from "./join.ts";
+import { latencyChecks } from "./latency.ts";
 import { leakChecks } from "./leaks.ts";
+import { networkViewChecks } from "./network-views.ts";
 import { networkLifeChecks } from "./networks.ts";
 import { publishChecks } from "./publish.ts";
 import { reachChecks } from "./reach.ts";
 import { requestChecks } from "./requests.ts";
 import { restartChecks } from "./restart.ts";
+import { sweepChecks } from "./sweep.ts";
 
 export const networkChecks: readonly Check<Scene, NetworkFacts>[] = [
   ...identityChecks,
   ...networkLifeChecks,
+  ...networkViewChecks,
   ...endpointChecks,
   ...joinChecks,
   ...foundChecks,
@@ -38,7 +42,9 @@ export const networkChecks: readonly Check<Scene, NetworkFacts>[] = [
   ...inputChecks,
   ...concurrencyChecks,
   ...faultChecks,
+  ...latencyChecks,
   ...restartChecks,
+  ...sweepChecks,
   ...leakChecks,
 ];
 

@@ -5,7 +5,8 @@ import type { CreateNetworkRequest, EndpointOptions } from "../../driverapi/inde
 import { errorMessage } from "../../util/errors.ts";
 import { type Check, must } from "../check.ts";
 import { kinds, links, type NetworkFacts, wrongOption } from "../network-needs.ts";
-import { type NetworkWish, poolData, prefix, type Scene } from "../scene.ts";
+import { poolData, prefix } from "../pools.ts";
+import type { NetworkWish, Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { fuzzChecks } from "./fuzz.ts";
 import { kindOf, mustBeOfKind, orRefused, refusal, survives } from "./refusal.ts";

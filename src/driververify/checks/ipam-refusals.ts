@@ -16,7 +16,7 @@ import {
   sharedPools,
 } from "../ipam-needs.ts";
 import type { IpamScene } from "../ipam-scene.ts";
-import { prefix } from "../scene.ts";
+import { prefix } from "../pools.ts";
 import { show } from "../show.ts";
 import { type IpamCheck, mustDiffer, mustRefuse, taken } from "./ipam-shapes.ts";
 import { refusal } from "./refusal.ts";

@@ -3,7 +3,8 @@
 import type { Check } from "../check.ts";
 import { must } from "../check.ts";
 import type { NetworkFacts } from "../network-needs.ts";
-import { differences, type Scene } from "../scene.ts";
+import { differences } from "../remains.ts";
+import type { Scene } from "../scene.ts";
 import type { RemainKind } from "../stage.ts";
 import { portWish, tcp } from "./publish.ts";
 

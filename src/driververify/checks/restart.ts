@@ -1,60 +1,20 @@
-// A daemon that crashes and starts again: what serves goes on, what a crash left goes.
+// A daemon that crashes and starts again: what serves goes on.
 
-import type { CreateNetworkRequest, NetworkDriver } from "../../driverapi/index.ts";
+import type { CreateNetworkRequest } from "../../driverapi/index.ts";
 import { errorMessage } from "../../util/errors.ts";
 import { type Check, must } from "../check.ts";
 import {
   cluster as inCluster,
   links,
-  manyNetworks,
   member,
   type NetworkFacts,
   replay as repeated,
   restart,
-  weather,
 } from "../network-needs.ts";
 import { type Member, noOptions, type Scene } from "../scene.ts";
 import { show } from "../show.ts";
 import { mustReach } from "./reach.ts";
-
-interface OnRecord {
-  readonly networks: readonly CreateNetworkRequest[];
-  readonly members: readonly Member[];
-}
-
-/** What a controller does at its start: repeats what is on record, repairs what is joined, and has the rest swept. */
-async function restarted(
-  scene: Scene,
-  record: OnRecord,
-  options: { readonly rejoins?: boolean } = {},
-): Promise<void> {
-  await scene.driver.settle?.();
-  await scene.restart((driver) => replay(driver, record));
-  if (options.rejoins !== false)
-    for (const { ref, sandbox } of record.members)
-      await scene.driver.rejoin?.(scene.joinRequest(ref, sandbox));
-  await sweep(scene, record);
-}
-
-async function replay(driver: NetworkDriver, { networks, members }: OnRecord): Promise<void> {
-  if (!driver.capabilities.replay) return;
-  for (const network of networks) await driver.createNetwork(network);
-  for (const { ref, interface: own } of members)
-    await driver.createEndpoint({ ...ref, interface: own, options: noOptions });
-}
-
-async function sweep(scene: Scene, { networks, members }: OnRecord): Promise<void> {
-  await scene.driver.sweep?.({
-    networkIds: new Set(networks.map(({ networkId }) => networkId)),
-    endpointIds: new Set(members.map(({ ref }) => ref.endpointId)),
-  });
-}
-
-async function serving(scene: Scene) {
-  const network = await scene.madeNetwork();
-  const [first, second] = [await scene.connected(network), await scene.connected(network)];
-  return { network, first, second, record: { networks: [network], members: [first, second] } };
-}
+import { replay, restarted, serving, sweep } from "./restarting.ts";
 
 export const restartChecks: readonly Check<Scene, NetworkFacts>[] = [
   {
@@ -180,103 +140,6 @@ export const restartChecks: readonly Check<Scene, NetworkFacts>[] = [
     },
   },
   {
-    id: "restart/sweep-network",
-    rule: "sweep removes a network that is on nobody's record.",
-    where: "NetworkDriver.sweep",
-    needs: [manyNetworks, member("sweep"), restart],
-    async run(scene) {
-      await scene.madeNetwork();
-      await restarted(scene, { networks: [], members: [] });
-      await scene.mustBeClean();
-    },
-  },
-  {
-    id: "restart/sweep-endpoint",
-    rule: "sweep removes an endpoint that is on nobody's record.",
-    where: "NetworkDriver.sweep",
-    needs: [member("sweep"), restart],
-    async run(scene) {
-      const network = await scene.madeNetwork();
-      await scene.driver.settle?.();
-      const before = await scene.stage.remains();
-      const member = await scene.connected(network);
-      await member.sandbox.remove();
-      scene.forget(member);
-      await restarted(scene, { networks: [network], members: [] });
-      await scene.mustBeClean("the network without the endpoint", before);
-    },
-  },
-  {
-    id: "restart/sweep-spares",
-    rule: "sweep leaves alone what is on record.",
-    where: "NetworkDriver.sweep",
-    needs: [member("sweep"), restart],
-    async run(scene) {
-      const { first, second, record } = await serving(scene);
-      await restarted(scene, record);
-      await scene.driver.settle?.();
-      const before = await scene.stage.remains();
-      for (let round = 0; round < 2; round++) await sweep(scene, record);
-      await scene.mustBeClean("everything on record as it was", before);
-      if (scene.hasLinks) await mustReach(first, second);
-    },
-  },
-  {
-    id: "restart/sweep-strangers",
-    rule: "sweep leaves alone what does not carry the driver's mark.",
-    where: "NetworkDriver.sweep",
-    needs: [member("sweep")],
-    async run(scene) {
-      const swept = scene.method("sweep");
-      await swept({ networkIds: new Set(), endpointIds: new Set() });
-      await scene.mustBeClean();
-    },
-  },
-  {
-    id: "restart/crash-in-create",
-    rule: "What a crash in the middle of making a network left is swept.",
-    where: "NetworkDriver.sweep",
-    needs: [manyNetworks, restart, member("sweep"), weather],
-    hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
-    async run(scene) {
-      for (let step = 1; step <= 4; step++) {
-        scene.weather.stopAt(step);
-        const { stage } = scene;
-        const ended = stage.driver.createNetwork(scene.network()).catch(() => undefined);
-        await Promise.race([ended, quiet(scene)]);
-        await scene.restart();
-        await sweep(scene, { networks: [], members: [] });
-        await scene.mustBeClean(`nothing left of a network whose making ended at step ${step}`);
-      }
-    },
-  },
-  {
-    id: "restart/crash-in-join",
-    rule: "What a crash in the middle of a join left is swept.",
-    where: "NetworkDriver.sweep",
-    needs: [restart, member("sweep"), weather],
-    hint: "mark what you make in the same message that makes it, or sweep what has your form of name",
-    async run(scene) {
-      const network = await scene.madeNetwork();
-      await scene.driver.settle?.();
-      const before = await scene.stage.remains();
-      for (let step = 1; step <= 3; step++) {
-        const request = scene.endpoint(network);
-        const sandbox = await scene.sandbox();
-        scene.weather.stopAt(step);
-        const { driver } = scene.stage;
-        const ended = driver
-          .createEndpoint(request)
-          .then(() => driver.join(scene.joinRequest(request, sandbox)))
-          .catch(() => undefined);
-        await Promise.race([ended, quiet(scene)]);
-        await sandbox.remove();
-        await restarted(scene, { networks: [network], members: [] });
-        await scene.mustBeClean(`nothing left of an endpoint whose joining ended at step ${step}`, before);
-      }
-    },
-  },
-  {
     id: "restart/cluster",
     rule: "A driver enters a cluster as often as it is told, and ends its stay for good or for now.",
     where: "NetworkDriver.enterCluster",
@@ -296,17 +159,6 @@ export const restartChecks: readonly Check<Scene, NetworkFacts>[] = [
     },
   },
 ];
-
-/** Resolves when the driver has come to its last step: nothing more is asked of the host for a while. */
-async function quiet(scene: Scene): Promise<void> {
-  const { weather } = scene;
-  const deadline = Date.now() + 5_000;
-  for (let still = 0, last = -1; still < 10 && Date.now() < deadline; ) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    still = weather.steps === last ? still + 1 : 0;
-    last = weather.steps;
-  }
-}
 
 /** Connects; what fails is as if it had not been tried. */
 async function connectedOrNot(

@@ -28,7 +28,7 @@ import { createPorts } from "../../ports/index.ts";
 import { unavailable } from "../../util/errors.ts";
 import { silentLog } from "../../util/log.ts";
 import { Undo } from "../../util/undo.ts";
-import { prefix } from "../scene.ts";
+import { prefix } from "../pools.ts";
 import type { Remains, Sandbox, Stage, StageLink } from "../stage.ts";
 import { Weather } from "../weather.ts";
 import { ClusterSession } from "./cluster-session.ts";

@@ -16,7 +16,7 @@ import {
   openNetlink,
 } from "../../kernel/index.ts";
 import { PluginClient } from "../../plugins/client.ts";
-import { prefix } from "../scene.ts";
+import { prefix } from "../pools.ts";
 import type { Remains, Sandbox, Stage, StageLink } from "../stage.ts";
 import { kernelPatienceMs, netlinkRemains, pinsIn } from "./kernel-remains.ts";
 import { createSandbox } from "./kernel-sandbox.ts";
