@@ -59,6 +59,8 @@ test.each(Object.entries(flushes))(
     expect(await town.peer.ask({ to: "192.0.2.1", port: 8080 })).toBe("c1:80 192.0.2.2");
     await firewall.stop();
   },
+  // thousands of commands: a slow machine may take its time
+  240_000,
 );
 
 test("without a firewall every shot hits", async () => {
