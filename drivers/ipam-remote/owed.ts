@@ -69,8 +69,10 @@ export class OwingIpam implements IpamDriver {
       this.#owe(this.#notePool(onRecord, pool, request));
       return { poolId: onRecord, pool };
     }
-    await this.#settle();
-    const lease = await this.#inner.requestPool(request);
+    const lease = await this.#ask(
+      () => this.#inner.requestPool(request),
+      ({ poolId }) => this.#inner.releasePool(poolId),
+    );
     this.#notePool(lease.poolId, lease.pool, request);
     return lease;
   }
@@ -94,8 +96,10 @@ export class OwingIpam implements IpamDriver {
       this.#owe(this.#noteAddress(request, address));
       return { address, length: pool.length };
     }
-    await this.#settle();
-    const leased = await this.#inner.requestAddress({ ...request, poolId: this.#idOf(poolId) });
+    const leased = await this.#ask(
+      () => this.#inner.requestAddress({ ...request, poolId: this.#idOf(poolId) }),
+      ({ address }) => this.#inner.releaseAddress(this.#idOf(poolId), address),
+    );
     this.#noteAddress(request, leased.address);
     return leased;
   }
@@ -107,6 +111,24 @@ export class OwingIpam implements IpamDriver {
     addresses?.delete(formatAddress(address));
     if (lease && this.#isUnheard(lease)) return;
     await this.#inner.releaseAddress(this.#idOf(poolId), address);
+  }
+
+  /**
+   * Asks when the plugin knows all that is leased. One that was started anew while it was asked knew nothing of it: what it
+   * says goes back, and it is asked again.
+   */
+  async #ask<T>(ask: () => Promise<T>, takeBack: (lease: T) => Promise<void>): Promise<T> {
+    await this.#settle();
+    const before = this.#incarnation;
+    const [answer] = await Promise.allSettled([ask()]);
+    const now = await this.#around.incarnation();
+    if (now === undefined || now === before) {
+      if (answer.status === "rejected") throw answer.reason;
+      return answer.value;
+    }
+    if (answer.status === "fulfilled") await takeBack(answer.value);
+    await this.#settle();
+    return await ask();
   }
 
   #idOf(poolId: string): string {

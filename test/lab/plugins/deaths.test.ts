@@ -180,15 +180,32 @@ test("a plugin's life is these calls", async () => {
   ).toEqual(wholeLife);
 });
 
+/** Where leases are held already when it comes back without any. */
+const forgotten = deaths.filter(({ when, call, method }) =>
+  [
+    "before 3 RequestAddress",
+    "after 4 RequestAddress",
+    "after 1 Join",
+    "before 2 ProgramExternalConnectivity",
+  ].includes(`${when} ${call} ${method.split(".")[1]}`),
+);
+
 describe("a plugin that is killed", () => {
-  test.concurrent.each(deaths)("$when call $call of $method leaves nothing", async (death) => {
-    const life = new Life({ death });
-    await using plugin = life.plugin;
-    await plugin.start();
-    await life.run();
-    await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 30_000, interval: 30 });
-    await life.expectNothing();
-    // whoever was told of it was told whose fault it is
-    for (const error of life.errors) expect(error).toContain(`plugin ${plugin.name}`);
-  });
+  test.concurrent.each(forgotten)(
+    "$when call $call of $method, and forgets its leases, leaves nothing",
+    (death) => dies({ death, isForgetful: true }),
+  );
+
+  test.concurrent.each(deaths)("$when call $call of $method leaves nothing", (death) => dies({ death }));
 });
+
+async function dies(options: ConstructorParameters<typeof Life>[0]): Promise<void> {
+  const life = new Life(options);
+  await using plugin = life.plugin;
+  await plugin.start();
+  await life.run();
+  await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 30_000, interval: 30 });
+  await life.expectNothing();
+  // whoever was told of it was told whose fault it is
+  for (const error of life.errors) expect(error).toContain(`plugin ${plugin.name}`);
+}

@@ -268,6 +268,44 @@ describe("a remote IPAM driver that keeps nothing", () => {
     expect(plugin.calls).toEqual([]);
   });
 
+  it("is asked again, when it knows all, if it was started anew while it was asked", async () => {
+    let life = "1";
+    let known = 0;
+    const answers: Record<string, Answer> = {
+      RequestPool: { PoolID: "10.1", Pool: "10.1.0.0/16" },
+      RequestAddress: ({ Address }) => ({ Address: `${Address || `10.1.0.${++known}`}/16` }),
+      ReleaseAddress: {},
+    };
+    const plugin = Object.assign(new Plugin(answers), { incarnation: async () => life });
+    const ipam = createRemoteIpam(plugin, forgetful);
+    const { poolId } = await ipam.requestPool(poolRequest);
+    const wish = { poolId, purpose: "endpoint" } as const;
+    expect(await ipam.requestAddress(wish)).toEqual(prefix("10.1.0.1/16"));
+    const usual = answers.RequestAddress;
+    // the next one hands the same out again
+    answers.RequestAddress = () => {
+      life = "2";
+      answers.RequestAddress = usual ?? {};
+      return { Address: "10.1.0.1/16" };
+    };
+    plugin.calls.length = 0;
+    expect(await ipam.requestAddress(wish)).toEqual(prefix("10.1.0.2/16"));
+    expect(plugin.calls.map(({ method }) => method.replace("IpamDriver.", ""))).toEqual([
+      "RequestAddress",
+      "ReleaseAddress",
+      "RequestPool",
+      "RequestAddress",
+      "RequestAddress",
+    ]);
+    // and one after that knows no pool
+    answers.RequestAddress = () => {
+      life = "3";
+      answers.RequestAddress = usual ?? {};
+      return { Error: "there is no such pool" };
+    };
+    expect(await ipam.requestAddress(wish)).toEqual(prefix("10.1.0.3/16"));
+  });
+
   it("may refuse what it had given, which stops nothing else", async () => {
     const answers: Record<string, Answer> = { RequestPool: unavailable("away"), ReleasePool: {} };
     const { ipam } = ipamOf(answers, forgetful);
