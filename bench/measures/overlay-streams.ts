@@ -1,6 +1,7 @@
 // One TCP stream, and questions one after the other, between containers on two hosts; beside the same between namespaces
 // wired by hand, turns taken. `floor` is, row by row: VXLAN devices alone, which the containers' namespaces would hold
-// themselves; VXLAN with a bridge and a veth pair at each end, which is the overlay without its guards; and a veth pair alone.
+// themselves; VXLAN with a bridge and a veth pair at each end, as the overlay is without its guards and its short cut; and a
+// veth pair alone.
 //
 // All is on one machine: both ends' work is one's. Processor time (of sender, receiver and the kernel's own threads for
 // packets) depends least on what else the machine does; packets are of some 43 kB on the way, which is the kernel's doing.
