@@ -48,9 +48,10 @@ function firstAlike(outcomes: readonly Outcome[]): ReadonlyMap<string, string> {
   return new Map([...byWay.values()].flatMap((alike) => alike.map(({ id }) => [id, alike[0]?.id ?? id])));
 }
 
-/** Ids and numbers are others each time, and so is how many of them there are. */
+/** Ids, numbers and requests are others each time, and so is how many of them there are. */
 function wayOf(text: string): string {
-  const parts = text.replace(/[0-9a-f]{6,}|\d+/g, "#").split("; ");
+  const withoutRequests = text.replace(/\(\{.*$/s, "");
+  const parts = withoutRequests.replace(/[0-9a-f]{6,}|\d+/g, "#").split("; ");
   return [...new Set(parts)].join("; ");
 }
 
