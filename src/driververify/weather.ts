@@ -13,10 +13,26 @@ export class Weather {
   #stopAt: number | undefined;
   #latency: { readonly random: Random; readonly mostMs: number } | undefined;
   #isDead = false;
+  #underWay = 0;
 
   /** How many changes were asked of the host since the last `calm`, `failAt` or `stopAt`. */
   get steps(): number {
     return this.#count;
+  }
+
+  /** The host is doing something that it was asked for. */
+  get isBusy(): boolean {
+    return this.#underWay > 0;
+  }
+
+  /** Does what was asked for, after `beforeChange` or `beforeReading`. */
+  async pass<T>(work: () => T | Promise<T>): Promise<T> {
+    this.#underWay++;
+    try {
+      return await work();
+    } finally {
+      this.#underWay--;
+    }
   }
 
   calm(): void {

@@ -112,7 +112,7 @@ async function quiet(scene: Scene): Promise<void> {
   const deadline = Date.now() + 5_000;
   for (let still = 0, last = -1; still < 10 && Date.now() < deadline; ) {
     await new Promise((resolve) => setTimeout(resolve, 2));
-    still = weather.steps === last ? still + 1 : 0;
+    still = weather.steps === last && !weather.isBusy ? still + 1 : 0;
     last = weather.steps;
   }
 }

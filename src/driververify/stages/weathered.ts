@@ -46,12 +46,12 @@ function guard(
       if (methods.changes.includes(key))
         return async (...args: unknown[]) => {
           await weather.beforeChange(`host.${name}.${key}`);
-          return await call(...args);
+          return await weather.pass(() => call(...args));
         };
       if (methods.reads?.includes(key))
         return async (...args: unknown[]) => {
           await weather.beforeReading();
-          return await call(...args);
+          return await weather.pass(() => call(...args));
         };
       return call;
     },
