@@ -11,5 +11,11 @@ export async function describeTried(name: string, { lacks, open }: Tried): Promi
   if (reason !== undefined) return void describe(name, () => test.skip(reason, () => undefined));
   const undo = new Undo();
   afterAll(() => undo.dispose());
-  await describeDriver(name, await open(undo), { runner: { afterAll, describe, test } });
+  try {
+    await describeDriver(name, await open(undo), { runner: { afterAll, describe, test } });
+  } catch (error) {
+    // where there are no tests there is no end of them either
+    await undo.dispose();
+    throw error;
+  }
 }
