@@ -1,6 +1,7 @@
 // The kit from end to end: one driver, all checks or some.
 
 import { invalid } from "../util/errors.ts";
+import { ipamChecks, networkChecks } from "./checks/index.ts";
 import type { Report } from "./report.ts";
 import { type Outcome, openSession, type VerifyOptions } from "./session.ts";
 import { isIpam, type Subject } from "./subject.ts";
@@ -34,8 +35,10 @@ function chosen<T extends { readonly id: string }>(
   only?: readonly string[],
 ): readonly T[] {
   if (!only || only.length === 0) return checks;
-  const isOf = (wish: string, { id }: T) => id === wish || id.startsWith(`${wish}/`);
-  const unknown = only.filter((wish) => !checks.some((check) => isOf(wish, check)));
+  const isOf = (wish: string, { id }: { readonly id: string }) => id === wish || id.startsWith(`${wish}/`);
+  // a module may be two drivers: what is of the other one is not unknown
+  const all = [...networkChecks, ...ipamChecks];
+  const unknown = only.filter((wish) => !all.some((check) => isOf(wish, check)));
   if (unknown.length > 0) throw invalid(`no such check: ${unknown.join(", ")}`);
   return checks.filter((check) => only.some((wish) => isOf(wish, check)));
 }

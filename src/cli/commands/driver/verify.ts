@@ -55,6 +55,8 @@ Exits with 1 if a rule is broken. Needs root.`,
     const options = { session, flags, named, signal: ending.signal };
     for (const subject of subjects) reports.push(await verifyOne(kit, subject, options));
     if (ending.signal.aborted) throw new StatusError(130, "driver verify: interrupted");
+    if (reports.every(({ outcomes }) => outcomes.length === 0))
+      throw new StatusError(1, `${named}: ${flags.list("only").join(", ")}: no checks of such a driver`);
     if (flags.bool("json")) printJson(kit, session, reports);
     if (reports.some(({ outcomes }) => kit.countsOf(outcomes).failed > 0)) throw new StatusError(1);
   },
@@ -87,7 +89,7 @@ async function verifyOne(
   });
   if (isShown) session.err.write("\r\x1b[K");
   // half a report would say that all is well
-  if (!flags.bool("json") && !signal.aborted)
+  if (!flags.bool("json") && !signal.aborted && report.outcomes.length > 0)
     session.out.write(kit.reportText(report, { all: flags.bool("all") }));
   return report;
 }
