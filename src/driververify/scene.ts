@@ -221,20 +221,16 @@ export class Scene {
   /** Undoes what the check did, through the driver alone. */
   async clear(): Promise<void> {
     this.stage.weather?.calm();
-    await Promise.all([...this.#members.values()].map(({ ref }) => this.driver.leave(ref)));
-    // links go with their sandboxes, which is what most containers' do and costs the kernel least
-    await this.removeSandboxes();
-    const gone = (ref: EndpointRef) => (this.#members.has(ref.endpointId) ? { sandboxIsGone: true } : {});
-    await Promise.all(
-      [...this.#endpoints.values()].map((ref) => this.driver.deleteEndpoint({ ...ref, ...gone(ref) })),
-    );
-    this.#members.clear();
+    // not with their sandboxes, which end some time later: until then their addresses would be had twice
+    await Promise.all([...this.#members.values()].map((member) => this.disconnected(member)));
+    await Promise.all([...this.#endpoints.values()].map((ref) => this.driver.deleteEndpoint(ref)));
     await Promise.all(
       [...this.#networks.keys()].map((networkId) => this.driver.deleteNetwork({ networkId })),
     );
     this.#endpoints.clear();
     this.#networks.clear();
     await this.driver.settle?.();
+    await this.removeSandboxes();
   }
 
   #addressesOf({ ipv4Data, ipv6Data }: CreateNetworkRequest, host: number): EndpointInterface {
