@@ -48,7 +48,8 @@ async function make(name: Name): Promise<string> {
   if (stamp?.recipe === recipe && existsSync(archiveOf(name))) return stamp.id;
   const started = performance.now();
   await mkdir(cache, { recursive: true });
-  const packages = join(cache, "packages");
+  // its own: another one may make the same beside it
+  const packages = join(cache, `packages-${process.pid}`);
   const built = await images[name](packages);
   const id = await writeArchive(archiveOf(name), built.recipe, built.rootfs);
   await writeFile(stampPath, JSON.stringify({ recipe, id } satisfies Stamp));
