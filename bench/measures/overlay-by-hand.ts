@@ -31,16 +31,25 @@ export interface Path {
   readonly address: string;
 }
 
+/** Where tunnels begin and end. */
+export interface TunnelHost {
+  /** Path of its namespace. */
+  readonly netns: string;
+  readonly address: string;
+}
+
 interface TunnelWish {
   readonly name: string;
   /** As the overlay has it: the tunnel on a bridge in a netns between, a veth pair from there. */
   readonly hasBridge: boolean;
+  /** Two that are there, with all rules that they have; else it gets two of its own, which have none. */
+  readonly hosts?: readonly TunnelHost[];
 }
 
 /** Two namespaces with a tunnel between them. */
 export async function tunnelByHand(
   lan: Lan,
-  { name, hasBridge }: TunnelWish,
+  { name, hasBridge, hosts: given }: TunnelWish,
 ): Promise<Path & AsyncDisposable> {
   const folder = `/run/tsdocker-bench-${process.pid}-${name}`;
   const ends = ["a", "b"].map((end, at) => {
@@ -50,12 +59,13 @@ export async function tunnelByHand(
     if (!mac || !address || !prefix) throw new Error("no address for a tunnel's end");
     const inner = `${folder}/${end}`;
     const middle = hasBridge ? `${folder}/middle-${end}` : inner;
-    return { host: `${folder}/host-${end}`, middle, inner, mac, address, prefix };
+    return { host: given?.[at]?.netns ?? `${folder}/host-${end}`, middle, inner, mac, address, prefix };
   });
-  const paths = [...new Set(ends.flatMap(({ host, middle, inner }) => [host, middle, inner]))];
+  const own = ends.flatMap(({ host, middle, inner }) => (given ? [middle, inner] : [host, middle, inner]));
+  const paths = [...new Set(own)];
   for (const path of paths) await createNetns(path);
-  const hosts: string[] = [];
-  for (const { host } of ends) hosts.push(await lan.plugIn(host));
+  const hosts = given?.map(({ address }) => address) ?? [];
+  if (!given) for (const { host } of ends) hosts.push(await lan.plugIn(host));
   for (const [at, { host, middle, inner, mac, prefix }] of ends.entries()) {
     const [local, remote] = [parseAddress(hosts[at] ?? ""), parseAddress(hosts[1 - at] ?? "")];
     const other = ends[1 - at];

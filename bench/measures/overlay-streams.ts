@@ -1,7 +1,7 @@
 // One TCP stream, and questions one after the other, between containers on two hosts; beside the same between namespaces
 // wired by hand, turns taken. `floor` is, row by row: VXLAN devices alone, which the containers' namespaces would hold
-// themselves; VXLAN with a bridge and a veth pair at each end, as the overlay is without its guards and its short cut; and a
-// veth pair alone.
+// themselves, by the same two hosts and by two that have no rules at all; VXLAN by two such hosts, with a bridge and a veth
+// pair at each end, as the overlay is without its guards and its short cut; and a veth pair alone.
 //
 // All is on one machine: both ends' work is one's. Processor time (of sender, receiver and the kernel's own threads for
 // packets) depends least on what else the machine does; packets are of some 43 kB on the way, which is the kernel's doing.
@@ -21,11 +21,17 @@ const questions = 5_000;
 export async function measureStreams(bench: Bench, { daemons, lan }: OverlayHosts): Promise<void> {
   const [one, two] = daemons;
   if (!one || !two) return;
+  const hosts = [one, two].map(({ child }, at) => ({
+    netns: netnsOf(child.pid),
+    address: `192.0.2.${at + 1}`,
+  }));
+  await using beside = await tunnelByHand(lan, { name: "beside", hasBridge: false, hosts });
   await using alone = await tunnelByHand(lan, { name: "raw", hasBridge: false });
   await using bridged = await tunnelByHand(lan, { name: "bridged", hasBridge: true });
   await using plain = await plainPair();
   const floors = new Map<string, Path>([
-    ["VXLAN alone", alone],
+    ["VXLAN alone", beside],
+    ["VXLAN alone, hosts without rules", alone],
     ["VXLAN, bridge and veth by hand", bridged],
     ["a veth pair alone", plain],
   ]);
