@@ -8,8 +8,8 @@ import { protocolNumber } from "../../netip/index.ts";
 import { hasCode } from "../../util/errors.ts";
 import type { Request } from "../request.ts";
 import { isMadeBy } from "./compare.ts";
-import { equals, noTrack, type Statement, setPort } from "./expression.ts";
-import { field } from "./field.ts";
+import { differs, equals, noTrack, type Statement, setPort, verdict } from "./expression.ts";
+import { field, hostNumber } from "./field.ts";
 import { addChain, addRule, addTable, deleteTable } from "./request.ts";
 import { openNftables } from "./socket.ts";
 import { portField, type Table } from "./values.ts";
@@ -17,6 +17,8 @@ import { portField, type Table } from "./values.ts";
 const table: Table = { family: "ip", name: "tsdocker-dns" };
 const resolver = Uint8Array.of(127, 0, 0, 11);
 const dnsPort = portField(53);
+/** The index of `lo` in every namespace (LOOPBACK_IFINDEX in net/net_namespace.h). */
+const loopback = hostNumber(1);
 
 /** Where the resolver listens on 127.0.0.11. */
 export interface DnsRedirect {
@@ -49,6 +51,8 @@ export function dnsRedirectRequests(ports: DnsRedirect): Request[] {
   return [
     // before conntrack, at -200, sees them; loopback's packets all go out before they come in
     addChain(table, { name: "rewrite", hook: { type: "filter", at: "output", priority: -300 } }),
+    // all that the container sends passes here
+    addRule(table, "rewrite", [differs(field.outIndex, loopback), verdict("accept")]),
     ...(["udp", "tcp"] as const).flatMap((protocol) => rewrite(protocol, portField(ports[protocol]))),
   ];
 }

@@ -57,6 +57,8 @@ export const field = {
   /** EtherType, behind a VLAN tag if there is one: unlike `etherType`, a tag does not hide it. */
   frameProtocol: meta(1, 2),
   mark: meta(3, 4),
+  /** Index of the link that the packet leaves by, host byte order. */
+  outIndex: meta(5, 4),
   inLink: meta(6, 16),
   /**
    * Who opened the socket that sends the packet, host byte order; there is none for what the kernel makes itself (tunnels)
