@@ -156,7 +156,7 @@ class OverlayDriver implements NetworkDriver {
     const network = this.#networks.get(networkId);
     const endpoint = network?.endpoints.get(endpointId);
     network?.endpoints.delete(endpointId);
-    this.#membership.current?.publisher.delete(endpointKey(networkId, endpointId));
+    this.#membership.current?.published.delete(endpointKey(networkId, endpointId));
     if (!network || !endpoint?.hasPort) return;
     const gone = this.#carrier.removePort(network, endpointId, { isLinkGone: link.sandboxIsGone === true });
     if (link.sandboxIsGone || link.linkIsAside) this.#behind("delete port", gone);
@@ -190,7 +190,7 @@ class OverlayDriver implements NetworkDriver {
   async leave({ networkId, endpointId }: EndpointRef): Promise<void> {
     const endpoint = this.#networks.get(networkId)?.endpoints.get(endpointId);
     if (endpoint) delete endpoint.joined;
-    this.#membership.current?.publisher.delete(endpointKey(networkId, endpointId));
+    this.#membership.current?.published.delete(endpointKey(networkId, endpointId));
   }
 
   async rejoin(request: JoinRequest): Promise<void> {
@@ -206,7 +206,7 @@ class OverlayDriver implements NetworkDriver {
     await this.#carrier.sweep(this.#networks.all(), endpointIds);
     const { records, cluster } = this.#host;
     for (const [id] of [...records.entries()]) if (!networkIds.has(id)) await records.delete(id);
-    if (cluster) this.#membership.share(cluster).publisher.sweep();
+    if (cluster) this.#membership.share(cluster).published.sweep();
   }
 
   async enterCluster(cluster: ClusterAccess): Promise<ClusterStay> {
@@ -244,7 +244,7 @@ class OverlayDriver implements NetworkDriver {
   async settle(): Promise<void> {
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
     await Promise.allSettled([...this.#networks.all()].map(({ carried }) => carried?.settle()));
-    await this.#membership.current?.publisher.settle();
+    await this.#membership.current?.published.settle();
   }
 
   async effectiveOptions({ networkId }: { networkId: string }) {
@@ -260,7 +260,7 @@ class OverlayDriver implements NetworkDriver {
   #publish(network: OverlayNetwork, endpoint: OverlayEndpoint, { networkId, endpointId }: EndpointRef): void {
     const cluster = this.#membership.need();
     const record = publishedEndpoint(network, endpoint, cluster.self.id);
-    this.#membership.share(cluster).publisher.set(endpointKey(networkId, endpointId), record);
+    this.#membership.share(cluster).published.set(endpointKey(networkId, endpointId), record);
   }
 
   /** Asked once: what the kernel lacks it will lack until the next start. */

@@ -1,15 +1,15 @@
-// This driver's part in a cluster: the tables, and the publisher of this host's endpoints.
+// This driver's part in a cluster: the tables, and this host's endpoints in them.
 
-import type { ClusterAccess, Host } from "../../src/driverapi/index.ts";
+import type { ClusterAccess, Host, OwnRecords } from "../../src/driverapi/index.ts";
 import { errorMessage, unavailable } from "../../src/util/errors.ts";
-import { Publisher } from "./publisher.ts";
-import { openShared, type SharedTables } from "./shared.ts";
+import { openShared, type PublishedEndpoint, publishEndpoints, type SharedTables } from "./shared.ts";
 import { Underlays } from "./underlays.ts";
 
 /** Belongs to one membership: a host that joins another cluster has another one. */
 export class Share {
   readonly cluster: ClusterAccess;
-  readonly publisher: Publisher;
+  /** Endpoints of this host, as the others are told of them. */
+  readonly published: OwnRecords<PublishedEndpoint>;
   /** What hosts' links carry. */
   readonly underlays: Underlays;
   /** Resolves when the store has been reached once; not before, while it is away. */
@@ -19,13 +19,12 @@ export class Share {
 
   constructor(cluster: ClusterAccess, { log }: Pick<Host, "log">) {
     this.cluster = cluster;
-    this.publisher = new Publisher(cluster, log);
+    this.published = publishEndpoints(cluster);
     this.underlays = new Underlays(cluster, log);
     this.tables = openShared(cluster);
     this.tables.then(
       (tables) => {
         this.#opened = tables;
-        this.publisher.open(tables);
       },
       (error) => log.error({ reason: errorMessage(error) }, "cannot open the tables of overlay networks"),
     );
@@ -46,7 +45,7 @@ export class Share {
   }
 
   close(): void {
-    this.publisher.close();
+    this.published.close();
     this.underlays.close();
   }
 }

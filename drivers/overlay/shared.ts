@@ -1,7 +1,7 @@
 // What hosts share of overlay networks: the records of three tables.
 
-import type { ClusterAccess, SharedTable } from "../../src/driverapi/index.ts";
-import type { Address, Mac } from "../../src/netip/index.ts";
+import type { ClusterAccess, OwnRecords, SharedTable } from "../../src/driverapi/index.ts";
+import { type Address, formatAddress, type Mac } from "../../src/netip/index.ts";
 
 /** By network id: the VNI of each of its segments. */
 export interface NetworkVnis {
@@ -29,14 +29,23 @@ export interface SharedTables {
   readonly endpoints: SharedTable<PublishedEndpoint>;
 }
 
+const endpointsTable = "overlay-endpoints";
+
 /** Resolves when this host has a copy of them. */
 export async function openShared(cluster: ClusterAccess): Promise<SharedTables> {
   const [networks, vnis, endpoints] = await Promise.all([
     cluster.table<NetworkVnis>("overlay-networks"),
     cluster.table<VniOwner>("vnis"),
-    cluster.table<PublishedEndpoint>("overlay-endpoints"),
+    cluster.table<PublishedEndpoint>(endpointsTable),
   ]);
   return { networks, vnis, endpoints };
+}
+
+/** Tells other hosts of this one's endpoints. */
+export function publishEndpoints(cluster: ClusterAccess): OwnRecords<PublishedEndpoint> {
+  const text = ({ node, mac, addresses, vni }: PublishedEndpoint) =>
+    [node, mac, vni, ...addresses.map(formatAddress)].join(" ");
+  return cluster.ownRecords<PublishedEndpoint>(endpointsTable, { isSame: (a, b) => text(a) === text(b) });
 }
 
 /** Key of an endpoint. */

@@ -12,6 +12,7 @@ import { KeySpace } from "./key-space.ts";
 import { LastKnown } from "./last-known.ts";
 import { Lives } from "./lives.ts";
 import { NodeLease } from "./node-lease.ts";
+import { HostRecords } from "./own-records.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { StoreLink } from "./store-link.ts";
@@ -21,6 +22,8 @@ import type {
   Cluster,
   ClusterNode,
   ClusterState,
+  OwnRecords,
+  OwnRecordsOptions,
   SharedTable,
   SharedTransaction,
 } from "./types.ts";
@@ -161,6 +164,19 @@ class EtcdCluster implements StoreCluster {
 
   async table<T>(name: string): Promise<SharedTable<T>> {
     return this.#tables.table(name);
+  }
+
+  ownRecords<T extends { readonly node: string }>(
+    table: string,
+    options: OwnRecordsOptions<T>,
+  ): OwnRecords<T> {
+    return new HostRecords({
+      ...options,
+      cluster: this,
+      table: this.#tables.table<T>(table),
+      gather: (change) => this.#tables.gather(change),
+      log: this.#log,
+    });
   }
 
   commit(change: (transaction: SharedTransaction) => void): Promise<void> {

@@ -4,8 +4,10 @@
 import { parseAddress } from "../netip/index.ts";
 import { encodeRecord } from "../store/codec.ts";
 import { unavailable } from "../util/errors.ts";
+import { silentLog } from "../util/log.ts";
 import type { Changeset, Outcome } from "./changeset.ts";
 import { FakeStore, toEvent } from "./fake-store.ts";
+import { HostRecords } from "./own-records.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { SharedTables } from "./tables.ts";
@@ -14,6 +16,8 @@ import type {
   Cluster,
   ClusterNode,
   ClusterState,
+  OwnRecords,
+  OwnRecordsOptions,
   SharedTable,
   SharedTransaction,
 } from "./types.ts";
@@ -157,6 +161,19 @@ export class FakeHost implements Cluster {
 
   async table<T>(name: string): Promise<SharedTable<T>> {
     return this.#tables.table(name);
+  }
+
+  ownRecords<T extends { readonly node: string }>(
+    table: string,
+    options: OwnRecordsOptions<T>,
+  ): OwnRecords<T> {
+    return new HostRecords({
+      ...options,
+      cluster: this,
+      table: this.#tables.table<T>(table),
+      gather: (change) => this.#tables.gather(change),
+      log: silentLog,
+    });
   }
 
   commit(change: (transaction: SharedTransaction) => void): Promise<void> {

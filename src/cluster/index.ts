@@ -12,6 +12,8 @@ export type {
   ClusterNode,
   ClusterState,
   Entry,
+  OwnRecords,
+  OwnRecordsOptions,
   SharedTable,
   SharedTransaction,
 } from "./types.ts";

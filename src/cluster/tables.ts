@@ -12,6 +12,7 @@ import {
   type RecordName,
   refusal,
 } from "./changeset.ts";
+import { Gathering } from "./gathering.ts";
 import type { Replica, TableCopy } from "./replica.ts";
 import type { Change, Entry, SharedTable, SharedTransaction } from "./types.ts";
 
@@ -20,16 +21,20 @@ export type Agree = (changes: Changeset) => Promise<Outcome>;
 
 /** How long a write that the store has waits to be seen here. */
 const arrivalMs = 10_000;
+/** In it a container that comes or goes tells all that it has to: where it is, and what it is called. */
+const gatherMs = 12;
 
 /** The tables of one host. */
 export class SharedTables {
   readonly #replica: Replica;
   readonly #agree: Agree;
+  readonly #gathering: Gathering;
   readonly #tables = new Map<string, SharedTable<unknown>>();
 
   constructor(replica: Replica, agree: Agree) {
     this.#replica = replica;
     this.#agree = agree;
+    this.#gathering = new Gathering((writes) => agree({ conditions: [], writes }), gatherMs);
   }
 
   /** The same table for the same name. */
@@ -52,7 +57,7 @@ export class SharedTables {
     if (changes.conditions.length + changes.writes.length === 0) return this.#replica.revision;
     const outcome = await this.#agree(changes);
     if (outcome.kind === "done") {
-      await this.#arrival(() => this.#hasArrived(changes, outcome.revision));
+      await this.#arrival(() => this.#hasArrived(changes.writes, outcome.revision));
       return outcome.revision;
     }
     // Whoever tries again after a conflict must not read what made it fail.
@@ -60,7 +65,16 @@ export class SharedTables {
     throw refusal(changes.conditions, outcome.found);
   }
 
-  #hasArrived({ writes }: Changeset, revision: number): boolean {
+  /**
+   * As `commit`, a moment later and together with what else this host has to write then. `change` is asked when it goes,
+   * and sets no conditions.
+   */
+  async gather(change: (transaction: SharedTransaction) => void): Promise<void> {
+    const { writes, outcome } = await this.#gathering.write(() => collectChanges(change).writes);
+    if (outcome) await this.#arrival(() => this.#hasArrived(writes, outcome.revision));
+  }
+
+  #hasArrived(writes: Changeset["writes"], revision: number): boolean {
     if (this.#replica.revision >= revision || writes.length === 0) return true;
     // Deleting what was gone already makes no revision of its own, so that none arrives.
     return writes.every((write) => write.text === undefined && this.#isGone(write, revision));

@@ -72,6 +72,27 @@ export interface ClusterNode {
 /** `frozen`: the store is away. What is known stays in force, and what must be agreed on fails as unavailable. */
 export type ClusterState = "connected" | "frozen";
 
+/**
+ * A host's own records in a table: those whose `node` it is. Nobody waits for the store: what is wished is written soon,
+ * together with what else the host has to say, again when somebody else changed or deleted it, and when the store is back.
+ * Records of hosts that are taken off the cluster's record go.
+ */
+export interface OwnRecords<T> {
+  set(key: string, record: T): void;
+  delete(key: string): void;
+  /** Everything of this host has been set by now: what else is on record as its own, or as nobody's, was left behind. */
+  sweep(): void;
+  /** Resolves when the store has what is wanted, or does not answer. */
+  settle(): Promise<void>;
+  /** Records stay as they are, and nothing is written any more. */
+  close(): void;
+}
+
+export interface OwnRecordsOptions<T> {
+  /** Whether a record needs no writing. */
+  readonly isSame: (a: T, b: T) => boolean;
+}
+
 export interface ClusterAccess {
   readonly self: ClusterNode;
   readonly state: ClusterState;
@@ -83,6 +104,11 @@ export interface ClusterAccess {
   followLife(listener: () => void): () => void;
   /** A table; asking twice for one name gives the same. It is filled before the promise resolves. */
   table<T>(name: string): Promise<SharedTable<T>>;
+  /** This host's own records in the table of this name. Close it. */
+  ownRecords<T extends { readonly node: string }>(
+    table: string,
+    options: OwnRecordsOptions<T>,
+  ): OwnRecords<T>;
   /** @throws conflict that names the first record which was not as required; unavailable */
   commit(change: (transaction: SharedTransaction) => void): Promise<void>;
 }

@@ -15,6 +15,8 @@ export type {
   ClusterAccess,
   ClusterNode,
   Entry,
+  OwnRecords,
+  OwnRecordsOptions,
   SharedTable,
   SharedTransaction,
 } from "../cluster/index.ts";

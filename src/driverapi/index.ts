@@ -5,6 +5,8 @@ export type {
   ClusterAccess,
   ClusterNode,
   Entry,
+  OwnRecords,
+  OwnRecordsOptions,
   SharedTable,
   SharedTransaction,
 } from "../cluster/index.ts";

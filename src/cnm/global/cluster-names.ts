@@ -1,7 +1,7 @@
 // Names over the hosts of a cluster: those of this host's endpoints are written where all hosts see them, and the
 // resolvers here are told of the others', on the networks that this host uses.
 
-import type { Change, ClusterAccess, Entry } from "../../cluster/index.ts";
+import type { Change, ClusterAccess, Entry, OwnRecords } from "../../cluster/index.ts";
 import { formatAddress } from "../../netip/index.ts";
 import { allDone } from "../../util/all-done.ts";
 import type { Log } from "../../util/log.ts";
@@ -9,7 +9,6 @@ import type { Background } from "../background.ts";
 import type { Network } from "../network.ts";
 import type { Networks } from "../networks.ts";
 import type { LocalEndpoint, LocalEndpoints } from "./local-endpoints.ts";
-import { OwnRecords } from "./own-records.ts";
 import { type EndpointNames, type GlobalTables, keyOn, partsOf, type ServiceRecord } from "./records.ts";
 import type { ToldNames } from "./told-names.ts";
 
@@ -33,11 +32,11 @@ export class ClusterNames {
 
   constructor(around: NamesSurroundings) {
     this.#around = around;
-    const { cluster, tables, local, log } = around;
+    const { cluster, tables, local } = around;
     // before a daemon ended it knew who was well, and until it is told otherwise they are as they were
     for (const { value } of tables.endpoints.entries())
       if (value.node === cluster.self.id && !value.isReady) local.setReady(value.containerId, false);
-    this.#own = new OwnRecords({ cluster, table: tables.endpoints, isSame: areSame, log });
+    this.#own = cluster.ownRecords<EndpointNames>(tables.endpoints.name, { isSame: areSame });
     for (const endpoint of local.all()) this.#publish(endpoint);
     this.#stops = [
       local.follow((endpoint, isThere) => {

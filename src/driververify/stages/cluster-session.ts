@@ -16,6 +16,11 @@ export class ClusterSession {
       nodes: following(cluster.nodes),
       table: async (name: string) => following(await cluster.table(name)),
       followLife: (listener: () => void) => this.#follow(cluster.followLife(listener)),
+      ownRecords: (...args: Parameters<ClusterAccess["ownRecords"]>) => {
+        const own = cluster.ownRecords(...args);
+        this.#follow(() => own.close());
+        return own;
+      },
       commit: (change: Parameters<ClusterAccess["commit"]>[0]) =>
         this.#hasEnded ? new Promise<never>(() => undefined) : cluster.commit(change),
     });

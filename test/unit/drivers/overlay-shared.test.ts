@@ -2,8 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Peers } from "../../../drivers/overlay/peers.ts";
-import { Publisher } from "../../../drivers/overlay/publisher.ts";
-import { openShared, type PublishedEndpoint } from "../../../drivers/overlay/shared.ts";
+import { openShared, type PublishedEndpoint, publishEndpoints } from "../../../drivers/overlay/shared.ts";
 import { chooseVnis, claimVnis, releaseVnis } from "../../../drivers/overlay/vnis.ts";
 import { FakeCluster, type FakeHost } from "../../../src/cluster/index.ts";
 import type { TunnelWish } from "../../../src/driverapi/index.ts";
@@ -75,20 +74,19 @@ describe("a host's endpoints", () => {
   });
 
   async function publisherOf(host: FakeHost) {
-    const publisher = new Publisher(host, silentLog);
-    const tables = await openShared(host);
-    publisher.open(tables);
-    return { publisher, endpoints: tables.endpoints, [Symbol.dispose]: () => publisher.close() };
+    const published = publishEndpoints(host);
+    const { endpoints } = await openShared(host);
+    return { published, endpoints, [Symbol.dispose]: () => published.close() };
   }
 
   test("are told to others, and untold", async () => {
     const cluster = new FakeCluster();
     using one = await publisherOf(await cluster.addNode("one"));
     const { endpoints } = await openShared(await cluster.addNode("two"));
-    for (let at = 0; at < 120; at++) one.publisher.set(`n/${at}`, endpoint("one"));
+    for (let at = 0; at < 120; at++) one.published.set(`n/${at}`, endpoint("one"));
     await expect.poll(() => [...endpoints.entries()].length).toBe(120);
     expect(endpoints.get("n/7")?.value).toEqual(endpoint("one"));
-    for (let at = 0; at < 120; at++) one.publisher.delete(`n/${at}`);
+    for (let at = 0; at < 120; at++) one.published.delete(`n/${at}`);
     await expect.poll(() => [...endpoints.entries()].length).toBe(0);
   });
 
@@ -97,8 +95,8 @@ describe("a host's endpoints", () => {
     using one = await publisherOf(await cluster.addNode("one"));
     const { endpoints } = await openShared(await cluster.addNode("two"));
     cluster.partition("one");
-    one.publisher.set("n/a", endpoint("one"));
-    await one.publisher.settle();
+    one.published.set("n/a", endpoint("one"));
+    await one.published.settle();
     expect(endpoints.get("n/a")).toBeUndefined();
     await cluster.heal("one");
     await expect.poll(() => endpoints.get("n/a")?.value.node).toBe("one");
@@ -108,7 +106,7 @@ describe("a host's endpoints", () => {
     const cluster = new FakeCluster();
     using one = await publisherOf(await cluster.addNode("one"));
     const { endpoints } = await openShared(await cluster.addNode("two"));
-    one.publisher.set("n/a", endpoint("one"));
+    one.published.set("n/a", endpoint("one"));
     await expect.poll(() => endpoints.get("n/a")?.value).toEqual(endpoint("one"));
     await endpoints.delete("n/a");
     await expect.poll(() => endpoints.get("n/a")?.value).toEqual(endpoint("one"));
@@ -119,15 +117,18 @@ describe("a host's endpoints", () => {
   test("that a crash left on record go when all that there are is known", async () => {
     const cluster = new FakeCluster();
     const host = await cluster.addNode("one");
+    await cluster.addNode("two");
     const { endpoints } = await openShared(host);
     await endpoints.put("n/left", endpoint("one"));
     await endpoints.put("n/others", endpoint("two"));
+    await endpoints.put("n/nobodys", endpoint("three"));
     using one = await publisherOf(host);
-    one.publisher.set("n/a", endpoint("one"));
+    one.published.set("n/a", endpoint("one"));
     await expect.poll(() => endpoints.get("n/a")?.value.node).toBe("one");
     expect(endpoints.get("n/left")).toBeDefined();
-    one.publisher.sweep();
+    one.published.sweep();
     await expect.poll(() => endpoints.get("n/left")).toBeUndefined();
+    await expect.poll(() => endpoints.get("n/nobodys")).toBeUndefined();
     expect(endpoints.get("n/others")).toBeDefined();
   });
 
@@ -138,7 +139,7 @@ describe("a host's endpoints", () => {
     await one.endpoints.put("n/gone", endpoint("two"));
     cluster.endLease("two");
     await cluster.settled();
-    await one.publisher.settle();
+    await one.published.settle();
     expect(one.endpoints.get("n/gone")).toBeDefined();
     await cluster.removeNode("two");
     await expect.poll(() => one.endpoints.get("n/gone")).toBeUndefined();

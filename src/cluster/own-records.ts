@@ -1,24 +1,31 @@
 // This host's records in a table that all hosts share. A start does not wait for them: what is wished is written as soon as
 // the store takes it, again when somebody else changed or deleted it, and what a crash left is swept away.
 
-import type { Change, ClusterAccess, SharedTable } from "../../cluster/index.ts";
-import { errorKind, errorMessage } from "../../util/errors.ts";
-import type { Log } from "../../util/log.ts";
+import { errorKind, errorMessage } from "../util/errors.ts";
+import type { Log } from "../util/log.ts";
+import type {
+  Change,
+  ClusterAccess,
+  OwnRecords,
+  OwnRecordsOptions,
+  SharedTable,
+  SharedTransaction,
+} from "./types.ts";
 
 /** Far below what one transaction of etcd takes. */
 const mostAtOnce = 50;
 const retryMs = 1_000;
-
-export interface OwnRecordsOptions<T> {
-  readonly cluster: ClusterAccess;
+interface Surroundings<T> extends OwnRecordsOptions<T> {
+  readonly cluster: Pick<ClusterAccess, "self" | "state" | "nodes" | "followLife">;
   readonly table: SharedTable<T>;
-  readonly isSame: (a: T, b: T) => boolean;
+  /** As `ClusterAccess.commit`, a moment later and together with others. */
+  readonly gather: (change: (transaction: SharedTransaction) => void) => Promise<void>;
   readonly log: Log;
 }
 
 /** Owns those records of a table whose `node` is this host. */
-export class OwnRecords<T extends { readonly node: string }> {
-  readonly #options: OwnRecordsOptions<T>;
+export class HostRecords<T extends { readonly node: string }> implements OwnRecords<T> {
+  readonly #around: Surroundings<T>;
   readonly #wanted = new Map<string, T>();
   /** Keys whose record may not be what is wanted. */
   readonly #doubtful = new Set<string>();
@@ -28,9 +35,9 @@ export class OwnRecords<T extends { readonly node: string }> {
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(options: OwnRecordsOptions<T>) {
-    this.#options = options;
-    const { cluster, table } = options;
+  constructor(around: Surroundings<T>) {
+    this.#around = around;
+    const { cluster, table } = around;
     this.#stops = [
       table.follow((changes) => this.#changed(changes)),
       cluster.nodes.follow((changes) => {
@@ -51,10 +58,9 @@ export class OwnRecords<T extends { readonly node: string }> {
     this.#change(key);
   }
 
-  /** Everything of this host has been set by now: what else is on record as its own, or as nobody's, was left behind. */
   sweep(): void {
     this.#knowsAll = true;
-    const { cluster, table } = this.#options;
+    const { cluster, table } = this.#around;
     for (const { key, value } of table.entries()) {
       this.#doubt(key);
       if (!cluster.nodes.get(value.node)) this.#doubtful.add(key);
@@ -62,7 +68,6 @@ export class OwnRecords<T extends { readonly node: string }> {
     this.#start();
   }
 
-  /** Resolves when the store has what is wanted, or does not answer. */
   async settle(): Promise<void> {
     while (this.#running) await this.#running;
   }
@@ -79,27 +84,28 @@ export class OwnRecords<T extends { readonly node: string }> {
   }
 
   #change(key: string): void {
+    if (this.#isClosed) return;
     this.#doubtful.add(key);
     this.#start();
   }
 
   /** Somebody else's records are theirs. */
   #doubt(key: string): void {
-    const { cluster, table } = this.#options;
+    const { cluster, table } = this.#around;
     const isOurs = table.get(key)?.value.node === cluster.self.id;
     if (this.#wanted.has(key) || (isOurs && this.#knowsAll)) this.#doubtful.add(key);
   }
 
   /** A host that left for good, or was gone for too long, deletes nothing any more: any other one may. */
   #forgetNode(node: string): void {
-    const { cluster, table } = this.#options;
+    const { cluster, table } = this.#around;
     if (node === cluster.self.id) return;
     for (const { key, value } of table.entries()) if (value.node === node) this.#doubtful.add(key);
   }
 
   #start(): void {
     if (this.#running || this.#isClosed || this.#doubtful.size === 0) return;
-    if (this.#options.cluster.state === "frozen") return;
+    if (this.#around.cluster.state === "frozen") return;
     clearTimeout(this.#timer);
     this.#running = this.#write().finally(() => {
       this.#running = undefined;
@@ -108,13 +114,18 @@ export class OwnRecords<T extends { readonly node: string }> {
 
   async #write(): Promise<void> {
     while (this.#doubtful.size > 0 && !this.#isClosed) {
-      const keys = [...this.#doubtful].slice(0, mostAtOnce);
-      for (const key of keys) this.#doubtful.delete(key);
+      let keys: readonly string[] = [];
       try {
-        await this.#writeSome(keys);
+        await this.#around.gather((transaction) => {
+          if (this.#isClosed) return;
+          keys = [...this.#doubtful].slice(0, mostAtOnce);
+          for (const key of keys) this.#doubtful.delete(key);
+          this.#collect(keys, transaction);
+        });
       } catch (error) {
         for (const key of keys) this.#doubtful.add(key);
-        const { log, table } = this.#options;
+        if (this.#isClosed) return;
+        const { log, table } = this.#around;
         const fields = { table: table.name, kind: errorKind(error), reason: errorMessage(error) };
         log.debug(fields, "cannot tell other hosts yet");
         this.#timer = setTimeout(() => this.#start(), retryMs).unref();
@@ -123,19 +134,14 @@ export class OwnRecords<T extends { readonly node: string }> {
     }
   }
 
-  async #writeSome(keys: readonly string[]): Promise<void> {
-    const { cluster, table, isSame } = this.#options;
-    const changes = keys.filter((key) => {
+  /** Writes what is not as wanted. */
+  #collect(keys: readonly string[], transaction: SharedTransaction): void {
+    const { table, isSame } = this.#around;
+    for (const key of keys) {
       const [known, wanted] = [table.get(key)?.value, this.#wanted.get(key)];
-      return known && wanted ? !isSame(known, wanted) : known !== wanted;
-    });
-    if (changes.length === 0) return;
-    await cluster.commit((transaction) => {
-      for (const key of changes) {
-        const wanted = this.#wanted.get(key);
-        if (wanted) transaction.put(table, key, wanted);
-        else transaction.delete(table, key);
-      }
-    });
+      if (known && wanted && isSame(known, wanted)) continue;
+      if (wanted) transaction.put(table, key, wanted);
+      else if (known) transaction.delete(table, key);
+    }
   }
 }
