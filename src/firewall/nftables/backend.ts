@@ -24,7 +24,7 @@ import type { AcceptMark, Rule } from "../rules.ts";
 import { hasBridgeFamily, withoutGuards } from "./bridging.ts";
 import { differenceFrom, type WantedTable } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
-import { bridgeLayout, mainLayout } from "./layout.ts";
+import { bridgeLayout, hostInputLayout, mainLayout } from "./layout.ts";
 import { bridgeSets, bridgeTable, mainSets, mainTable } from "./sets.ts";
 
 export interface NftablesOptions {
@@ -64,6 +64,7 @@ class NftablesBackend implements Backend {
   readonly #holders = new Map<string, number>();
   #hasBridgeFamily: boolean | undefined;
   #hasBridgeTable = false;
+  #hasHostInput = false;
   /** Our tables were made or claimed through this handle. */
   #isOwner = false;
 
@@ -111,6 +112,7 @@ class NftablesBackend implements Backend {
     this.#entries.clear();
     this.#holders.clear();
     this.#hasBridgeTable = false;
+    this.#hasHostInput = false;
   }
 
   close(): Promise<void> {
@@ -122,10 +124,11 @@ class NftablesBackend implements Backend {
     let isWholesale = false;
     for (let attempt = 1; ; attempt++) {
       const generation = await this.#nftables.generation();
-      const { changes, needsBridge, claims } = await this.#difference(wanted, isWholesale);
+      const { changes, needsBridge, needsInput, claims } = await this.#difference(wanted, isWholesale);
       try {
         await this.#nftables.commit([...claims, ...changes], { generation });
         this.#hasBridgeTable = needsBridge;
+        this.#hasHostInput = needsInput;
         this.#isOwner = true;
         return changes.length > 0;
       } catch (error) {
@@ -144,10 +147,12 @@ class NftablesBackend implements Backend {
   async #difference(wanted: readonly Entry[], isWholesale: boolean) {
     const there = await this.#nftables.tables();
     const stateOf = (table: Table) => there.find((state) => isSameTable(state, table));
+    // it stays when nobody needs it any more: without it the table would be another one
+    const needsInput = this.#hasHostInput || wanted.some(isHostAccess);
     const main = this.#isOurs(mainTable)
       ? await this.#tableChanges(stateOf(mainTable)?.flags, isWholesale ? undefined : mainSets, {
           table: mainTable,
-          layout: mainLayout(this.#options),
+          layout: mainLayout(this.#options, { hostInput: needsInput }),
           elements: elementsBySet(wanted.filter((entry) => !isBridging(entry))),
         })
       : nothing;
@@ -162,6 +167,7 @@ class NftablesBackend implements Backend {
       : nothing;
     return {
       needsBridge,
+      needsInput,
       claims: [...main.claims, ...bridge.claims],
       changes: [...main.changes, ...bridge.changes],
     };
@@ -197,9 +203,11 @@ class NftablesBackend implements Backend {
     this.#count(come, 1);
     const kernelGone = (await this.#within(gone)).filter((entry) => !this.#isHeld(entry));
     const needsBridge = !this.#hasBridgeTable && kernelCome.some(isBridging);
+    const needsInput = !this.#hasHostInput && kernelCome.some(isHostAccess);
     try {
       await this.#nftables.commit([
         ...(needsBridge ? layoutOf(bridgeTable, this.#bridgeLayout(), this.#options) : []),
+        ...(needsInput ? hostInputLayout() : []),
         ...elementRequests(kernelGone, deleteElements),
         ...elementRequests(kernelCome, addElements),
       ]);
@@ -209,6 +217,7 @@ class NftablesBackend implements Backend {
       throw error;
     }
     this.#hasBridgeTable ||= needsBridge;
+    this.#hasHostInput ||= needsInput;
     for (const { id } of gone) this.#entries.delete(id);
     for (const entry of come) this.#entries.set(entry.id, entry);
   }
@@ -325,6 +334,10 @@ function isSameTable(one: Table, other: Table): boolean {
 
 function isBridging({ table }: Entry): boolean {
   return table === "bridge";
+}
+
+function isHostAccess({ set }: Entry): boolean {
+  return set === "host_access";
 }
 
 /** Deletes what is there of our tables: a deletion costs the kernel milliseconds even where there is nothing. */

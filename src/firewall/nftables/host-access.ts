@@ -14,13 +14,18 @@ import {
 
 const { protocol, targetPort } = field;
 
-/** What the host was asked for by its containers; what the kernel translates does not come here. */
+/**
+ * Everything that is meant for the host passes it, whoever sent it: it is there when a bridge is kept from something. What
+ * the kernel translates does not come here.
+ */
+export const hostInput: ChainWithRules = {
+  name: "input",
+  hook: { type: "filter", at: "input", priority: 0 },
+  rules: [rule("by the bridge a packet comes from", verdictBy([field.inLink], "host_access"))],
+};
+
+/** What the host was asked for by its containers. */
 export const hostAccess: readonly ChainWithRules[] = [
-  {
-    name: "input",
-    hook: { type: "filter", at: "input", priority: 0 },
-    rules: [rule("by the bridge a packet comes from", verdictBy([field.inLink], "host_access"))],
-  },
   { name: "host_none", rules: [...always(), rule("the host is closed to it", verdict("drop"))] },
   {
     name: "host_ports",

@@ -15,6 +15,8 @@ interface Scenario {
   readonly rules: readonly Rule[];
   /** Show the constant chains too. */
   readonly withChains?: boolean;
+  /** Chains that are there for what the scenario asks. */
+  readonly onDemand?: readonly string[];
 }
 
 const scenarios: readonly Scenario[] = [
@@ -69,7 +71,8 @@ const scenarios: readonly Scenario[] = [
     file: "guarded",
     title: "Guarded ports, and networks that are kept from the host",
     story:
-      "c1 and c2 are on br1, whose `tsdocker.antispoof` is `owned`, as it is unless told. br2 has `tsdocker.host_access=ports` and one container, with `tsdocker.antispoof=strict`. The chains of the table for bridges are in [one network](one-network.md).",
+      "c1 and c2 are on br1, whose `tsdocker.antispoof` is `owned`, as it is unless told. br2 has `tsdocker.host_access=ports` and one container, with `tsdocker.antispoof=strict`; with the first network of that kind comes the chain `input`. The chains of the table for bridges are in [one network](one-network.md).",
+    onDemand: ["input"],
     rules: [
       bridge("br1"),
       bridge("br2", { hostAccess: "ports" }),
@@ -114,7 +117,7 @@ async function documentOf(scenario: Scenario, host: Host): Promise<string> {
     scenario.withChains
       ? ""
       : "Maps and sets that are not empty; for the chains see [one network](one-network.md).",
-    fenced(scenario.withChains ? nftables : filledSets(nftables)),
+    fenced(scenario.withChains ? nftables : shown(nftables, scenario.onDemand)),
     "## iptables",
     "IPv4; for IPv6 the same with its addresses. The table `bridge tsdocker` stands beside it, as above.",
     fenced(ownChains(iptables)),
@@ -138,9 +141,11 @@ async function during(
   return text.trim().replaceAll("\t", "  ");
 }
 
-function filledSets(text: string): string {
+function shown(text: string, chains: readonly string[] = []): string {
   const blocks = text.split("\n\n").map((block) => block.replace(/^table .*\n/, ""));
-  return blocks.filter((block) => block.includes("elements = ")).join("\n");
+  const isShown = (block: string) =>
+    block.includes("elements = ") || chains.some((name) => block.includes(`chain ${name} {`));
+  return blocks.filter(isShown).join("\n");
 }
 
 /** Without comments, counters and what iptables itself says of its tables. */
