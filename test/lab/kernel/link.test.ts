@@ -290,8 +290,8 @@ describe("a netlink handle", () => {
       const peer = { name: "eth0", netns: lab.path("a") };
       await host.send(createVeth({ name: `v${round % 2}`, peer })).catch(() => undefined);
     };
-    // the addon's threads start, and open what they keep, with their first task
-    await failAndSucceed(0);
+    // each of the addon's threads starts, and opens what it keeps, with its first task
+    await Promise.all(Array.from({ length: 32 }, (_, round) => failAndSucceed(round)));
     const before = openFds();
     for (let round = 0; round < 20; round++) await failAndSucceed(round);
     expect(openFds()).toBe(before);
