@@ -1,5 +1,5 @@
 // What a host's kernel says of a network, and what it ought to say by the store's records: forwarding entries,
-// neighbours, routes.
+// neighbours, routes, and what the short cut knows.
 
 import type { PublishedEndpoint } from "../../../drivers/overlay/shared.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type Request,
 } from "../../../src/kernel/index.ts";
 import { type Address, formatAddress, formatPrefix } from "../../../src/netip/index.ts";
+import { shortCut } from "./overlay-short-cuts.ts";
 import { networkId, type OverlayHost } from "./overlay-world.ts";
 
 /** The network's records, as a host has them. */
@@ -20,7 +21,9 @@ export async function recordsOf({ cluster }: OverlayHost): Promise<readonly Publ
 
 /** Sorted lines; none on a host that does not carry the network. */
 export async function kernelView(host: OverlayHost): Promise<string[]> {
-  return (await host.host.netns.list()).length === 0 ? [] : await viewOf(host.netns());
+  if ((await host.host.netns.list()).length === 0) return [];
+  const netns = host.netns();
+  return [...(await viewOf(netns)), ...(await host.shortCuts.view(netns))].sort();
 }
 
 /** Of a network's netns, by path. */
@@ -44,7 +47,16 @@ export async function viewOf(netns: string): Promise<string[]> {
 export async function wantedView(host: OverlayHost, subnets: readonly string[]): Promise<string[]> {
   const { nodes, self } = host.cluster;
   const addressOf = (id: string) => nodes.get(id)?.value.address;
-  return wantedOf(await recordsOf(host), { self: self.id, addressOf, subnets });
+  const wanted = wantedOf(await recordsOf(host), { self: self.id, addressOf, subnets });
+  return host.shortCuts.areThere ? [...wanted, ...shortCutsOf(wanted)].sort() : wanted;
+}
+
+/** The bridge's forwarding entries once more. */
+function shortCutsOf(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => {
+    const [mac = "", by, kind = ""] = line.split(" ");
+    return by === "by" ? [shortCut(mac, kind)] : [];
+  });
 }
 
 /** By records, wherever they were read. */

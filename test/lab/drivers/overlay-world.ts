@@ -33,6 +33,7 @@ import { prefix } from "../../unit/kernel/values.ts";
 import { inside } from "../cnm/inside.ts";
 import { labDriverHost, ProxyNotes } from "../cnm/world.ts";
 import { LabHost, type Segment } from "../lab.ts";
+import { ShortCuts } from "./overlay-short-cuts.ts";
 import "../matchers.ts";
 
 export const networkId = "b1".repeat(32);
@@ -62,6 +63,7 @@ export class OverlayHost implements AsyncDisposable {
   readonly lab: LabHost;
   readonly cluster: FakeHost;
   readonly host: Host;
+  readonly shortCuts: ShortCuts;
   driver: NetworkDriver;
   #session: ClusterSession;
   #stay: ClusterStay | undefined;
@@ -76,6 +78,7 @@ export class OverlayHost implements AsyncDisposable {
     readonly lab: LabHost;
     readonly cluster: FakeHost;
     readonly host: Host;
+    readonly shortCuts: ShortCuts;
     readonly namespaces: OwnedNamespaces;
     readonly sweepMs: number;
     readonly restMs: number;
@@ -84,6 +87,7 @@ export class OverlayHost implements AsyncDisposable {
     this.lab = parts.lab;
     this.cluster = parts.cluster;
     this.host = parts.host;
+    this.shortCuts = parts.shortCuts;
     this.#session = new ClusterSession(parts.cluster);
     this.#sweepMs = parts.sweepMs;
     this.#restMs = parts.restMs;
@@ -336,12 +340,14 @@ export async function overlayHost(
   const guards = createGuards();
   const namespaces = createDriverNamespaces({ folder: netnsFolder, driver: "overlay", guards, log });
   const tunnels = createTunnelGuard({ netns: lab.netns, log });
+  const shortCuts = new ShortCuts();
   return new OverlayHost({
     lab,
     cluster: node,
+    shortCuts,
     host: {
       ...notebook,
-      link: { ...notebook.link, ...link },
+      link: shortCuts.noting({ ...notebook.link, ...link }),
       netns: looksEveryMs === undefined ? namespaces : deaf(namespaces),
       tunnels: lack === undefined ? tunnels : { set: (wish) => tunnels.set(wish), lack },
       cluster: node,
