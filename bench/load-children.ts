@@ -42,6 +42,27 @@ export async function askWithCost(
   return { seconds, cpuSeconds };
 }
 
+/** What iperf3 receives of so many streams in two seconds, in bits a second: programs that copy what they send. */
+export async function iperf({ netns, address, port }: At, from: string, streams: number): Promise<number> {
+  const at = ["-p", `${port}`];
+  const server = spawn(
+    "nsenter",
+    [`--net=${netns}`, "iperf3", "-s", "-1", "--forceflush", "-B", address, ...at],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  try {
+    await firstWord(server.stdout);
+    const wish = ["-c", address, ...at, "-t", "2", "-P", `${streams}`, "-J"];
+    const { stdout } = await run("nsenter", [`--net=${from}`, "iperf3", ...wish], { maxBuffer: 1 << 24 });
+    const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+    return end.sum_received.bits_per_second;
+  } finally {
+    await endOf(server);
+  }
+}
+
 /** Connections a second: each sends a request, gets the answer and ends. */
 export async function connections(
   { netns, address, port }: At,

@@ -3,12 +3,14 @@
 // themselves, by the same two hosts and by two that have no rules at all; VXLAN by two such hosts, with a bridge and a veth
 // pair at each end, as the overlay is without its guards and its short cut; and a veth pair alone.
 //
+// A stream of ours is all the kernel's work: nothing is copied at either end. What programs get, iperf3 tells.
+//
 // All is on one machine: both ends' work is one's. Processor time (of sender, receiver and the kernel's own threads for
 // packets) depends least on what else the machine does; packets are of some 43 kB on the way, which is the kernel's doing.
 
 import { readdir, readFile } from "node:fs/promises";
 import { withSleeper } from "../containers.ts";
-import { ask, askWithCost, serve } from "../load-children.ts";
+import { ask, askWithCost, iperf, serve } from "../load-children.ts";
 import type { Bench } from "../measure.ts";
 import { type Path, plainPair, tunnelByHand } from "./overlay-by-hand.ts";
 import { netnsOf, type OverlayHosts, overlayName } from "./overlay-hosts.ts";
@@ -17,6 +19,8 @@ import { inspect } from "./overlay-starts.ts";
 const repeats = 8;
 const bytes = 2e9;
 const questions = 5_000;
+const iperfRepeats = 6;
+const iperfStreams = [1, 4];
 
 export async function measureStreams(bench: Bench, { daemons, lan }: OverlayHosts): Promise<void> {
   const [one, two] = daemons;
@@ -42,6 +46,7 @@ export async function measureStreams(bench: Bench, { daemons, lan }: OverlayHost
       const overlay = { from, to: netnsOf(pid), address };
       // the first round is for warming up
       for (let at = -1; at < repeats; at++) await compare(bench, { overlay, floors, isKept: at >= 0 });
+      for (let at = 0; at < iperfRepeats; at++) await comparePrograms(bench, { overlay, floors });
     });
   });
 }
@@ -65,6 +70,20 @@ async function compare({ report }: Bench, { overlay, floors, isKept }: Round): P
       report.add(`one stream between hosts, beside ${beside}`, by, rate, "Gbit/s");
       report.add(`… its processor time, beside ${beside}`, by, cost, "s/GB");
       report.add(`round trip between hosts, beside ${beside}`, by, trip, "µs");
+    }
+  }
+}
+
+/** The same with what iperf3 gets. */
+async function comparePrograms({ report }: Bench, { overlay, floors }: Omit<Round, "isKept">): Promise<void> {
+  for (const streams of iperfStreams) {
+    const measured = ({ from, to, address }: Path) =>
+      iperf({ netns: to, address, port: 9002 }, from, streams);
+    const own = await measured(overlay);
+    for (const [beside, path] of floors) {
+      const row = `iperf3 between hosts, ${streams} at once, beside ${beside}`;
+      report.add(row, "tsdockerd", own / 1e9, "Gbit/s");
+      report.add(row, "floor", (await measured(path)) / 1e9, "Gbit/s");
     }
   }
 }
