@@ -5,6 +5,7 @@ import {
   addMember,
   type EtcdAlarm,
   EtcdClient,
+  type EtcdOptions,
   listAlarms,
   listMembers,
   memberStatus,
@@ -79,29 +80,41 @@ export class EtcdMembers implements Members {
     return await listAlarms(this.#open());
   }
 
-  /** The endpoints or the credentials are others now. */
+  /** The endpoints or the credentials are others now. What is under way at members that stay goes on. */
   reconnect(): void {
-    this.#client?.close();
-    this.#client = undefined;
+    const access = this.#access();
+    if (access) this.#client?.use(access);
+    else this.#drop();
   }
 
   /** What is under way ends. */
   close(): void {
     this.#isClosed = true;
-    this.reconnect();
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#client?.close();
+    this.#client = undefined;
   }
 
   #open(): EtcdClient {
     if (this.#client) return this.#client;
     if (this.#isClosed)
       throw new EngineError("cancelled", "ask the cluster's members: this host does so no longer");
+    const access = this.#access();
+    if (!access) throw forbidden("ask the cluster's members: this host belongs to no cluster");
+    this.#client = new EtcdClient(access);
+    return this.#client;
+  }
+
+  #access(): Pick<EtcdOptions, "endpoints" | "tls"> | undefined {
     const connection = this.#connection();
-    if (!connection) throw forbidden("ask the cluster's members: this host belongs to no cluster");
+    if (!connection) return undefined;
     const { authority: ca, certificate: cert, key } = connection.credentials;
-    this.#client = new EtcdClient({
+    return {
       endpoints: parseEndpoints(connection.endpoints.join(",")),
       tls: { ca, cert, key, serverName: memberName },
-    });
-    return this.#client;
+    };
   }
 }
