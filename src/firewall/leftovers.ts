@@ -6,7 +6,7 @@ import { type Nftables, openNftables } from "../kernel/nftables/index.ts";
 import type { Backend } from "./backend.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { marker } from "./iptables/tables.ts";
-import { removeMainTable, removeNftables } from "./nftables/backend.ts";
+import { removeMainTable, removeNftables } from "./nftables/our-tables.ts";
 
 /** The nftables back end, with what iptables back ends left removed behind its first rules: never a moment without rules. */
 export function withoutIptables(backend: Backend, nftables: Nftables, netns: string | undefined): Backend {

@@ -8,9 +8,7 @@ import {
   deleteTable,
   type Element,
   type Nftables,
-  openNftables,
   type Table,
-  type TableState,
   tableFlag,
   watchNftables,
 } from "../../kernel/nftables/index.ts";
@@ -24,7 +22,9 @@ import type { AcceptMark, Rule } from "../rules.ts";
 import { hasBridgeFamily, withoutGuards } from "./bridging.ts";
 import { differenceFrom, type WantedTable } from "./drift.ts";
 import { type Entry, entriesOf } from "./entry.ts";
+import { HeldEntries } from "./held-entries.ts";
 import { bridgeLayout, hostInputLayout, mainLayout } from "./layout.ts";
+import { isOurTable, isSameTable, removals } from "./our-tables.ts";
 import { bridgeSets, bridgeTable, mainSets, mainTable } from "./sets.ts";
 
 export interface NftablesOptions {
@@ -58,10 +58,7 @@ class NftablesBackend implements Backend {
   readonly #nftables: Nftables;
   readonly #families: readonly Family[];
   readonly #options: NftablesOptions;
-  /** What the kernel has, by id. */
-  #entries = new Map<string, Entry>();
-  /** How many entries share an element. */
-  readonly #holders = new Map<string, number>();
+  readonly #held = new HeldEntries();
   #hasBridgeFamily: boolean | undefined;
   #hasBridgeTable = false;
   #hasHostInput = false;
@@ -80,9 +77,7 @@ class NftablesBackend implements Backend {
     for (const rule of rules) this.#enter(rule, entries);
     const wanted = await this.#within(entries.values());
     const hasChanged = await this.#bringTo(wanted);
-    this.#entries = entries;
-    this.#holders.clear();
-    this.#count(entries.values(), 1);
+    this.#held.replace(entries.values());
     return hasChanged;
   }
 
@@ -109,8 +104,7 @@ class NftablesBackend implements Backend {
 
   async remove(): Promise<void> {
     await this.#nftables.commit(await removals(this.#nftables, (table) => this.#isOurs(table)));
-    this.#entries.clear();
-    this.#holders.clear();
+    this.#held.replace([]);
     this.#hasBridgeTable = false;
     this.#hasHostInput = false;
   }
@@ -199,9 +193,8 @@ class NftablesBackend implements Backend {
     const gone = [...going];
     const come = [...coming];
     const kernelCome = await this.#within(come);
-    this.#count(gone, -1);
-    this.#count(come, 1);
-    const kernelGone = (await this.#within(gone)).filter((entry) => !this.#isHeld(entry));
+    const takeBack = this.#held.change(gone, come);
+    const kernelGone = (await this.#within(gone)).filter((entry) => !this.#held.isShared(entry));
     const needsBridge = !this.#hasBridgeTable && kernelCome.some(isBridging);
     const needsInput = !this.#hasHostInput && kernelCome.some(isHostAccess);
     try {
@@ -212,14 +205,11 @@ class NftablesBackend implements Backend {
         ...elementRequests(kernelCome, addElements),
       ]);
     } catch (error) {
-      this.#count(come, -1);
-      this.#count(gone, 1);
+      takeBack();
       throw error;
     }
     this.#hasBridgeTable ||= needsBridge;
     this.#hasHostInput ||= needsInput;
-    for (const { id } of gone) this.#entries.delete(id);
-    for (const entry of come) this.#entries.set(entry.id, entry);
   }
 
   /** The entries that this kernel can hold: without a table for bridges, br_netfilter has the main table judge. */
@@ -254,23 +244,10 @@ class NftablesBackend implements Backend {
     return bridgeLayout(this.#options.scope === "guards" ? "guards" : "all");
   }
 
-  #count(entries: Iterable<Entry>, change: 1 | -1): void {
-    for (const { sharedAs } of entries) {
-      if (sharedAs === undefined) continue;
-      const left = (this.#holders.get(sharedAs) ?? 0) + change;
-      if (left > 0) this.#holders.set(sharedAs, left);
-      else this.#holders.delete(sharedAs);
-    }
-  }
-
-  #isHeld({ sharedAs }: Entry): boolean {
-    return sharedAs !== undefined && this.#holders.has(sharedAs);
-  }
-
   /** Notes the rule's entries in `into`. @throws conflict when another rule, not among the `gone`, has one of them */
   #enter(rule: Rule, into: Map<string, Entry>, gone?: ReadonlyMap<string, Entry>): void {
     for (const entry of this.#entriesOf(rule)) {
-      const isTaken = into.has(entry.id) || (gone && this.#entries.has(entry.id) && !gone.has(entry.id));
+      const isTaken = into.has(entry.id) || (gone && this.#held.has(entry) && !gone.has(entry.id));
       if (isTaken)
         throw conflict(`set firewall rule ${ruleKey(rule)}: another rule has the same ${entry.set}`);
       into.set(entry.id, entry);
@@ -300,49 +277,12 @@ function elementsBySet(entries: readonly Entry[]): Map<string, Element[]> {
   return new Map([...groups].map(([set, group]) => [set, group.flatMap(({ elements }) => elements)]));
 }
 
-/** What an earlier process left of the main table. */
-export async function mainTableState(nftables: Nftables): Promise<TableState | undefined> {
-  return (await nftables.tables()).find((table) => isSameTable(table, mainTable));
-}
-
-/** Removes what the iptables back end does without from a namespace, if the kernel has nftables at all. */
-export function removeMainTable(netns?: string): Promise<void> {
-  return removeTables(netns, (table) => isSameTable(table, mainTable));
-}
-
-/** Removes all our tables from a namespace, if the kernel has nftables at all. */
-export function removeNftables(netns?: string): Promise<void> {
-  return removeTables(netns, isOurTable);
-}
-
-async function removeTables(netns: string | undefined, isGoing: (table: Table) => boolean): Promise<void> {
-  try {
-    await using nftables = await openNftables(netns);
-    await nftables.commit(await removals(nftables, isGoing));
-  } catch (error) {
-    if (!hasCode(error, "EPROTONOSUPPORT", "EOPNOTSUPP", "EINVAL")) throw error;
-  }
-}
-
-function isOurTable(table: Table): boolean {
-  return isSameTable(table, mainTable) || isSameTable(table, bridgeTable);
-}
-
-function isSameTable(one: Table, other: Table): boolean {
-  return one.family === other.family && one.name === other.name;
-}
-
 function isBridging({ table }: Entry): boolean {
   return table === "bridge";
 }
 
 function isHostAccess({ set }: Entry): boolean {
   return set === "host_access";
-}
-
-/** Deletes what is there of our tables: a deletion costs the kernel milliseconds even where there is nothing. */
-async function removals(nftables: Nftables, isGoing: (table: Table) => boolean): Promise<Request[]> {
-  return (await nftables.tables()).filter(isGoing).map(({ family, name }) => deleteTable({ family, name }));
 }
 
 function elementRequests(entries: readonly Entry[], make: typeof addElements): Request[] {
