@@ -83,9 +83,8 @@ export class Admitting {
 
   /** A new certificate for a host that shows its old one. @throws forbidden when it was removed; unavailable */
   async renew(nodeId: string, { request }: SignedRequest): Promise<RenewAnswer> {
-    const { value } = this.#admission(nodeId);
-    const role: HostRole = value.seat === "member" ? "member" : "node";
-    return { certificate: await this.#issue(value, request, role) };
+    const role: HostRole = this.#admission(nodeId).value.seat === "member" ? "member" : "node";
+    return { certificate: await this.#reissue(nodeId, request, role) };
   }
 
   /**
@@ -95,18 +94,16 @@ export class Admitting {
    */
   async promote(nodeId: string, { request }: SignedRequest): Promise<PromoteAnswer> {
     const { members, authority, log } = this.#options;
-    const { value } = this.#admission(nodeId);
-    if (value.seat !== "offered")
-      throw forbidden(
-        value.seat === "member" ? "this host is a member already" : "the cluster needs no further member now",
-      );
+    const value = this.#offered(nodeId);
     const url = peerUrl({ address: value.address, ports: value.ports });
     const before = await members.list();
     await this.#removeUnborn(before, url);
     await members.addLearner(url);
+    // that may have taken its time: of a host that has left meanwhile, `SeatKeeper` removes it
+    this.#offered(nodeId);
     log.info({ host: value.name, node: nodeId }, "expecting a new member");
     return {
-      certificate: await this.#issue(value, request, "member"),
+      certificate: await this.#reissue(nodeId, request, "member"),
       authorityKey: authority.key,
       members: firstMembers(before, { nodeId, peerUrl: url }),
     };
@@ -140,6 +137,15 @@ export class Admitting {
     if (clusterId !== this.#options.clusterId || this.#options.tables.revocations.get(serial))
       throw forbidden("this host's certificate is no longer good: the host was removed from the cluster");
     this.#admission(nodeId);
+  }
+
+  /** @throws forbidden without an offer */
+  #offered(nodeId: string): Admission {
+    const { value } = this.#admission(nodeId);
+    if (value.seat === "offered") return value;
+    throw forbidden(
+      value.seat === "member" ? "this host is a member already" : "the cluster needs no further member now",
+    );
   }
 
   #admission(nodeId: string) {
@@ -188,9 +194,13 @@ export class Admitting {
     }
   }
 
-  async #issue(admission: Admission, request: string, role: HostRole): Promise<string> {
-    const certificate = await this.#sign({ request }, { ...admission, role, address: addressOf(admission) });
-    await this.#record(admission, readHostCertificate(certificate));
+  /** For a host that is on record, and stays as it is by now: one that left meanwhile is not put there again. */
+  async #reissue(nodeId: string, request: string, role: HostRole): Promise<string> {
+    const { value } = this.#admission(nodeId);
+    const certificate = await this.#sign({ request }, { nodeId, role, address: addressOf(value) });
+    const entry = this.#admission(nodeId);
+    const next = withCertificate(entry.value, readHostCertificate(certificate), this.#now());
+    await this.#options.tables.admissions.replace(entry, next);
     return certificate;
   }
 

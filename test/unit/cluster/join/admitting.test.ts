@@ -205,6 +205,23 @@ describe("a host that was offered a seat", () => {
     expect(await site.members.list()).toHaveLength(1);
   });
 
+  test("that has left by the time that etcd expects it is not put on record again", async () => {
+    site.members.meanwhile = () => site.tables.admissions.delete(nodeIdOf("b"));
+    await expect(site.admitting.promote(nodeIdOf("b"), await request("b"))).rejects.toMatchObject({
+      kind: "forbidden",
+      message: expect.stringContaining("removed from the cluster"),
+    });
+    expect(site.tables.admissions.get(nodeIdOf("b"))).toBeUndefined();
+  });
+
+  test("that is a member by the time that etcd expects it once more stays one", async () => {
+    site.members.meanwhile = () => change("b", { seat: "member" });
+    await expect(site.admitting.promote(nodeIdOf("b"), await request("b"))).rejects.toThrow(
+      "is a member already",
+    );
+    expect(site.tables.admissions.get(nodeIdOf("b"))?.value.seat).toBe("member");
+  });
+
   test("gets nothing while etcd has no quorum", async () => {
     site.members.isAway = true;
     await expect(site.admitting.promote(nodeIdOf("b"), await request("b"))).rejects.toMatchObject({

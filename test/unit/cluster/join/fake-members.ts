@@ -9,6 +9,8 @@ export class FakeMembers implements Members {
   isAway = false;
   /** How many removals more etcd refuses. */
   refusals = 0;
+  /** What happens while etcd takes its time with a learner. */
+  meanwhile: () => Promise<void> = async () => undefined;
   #count = 0;
 
   async list(): Promise<readonly MemberRecord[]> {
@@ -21,6 +23,7 @@ export class FakeMembers implements Members {
     if (this.records.some(({ isLearner }) => isLearner)) throw unavailable("too many learner members");
     const id = (++this.#count).toString(16);
     this.records.push({ id, name: "", peerUrls: [peerUrl], clientUrls: [], isLearner: true });
+    await this.meanwhile();
   }
 
   async promote(id: string): Promise<void> {
