@@ -12,7 +12,6 @@ import { KeySpace } from "./key-space.ts";
 import { LastKnown } from "./last-known.ts";
 import { Lives } from "./lives.ts";
 import { NodeLease } from "./node-lease.ts";
-import { HostRecords } from "./own-records.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { StoreLink } from "./store-link.ts";
@@ -170,13 +169,7 @@ class EtcdCluster implements StoreCluster {
     table: string,
     options: OwnRecordsOptions<T>,
   ): OwnRecords<T> {
-    return new HostRecords({
-      ...options,
-      cluster: this,
-      table: this.#tables.table<T>(table),
-      gather: (change) => this.#tables.gather(change),
-      log: this.#log,
-    });
+    return this.#tables.ownRecords(table, { ...options, cluster: this, log: this.#log });
   }
 
   commit(change: (transaction: SharedTransaction) => void): Promise<void> {

@@ -7,7 +7,6 @@ import { unavailable } from "../util/errors.ts";
 import { silentLog } from "../util/log.ts";
 import type { Changeset, Outcome } from "./changeset.ts";
 import { FakeStore, toEvent } from "./fake-store.ts";
-import { HostRecords } from "./own-records.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { SharedTables } from "./tables.ts";
@@ -167,13 +166,7 @@ export class FakeHost implements Cluster {
     table: string,
     options: OwnRecordsOptions<T>,
   ): OwnRecords<T> {
-    return new HostRecords({
-      ...options,
-      cluster: this,
-      table: this.#tables.table<T>(table),
-      gather: (change) => this.#tables.gather(change),
-      log: silentLog,
-    });
+    return this.#tables.ownRecords(table, { ...options, cluster: this, log: silentLog });
   }
 
   commit(change: (transaction: SharedTransaction) => void): Promise<void> {

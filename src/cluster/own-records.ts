@@ -15,12 +15,16 @@ import type {
 /** Far below what one transaction of etcd takes. */
 const mostAtOnce = 50;
 const retryMs = 1_000;
-interface Surroundings<T> extends OwnRecordsOptions<T> {
+/** Whose records they are. */
+export interface OwnRecordsOf<T> extends OwnRecordsOptions<T> {
   readonly cluster: Pick<ClusterAccess, "self" | "state" | "nodes" | "followLife">;
+  readonly log: Log;
+}
+
+interface Surroundings<T> extends OwnRecordsOf<T> {
   readonly table: SharedTable<T>;
   /** As `ClusterAccess.commit`, a moment later and together with others. */
   readonly gather: (change: (transaction: SharedTransaction) => void) => Promise<void>;
-  readonly log: Log;
 }
 
 /** Owns those records of a table whose `node` is this host. */

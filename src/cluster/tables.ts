@@ -13,8 +13,9 @@ import {
   refusal,
 } from "./changeset.ts";
 import { Gathering } from "./gathering.ts";
+import { HostRecords, type OwnRecordsOf } from "./own-records.ts";
 import type { Replica, TableCopy } from "./replica.ts";
-import type { Change, Entry, SharedTable, SharedTransaction } from "./types.ts";
+import type { Change, Entry, OwnRecords, SharedTable, SharedTransaction } from "./types.ts";
 
 /** Asks the store. @throws unavailable: whether the writes happened is then unknown */
 export type Agree = (changes: Changeset) => Promise<Outcome>;
@@ -65,11 +66,20 @@ export class SharedTables {
     throw refusal(changes.conditions, outcome.found);
   }
 
+  /** See `ClusterAccess`. */
+  ownRecords<T extends { readonly node: string }>(table: string, of: OwnRecordsOf<T>): OwnRecords<T> {
+    return new HostRecords({
+      ...of,
+      table: this.table<T>(table),
+      gather: (change) => this.#gather(change),
+    });
+  }
+
   /**
    * As `commit`, a moment later and together with what else this host has to write then. `change` is asked when it goes,
    * and sets no conditions.
    */
-  async gather(change: (transaction: SharedTransaction) => void): Promise<void> {
+  async #gather(change: (transaction: SharedTransaction) => void): Promise<void> {
     const { writes, outcome } = await this.#gathering.write(() => collectChanges(change).writes);
     if (outcome) await this.#arrival(() => this.#hasArrived(writes, outcome.revision));
   }
