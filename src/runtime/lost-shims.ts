@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { readdir, readFile, readlink, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endTree, processIds } from "./process-tree.ts";
 
 export interface ShimPlace {
   /** Of the containerd that started the shims. */
@@ -36,24 +37,18 @@ export async function findShims({ address, namespace }: ShimPlace): Promise<Shim
   return shims.filter((shim) => shim !== undefined);
 }
 
+/** containerd that runs, and sees a shim end, begins to delete the bundle too, with notes of its own in there meanwhile. */
+const bundleTries = { maxRetries: 10, retryDelay: 20 };
+
 /** Ends a shim that containerd has lost, and what it made. */
 export async function clearShim({ containerId, pid }: Shim, place: ShimPlace): Promise<void> {
   const bundle = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
-  const offspring = await descendants(pid);
-  for (const one of [pid, ...offspring]) kill(one);
+  await endTree(pid);
   await runcDelete(join(place.runcRoot, place.namespace), containerId);
   if (!bundle?.endsWith(containerId)) return;
   await removeCgroups(await cgroupOf(bundle));
   await place.unmount(join(bundle, "rootfs")).catch(() => undefined);
-  await rm(bundle, { recursive: true, force: true });
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // it has ended by itself
-  }
+  await rm(bundle, { recursive: true, force: true, ...bundleTries });
 }
 
 // a container that runc does not know is as good as deleted
@@ -113,24 +108,4 @@ async function removeCgroup(folder: string): Promise<void> {
     if (isGone) return;
     await sleep(20);
   }
-}
-
-/** Parents come before their children. */
-async function descendants(root: number): Promise<number[]> {
-  const parents = new Map(
-    await Promise.all((await processIds()).map(async (pid) => [pid, await parentOf(pid)] as const)),
-  );
-  const found = [root];
-  for (const pid of found) for (const [child, parent] of parents) if (parent === pid) found.push(child);
-  return found.slice(1);
-}
-
-async function parentOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // the name, in brackets, may hold anything
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-}
-
-async function processIds(): Promise<number[]> {
-  return (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name)).map(Number);
 }

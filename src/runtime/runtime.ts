@@ -8,7 +8,7 @@ import type { Containerd } from "./containerd.ts";
 import type { Container } from "./gen/containers_pb.ts";
 import { OptionsSchema } from "./gen/runc-options_pb.ts";
 import { orAbsent } from "./grpc-error.ts";
-import { clearShim, findShims, type ShimPlace } from "./lost-shims.ts";
+import { clearShim, findShims, type Shim, type ShimPlace } from "./lost-shims.ts";
 import type {
   ContainerRecord,
   ContainerSpec,
@@ -136,7 +136,7 @@ class ContainerdRuntime implements Runtime {
       });
     const shims = await findShims(this.#shimPlace);
     const left = shims.filter(({ containerId }) => containerId === id);
-    await Promise.all(left.map((shim) => clearShim(shim, this.#shimPlace)));
+    await Promise.all(left.map((shim) => this.#clearShim(shim)));
   }
 
   async sweepShims(): Promise<readonly string[]> {
@@ -144,8 +144,20 @@ class ContainerdRuntime implements Runtime {
     const { tasks } = await this.#services.tasks.list({});
     const known = new Set(tasks.map((task) => toTaskStatus(task).containerId));
     const lost = shims.filter(({ containerId }) => !known.has(containerId));
-    await Promise.all(lost.map((shim) => clearShim(shim, this.#shimPlace)));
-    return lost.map(({ containerId }) => containerId);
+    const isCleared = await Promise.all(lost.map((shim) => this.#clearShim(shim)));
+    return lost.filter((_, at) => isCleared[at]).map(({ containerId }) => containerId);
+  }
+
+  /** What stays of one container keeps no other from starting; itself it will say what is in its way. */
+  async #clearShim(shim: Shim): Promise<boolean> {
+    try {
+      await clearShim(shim, this.#shimPlace);
+      return true;
+    } catch (error) {
+      const fields = { container: shim.containerId, reason: errorMessage(error) };
+      this.#containerd.log.warn(fields, "cannot clear what a lost shim left behind");
+      return false;
+    }
   }
 
   async #endTask(id: string, pid: number): Promise<void> {

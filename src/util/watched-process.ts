@@ -48,7 +48,7 @@ export async function findLeftOver(
 
 /** SIGTERM, and after `patienceMs` SIGKILL; resolves when the process is gone. */
 export async function endProcess(watched: WatchedProcess, patienceMs: number): Promise<void> {
-  signal(watched.pid, "SIGTERM");
+  sendSignal(watched.pid, "SIGTERM");
   const patience = new AbortController();
   const inTime = await Promise.race([
     watched.exited.then(() => true),
@@ -56,7 +56,7 @@ export async function endProcess(watched: WatchedProcess, patienceMs: number): P
   ]);
   patience.abort();
   if (inTime) return;
-  signal(watched.pid, "SIGKILL");
+  sendSignal(watched.pid, "SIGKILL");
   await watched.exited;
 }
 
@@ -77,7 +77,8 @@ async function isAlive(pid: number): Promise<boolean> {
   return status !== undefined && !/^State:\s+[ZX]/m.test(status);
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
+/** A process that has ended by itself needs none. */
+export function sendSignal(pid: number, name: NodeJS.Signals): void {
   // To the kernel 0 and less mean whole groups of processes.
   if (pid <= 0) return;
   try {
