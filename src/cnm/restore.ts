@@ -1,7 +1,7 @@
 // A start of the daemon: what is on record is leased, told to drivers and served again; what a crash left is swept away.
 
 import { basename, join } from "node:path";
-import type { NetworkDriver } from "../driverapi/index.ts";
+import type { NetworkDriver, SweepRequest } from "../driverapi/index.ts";
 import { Undo } from "../util/undo.ts";
 import { type Adoption, adopt, openAgain } from "./adopt.ts";
 import type { ControllerParts } from "./controller-parts.ts";
@@ -144,20 +144,43 @@ async function endInDriver(
 }
 
 /** Removes pins of namespaces and links that carry our mark and belong to nobody. */
-async function sweep(
-  parts: ControllerParts,
-  sandboxes: Sandboxes,
-  known: { readonly networkIds: ReadonlySet<string>; readonly endpointIds: ReadonlySet<string> },
-): Promise<void> {
+async function sweep(parts: ControllerParts, sandboxes: Sandboxes, known: SweepRequest): Promise<void> {
   const inUse = new Set(sandboxes.all().map(({ netnsPath }) => basename(netnsPath)));
   // other names are drivers' own namespaces
   const isSandbox = (name: string) => /^[0-9a-f]{12}$/.test(name);
   const names = await parts.netns.list(parts.netnsFolder);
   const pins = names.filter((name) => isSandbox(name) && !inUse.has(name));
   // first: some drivers take back by what is in there
-  await Promise.all(parts.drivers.all().map((driver) => driver.sweep?.(known)));
-  for (const name of pins) parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
-  await Promise.all(pins.map((name) => parts.netns.removePin(join(parts.netnsFolder, name))));
+  await Promise.all(parts.drivers.all().map((driver) => sweepDriver(parts, driver, known)));
+  await Promise.all(
+    pins.map(async (name) => {
+      parts.log.info({ netns: name }, "removing a namespace that a crash left behind");
+      try {
+        await parts.netns.removePin(join(parts.netnsFolder, name));
+      } catch (error) {
+        parts.log.warn(
+          { netns: name, ...reasonOf(error) },
+          "cannot remove a namespace that a crash left behind",
+        );
+      }
+    }),
+  );
+}
+
+/** What one of them cannot take away keeps nobody else's networks from starting. */
+async function sweepDriver(
+  { log }: ControllerParts,
+  driver: NetworkDriver,
+  known: SweepRequest,
+): Promise<void> {
+  try {
+    await driver.sweep?.(known);
+  } catch (error) {
+    log.error(
+      { driver: driver.name, ...reasonOf(error) },
+      "a driver cannot take away what a crash left behind",
+    );
+  }
 }
 
 async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -149,7 +149,7 @@ export interface NetworkDriver {
   /**
    * After a start, when everything on record has been replayed: removes what carries the driver's mark and belongs to
    * none of these networks and endpoints. A crash left it behind. Namespaces of sandboxes that are gone are there until it
-   * resolves. May be repeated. A driver package that throws here is logged, and the daemon goes on.
+   * resolves. May be repeated. What it throws is logged, and the daemon goes on.
    */
   sweep?(known: SweepRequest): Promise<void>;
 

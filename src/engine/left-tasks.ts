@@ -89,8 +89,13 @@ export async function sweepSnapshots({
     const isOurs = kind === "active" && /^[0-9a-f]{64}$/.test(key);
     if (!isOurs || registry.isKnown(key)) continue;
     log.info({ snapshot: key }, "removing a snapshot that no container has");
-    await snapshots.remove(key);
     orphans.add(key);
+    await snapshots.remove(key).catch((error) => {
+      log.warn(
+        { snapshot: key, reason: errorMessage(error) },
+        "cannot remove a snapshot that no container has",
+      );
+    });
   }
   return orphans;
 }

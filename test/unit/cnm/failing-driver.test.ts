@@ -69,6 +69,28 @@ test("a network that its driver does not delete is on the list still, and can be
   expect([...broken.networks]).toEqual([]);
 });
 
+test("a driver that cannot sweep, and a namespace that does not go, keep no daemon from starting", async () => {
+  const first = await worldWith();
+  const { netns } = first;
+  const [stuck, free] = ["0123456789ab", "ba9876543210"].map((name) => `/run/test/netns/${name}`);
+  if (!stuck || !free) throw new TypeError("two paths");
+  netns.pins.add(stuck).add(free);
+  const removePin = netns.removePin.bind(netns);
+  netns.removePin = async (path) => {
+    if (path === stuck) throw new Error("device or resource busy");
+    await removePin(path);
+  };
+  const drivers = (steps: Steps) => {
+    const broken = new BrokenDriver(steps);
+    return [Object.assign(broken, { sweep: () => Promise.reject(new Error("no sweep")) })];
+  };
+  const again = await createFakeWorld({ after: first, drivers });
+  expect(again.controller.networks().map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["good", "bad"]),
+  );
+  expect([...netns.pins]).toEqual([stuck]);
+});
+
 describe.each(["leave", "deleteEndpoint", "revokeExternalConnectivity"] as const)(
   "a driver that throws in %s",
   (method) => {

@@ -111,6 +111,21 @@ describe("snapshots that no container has", () => {
     expect(world.snapshots).toEqual(new Set([a, image, creating]));
   });
 
+  test("are told of where one does not go, and keep no other", async () => {
+    const { world, context } = leftWorld();
+    const c = "c".repeat(64);
+    world.snapshots.add(c);
+    const { snapshots } = context.containerd;
+    const remove = snapshots.remove.bind(snapshots);
+    const refusing = async (key: string) => {
+      if (key === b) throw new Error("device or resource busy");
+      await remove(key);
+    };
+    const containerd = { snapshots: { ...snapshots, remove: refusing } } as unknown as Left["containerd"];
+    expect(await sweepSnapshots({ ...context, containerd })).toEqual(new Set([b, c]));
+    expect(world.snapshots).toEqual(new Set([a, b]));
+  });
+
   test("are removed too when containerd finishes them only after the daemon's start", async () => {
     const { world, context } = leftWorld();
     await sweepSnapshots(context);
