@@ -17,11 +17,10 @@ import type { Address } from "../netip/index.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { Log } from "../util/log.ts";
 
-/** Names of links, sorted. */
 export interface TunnelLinks {
-  /** Those of the routes. */
-  readonly uplinks: readonly string[];
-  /** These and those below them. */
+  /** Those of the routes, by index. */
+  readonly uplinks: readonly Pick<Link, "index" | "name">[];
+  /** Names of these and of those below them, sorted. */
   readonly devices: readonly string[];
 }
 
@@ -58,7 +57,13 @@ export class TunnelLinkWatch {
       const uplinks = await present(netlink, await linksTowards(routes, targets));
       const devices = await withLower(netlink, uplinks);
       this.#known = new Set(devices.map(({ index }) => index));
-      return { uplinks: names(uplinks), devices: names(devices).slice(0, mostDevices) };
+      return {
+        uplinks: uplinks.toSorted((one, other) => one.index - other.index),
+        devices: devices
+          .map(({ name }) => name)
+          .sort()
+          .slice(0, mostDevices),
+      };
     } catch (error) {
       this.#log.error({ reason: errorMessage(error) }, "cannot tell which links lead to the cluster's hosts");
       return noLinks;
@@ -133,8 +138,4 @@ async function below(netlink: Netlink, { index, kind, peerIndex }: Link): Promis
     present(netlink, lower),
   ]);
   return [...ports, ...links];
-}
-
-function names(links: readonly Link[]): string[] {
-  return links.map(({ name }) => name).sort();
 }

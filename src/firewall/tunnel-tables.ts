@@ -8,7 +8,7 @@ import { type Address, addressBytes, sameAddress } from "../netip/index.ts";
 import type { WantedTable } from "./nftables/drift.ts";
 import { egressLayout, egressTable, extensions, hiding } from "./nftables/egress-chains.ts";
 import { sealSet } from "./nftables/seal-chains.ts";
-import { tunnelLayout, tunnelTable } from "./nftables/tunnel-chains.ts";
+import { hasPortSet, tunnelLayout, tunnelTable } from "./nftables/tunnel-chains.ts";
 import type { TunnelLinks } from "./tunnel-links.ts";
 import { type EncryptionWish, sealRequestId } from "./tunnel-seals.ts";
 
@@ -52,21 +52,18 @@ export function tunnelsFor(
   const keys = (addresses: readonly Address[], family: 4 | 6) =>
     unique(addresses.filter((address) => address.family === family).map(addressBytes));
   const others = nodes.filter((node) => node.family === self.family && !sameAddress(node, self));
-  const known = unique(
-    uplinks.flatMap((link) =>
-      others.map((node) => concatenate(linkField(link), addressBytes(node), addressBytes(self))),
-    ),
-  );
+  const known = unique(others.map((node) => concatenate(addressBytes(node), addressBytes(self))));
+  const roads = { ports, uplinks: uplinks.map(({ index }) => index) };
   return {
     table: tunnelTable,
-    layout: tunnelLayout(sealed && { seals: { requestId: sealRequestId } }),
+    layout: tunnelLayout(roads, sealed && { seals: { requestId: sealRequestId } }),
     elements: new Map([
-      ["ports", unique(ports.map(portField))],
+      ...(hasPortSet(roads) ? [["ports", unique(ports.map(portField))] as const] : []),
       ["nodes4", keys(nodes, 4)],
       ["nodes6", keys(nodes, 6)],
       ["self4", keys([self], 4)],
       ["self6", keys([self], 6)],
-      ["links", unique(uplinks.map(linkField))],
+      ["links", unique(uplinks.map(({ name }) => linkField(name)))],
       ["known4", self.family === 4 ? known : []],
       ["known6", self.family === 6 ? known : []],
       ...(sealed ? [[sealSet.name, sealed] as const] : []),

@@ -21,7 +21,7 @@ import {
 } from "../../kernel/nftables/index.ts";
 import { layout } from "./layout.ts";
 import { type ChainWithRules, type CommentedRule, rule } from "./matches.ts";
-import { isFromProcess, isTunnel } from "./tunnel-chains.ts";
+import { isFromProcess, isUdp } from "./tunnel-chains.ts";
 
 export const egressTable: Table = { family: "netdev", name: "tsdocker-tunnels" };
 
@@ -84,7 +84,7 @@ const inside: readonly ChainWithRules[] = [
   {
     name: "from-process",
     rules: [
-      rule("a tunnel's", isTunnel, drop),
+      rule("a tunnel's", isUdp, inSet([field.targetPort], "ports"), drop),
       rule("with its header in sight", isEthernet, isInSight, verdict({ goto: "framed" })),
       rule("past the queue, as what the sender says", isEthernet, drop),
       rule(

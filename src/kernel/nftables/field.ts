@@ -57,7 +57,8 @@ export const field = {
   /** EtherType, behind a VLAN tag if there is one: unlike `etherType`, a tag does not hide it. */
   frameProtocol: meta(1, 2),
   mark: meta(3, 4),
-  /** Index of the link that the packet leaves by, host byte order. */
+  /** Indexes of the links that the packet came by and leaves by, host byte order. */
+  inIndex: meta(4, 4),
   outIndex: meta(5, 4),
   inLink: meta(6, 16),
   /**

@@ -85,7 +85,7 @@ const scenarios: readonly Scenario[] = [
 /** What the tool prints may differ between its versions: documents hold for this one. */
 const toolVersion = "nftables v1.0.6";
 
-test.for(scenarios)("docs/firewall/$file.md tells what is in the kernel", async (scenario, { skip }) => {
+test.for(scenarios)("docs/firewall/$file tells what is in the kernel", async (scenario, { skip }) => {
   await using lab = new Lab();
   const host = await lab.host("host");
   const version = await host.run("nft --version");

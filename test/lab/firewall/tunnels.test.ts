@@ -52,6 +52,22 @@ describe("the guard of tunnels", () => {
     await own.expectUnchanged();
   });
 
+  test("guards each of several ports, for as long as tunnels have it", async () => {
+    await using lab = await Lab.create();
+    const { own, node, stranger } = await machines(lab);
+    const guard = createTunnelGuard({ netns: own.netns });
+    const wish = wishOf(own, [own, node]);
+    await using _one = await own.listen(own.address(), 4789, udp);
+    await using _other = await own.listen(own.address(), 4799, udp);
+    const other = at(own, 4).replace("4789", "4799");
+    for (const ports of [[4789], [4789, 4799], [4799, 4789, 4799], [4789]]) {
+      await guard.set({ ...wish, ports });
+      await expect(stranger).not.toReach(at(own, 4), udp);
+      await (ports.includes(4799) ? expect(stranger).not : expect(stranger)).toReach(other, udp);
+    }
+    await guard.stop();
+  });
+
   test.for([4, 6] as const)("lets no process of the host send to a tunnel over IPv%i", async (family) => {
     await using lab = await Lab.create();
     const { own, node } = await machines(lab);
