@@ -119,6 +119,13 @@ export interface Addon {
    * reads all of them, and writes its answers there, while the call lasts. Answers what the call does.
    */
   bpf(command: number, attributes: Uint8Array, pointers: readonly (number | Uint8Array)[]): number;
+  /** The same inside a namespace, on another thread: answers the attributes and the bytes as they are afterwards. */
+  bpfIn(
+    netns: string,
+    command: number,
+    attributes: Uint8Array,
+    pointers: readonly (number | Uint8Array)[],
+  ): Promise<readonly Buffer[]>;
 }
 
 // A memo of what require() caches anyway: the search for the file is not repeated at each call.

@@ -74,7 +74,7 @@ export class CarriedNetwork {
       await carried.#open(options.sweepMs);
       return carried;
     } catch (error) {
-      carried.fastPath.close();
+      await carried.fastPath.close();
       throw error;
     }
   }
@@ -176,7 +176,7 @@ export class CarriedNetwork {
     clearInterval(this.#sweep);
     for (const unfollow of this.#unfollow.splice(0)) unfollow();
     await this.#work;
-    this.fastPath.close();
+    await this.fastPath.close();
   }
 
   async #open(sweepMs: number): Promise<void> {

@@ -49,7 +49,9 @@ export async function describeOverlay(
   };
 }
 
-function shortCutText({ lack }: Pick<FastPath, "lack">): string {
+function shortCutText({ lack, staleCount }: Pick<FastPath, "lack" | "staleCount">): string {
+  if (staleCount > 0)
+    return `short cut: an earlier daemon's, which cannot be taken off ${staleCount} of the links yet`;
   if (lack !== undefined) return `short cut: none (${lack}), all packets take the bridge`;
   return "short cut: eBPF, for packets of known containers that the guards let pass";
 }

@@ -6,6 +6,7 @@ import { release } from "node:os";
 import type { DriverNetns, Host, Request } from "../../src/driverapi/index.ts";
 import { type Address, addressWidth, type Mac } from "../../src/netip/index.ts";
 import { errorMessage, hasCode } from "../../src/util/errors.ts";
+import { EarlyPrograms, programMark } from "./early-programs.ts";
 import {
   arriving,
   departing,
@@ -78,6 +79,7 @@ export class FastPaths {
 export class FastPath {
   readonly #owner: FastPaths;
   readonly #netns: DriverNetns;
+  readonly #early: EarlyPrograms;
   #loaded: Loaded | undefined;
   #lack: string | undefined;
   /** What the map of ways holds. */
@@ -89,6 +91,7 @@ export class FastPath {
   constructor(owner: FastPaths, netns: DriverNetns, what: Loaded | string) {
     this.#owner = owner;
     this.#netns = netns;
+    this.#early = new EarlyPrograms(owner.host, netns);
     if (typeof what === "string") this.#lack = what;
     else this.#loaded = what;
   }
@@ -96,6 +99,11 @@ export class FastPath {
   /** Why there is none; undefined: there is one. */
   get lack(): string | undefined {
     return this.#lack;
+  }
+
+  /** On how many links an earlier process's one could not be taken off yet. */
+  get staleCount(): number {
+    return this.#early.staleCount;
   }
 
   /** Where the network begins: what is there gets its filters, or loses those of an earlier process. */
@@ -106,10 +114,13 @@ export class FastPath {
     try {
       await this.#attach(links);
     } catch (error) {
-      this.close();
+      await this.close();
       this.#lack = this.#owner.without(error);
     }
-    if (this.#netns.isOld && !this.#loaded) await this.#detach(links);
+    if (!this.#netns.isOld) return;
+    if (!this.#loaded) await this.#detach(links);
+    for (const link of links)
+      await this.#early.replace(link, this.#loaded && this.#programOf(link, this.#loaded));
   }
 
   /** Go with what makes a port. */
@@ -119,12 +130,15 @@ export class FastPath {
 
   /** What may come from a port. Until it is said all of it takes the bridge. */
   admit(link: number, own: { readonly mac: Mac; readonly addresses: readonly Address[] }): void {
-    this.#loaded?.ports.set(portKey(link), portValue(own));
+    if (!this.#loaded) return;
+    this.#loaded.ports.set(portKey(link), portValue(own));
+    this.#early.later(link, this.#loaded.departing);
   }
 
   /** Nothing that comes from a port takes the short cut any more. */
   dismiss(link: number): void {
     this.#loaded?.ports.delete(portKey(link));
+    this.#early.forget(link);
   }
 
   /** Before the kernel loses these rows. */
@@ -146,12 +160,15 @@ export class FastPath {
     for (const [mac, link] of [...this.#ways]) if (wanted.get(mac) !== link) this.#forget(mac);
   }
 
-  /** Puts filters back that somebody took away; answers how many. */
-  async repair({ tunnels }: FabricLinks, ports: Iterable<number>): Promise<number> {
-    if (!this.#loaded) return 0;
+  /** Puts filters back that somebody took away, and takes off what an earlier process left; answers how many. */
+  async repair(links: FabricLinks, ports: Iterable<number>): Promise<number> {
+    const filters = this.#loaded ? await this.#repairFilters(links, ports, this.#loaded) : 0;
+    return filters + (await this.#early.replaceStale());
+  }
+
+  async #repairFilters({ tunnels }: FabricLinks, ports: Iterable<number>, loaded: Loaded): Promise<number> {
     this.#tunnels = new Set(tunnels.values());
-    const { departing, arriving } = this.#loaded;
-    const wanted = (link: number) => (this.#tunnels.has(link) ? arriving.id : departing.id);
+    const wanted = (link: number) => this.#programOf(link, loaded).id;
     const links = [...this.#tunnels, ...ports];
     const filters = await this.#netns.netlink.filters(links);
     const programs = new Map(filters.map(({ link, program }) => [link, program]));
@@ -164,16 +181,21 @@ export class FastPath {
     return repaired.length;
   }
 
-  /** Lets go; the filters that are there work on with what they know. Idempotent. */
-  close(): void {
+  /** Lets go; the programs that are there work on with what they know. Idempotent. */
+  async close(): Promise<void> {
     const loaded = this.#loaded;
     this.#loaded = undefined;
+    await this.#early.close();
     for (const owned of Object.values(loaded ?? {})) owned[Symbol.dispose]();
   }
 
-  #requests(link: number, { departing, arriving }: Loaded): readonly Request[] {
+  #programOf(link: number, { departing, arriving }: Loaded): BpfProgram {
+    return this.#tunnels.has(link) ? arriving : departing;
+  }
+
+  #requests(link: number, loaded: Loaded): readonly Request[] {
     const { addClsact, setFilter } = this.#owner.host.link.bpf;
-    return [addClsact(link), setFilter(link, this.#tunnels.has(link) ? arriving : departing)];
+    return [addClsact(link), setFilter(link, this.#programOf(link, loaded))];
   }
 
   /** A link that goes meanwhile needs none. */
@@ -182,6 +204,7 @@ export class FastPath {
     if (!loaded || links.length === 0) return;
     const requests = links.flatMap((link) => this.#requests(link, loaded));
     await this.#owner.host.link.unless(["ENODEV"], this.#netns.netlink.send(...requests));
+    for (const link of links) this.#early.later(link, this.#programOf(link, loaded));
   }
 
   /** What an earlier process left knows what was true then. */
@@ -218,7 +241,7 @@ function load(bpf: Bpf, config: OverlayConfig): Loaded {
   const maps = { ports: ports.fd, ways: ways.fd };
   const options = { entersPeer: countsPeers(release()) };
   const program = (name: string, instructions: Buffer) =>
-    undo.use(bpf.BpfProgram.load({ name: `tsdocker_${name}`, instructions }));
+    undo.use(bpf.BpfProgram.load({ name: `${programMark}${name}`, instructions }));
   const loaded = {
     ports,
     ways,

@@ -8,3 +8,4 @@ export {
 } from "./filter.ts";
 export * from "./instructions.ts";
 export { BpfMap, BpfProgram, type MapSpec, type ProgramSpec } from "./objects.ts";
+export { attachEarly, detachEarly, type LinkIn, programsOn } from "./tcx.ts";

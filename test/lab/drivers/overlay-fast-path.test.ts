@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { FakeCluster } from "../../../src/cluster/index.ts";
-import { bpf, KernelError, openNetlink, sendFrames } from "../../../src/kernel/index.ts";
+import { bpf, KernelError, openNetlink, sendFrames, unless } from "../../../src/kernel/index.ts";
 import { type Address, addressBytes, macBytes } from "../../../src/netip/index.ts";
 import { address } from "../../unit/kernel/values.ts";
 import { Lab } from "../lab.ts";
@@ -83,6 +83,36 @@ async function filters(host: OverlayHost): Promise<number[]> {
   expect(found.length).toBeLessThanOrEqual(links.length);
   return found.map(({ program }) => program);
 }
+
+/** Ids of the programs that come before filters; undefined: this kernel has no TCX. */
+async function earlyPrograms(host: OverlayHost): Promise<readonly number[] | undefined> {
+  await using netlink = await openNetlink(host.netns());
+  const links = (await netlink.links()).filter(({ kind }) => kind === "veth" || kind === "vxlan");
+  const found = links.map(({ index }) => bpf.programsOn({ netns: host.netns(), link: index }));
+  return (await unless(["EINVAL"], Promise.all(found)))?.flat();
+}
+
+/** A kernel whose answer to some calls is EPERM, from when on `forbids` says so. */
+function forbidding() {
+  const kernel = { forbids: [] as readonly ("maps" | "queries")[] };
+  const check = (what: (typeof kernel.forbids)[number], words: string) => {
+    if (kernel.forbids.includes(what)) throw new KernelError(words, 1);
+  };
+  const create = (spec: Parameters<typeof bpf.BpfMap.create>[0]) => {
+    check("maps", "bpftool map create");
+    return bpf.BpfMap.create(spec);
+  };
+  const programsOn = async (of: bpf.LinkIn) => {
+    check("queries", "bpftool net show");
+    return await bpf.programsOn(of);
+  };
+  const BpfMap = Object.assign(class {}, { create }) as unknown as typeof bpf.BpfMap;
+  return Object.assign(kernel, { link: { bpf: { ...bpf, BpfMap, programsOn } } });
+}
+
+const noTcx = "this kernel has no TCX (Linux 6.6)";
+/** They come when links have been there for a while. */
+const later = { timeout: 10_000 };
 
 describe("the short cut", () => {
   test("takes packets between hosts, and between two of one host, past the bridge", async () => {
@@ -191,6 +221,28 @@ describe("the short cut", () => {
     expect(await count("tcp")).toBe(0);
   });
 
+  test("comes before filters on links that stay, and needs none there", async ({ skip }) => {
+    await using lab = await Lab.create();
+    await using w = await world(lab);
+    const { one, c1, near, far } = w;
+    await expectReach(c1, far);
+    if ((await earlyPrograms(one)) === undefined) skip(noTcx);
+    await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    const before = await earlyPrograms(one);
+    await one.restart();
+    // none of what knows what was true before is left
+    const after = (await earlyPrograms(one)) ?? [];
+    expect(after).toHaveLength(3);
+    expect(after.filter((program) => before?.includes(program))).toEqual([]);
+    expect(after.toSorted()).toEqual((await filters(one)).toSorted());
+    const links = (await one.inside("ip", "-o", "link", "show")).match(/(veth|vx)[0-9a-f]+/g) ?? [];
+    for (const link of links) await one.inside("tc", "qdisc", "del", "dev", link, "clsact");
+    const count = await atBridge(one);
+    await expectReach(c1, far);
+    await expectReach(c1, near, 6);
+    expect(await count("tcp")).toBe(0);
+  });
+
   test("is put back where somebody took it away", async () => {
     await using lab = await Lab.create();
     await using w = await world(lab, {}, { looksEveryMs: 100 });
@@ -217,23 +269,37 @@ describe("the short cut", () => {
 
   test("is not there where the kernel has none, and what an earlier daemon left goes", async () => {
     await using lab = await Lab.create();
-    let isForbidden = false;
-    const create = (spec: Parameters<typeof bpf.BpfMap.create>[0]) => {
-      if (isForbidden) throw new KernelError("bpftool map create", 1);
-      return bpf.BpfMap.create(spec);
-    };
-    const link = {
-      bpf: { ...bpf, BpfMap: Object.assign(class {}, { create }) as unknown as typeof bpf.BpfMap },
-    };
-    await using w = await world(lab, {}, { link });
+    const kernel = forbidding();
+    await using w = await world(lab, {}, { link: kernel.link });
     const { one, c1, far } = w;
     await expectReach(c1, far);
-    isForbidden = true;
+    if (await earlyPrograms(one)) await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    kernel.forbids = ["maps"];
     await one.restart();
     expect(await filters(one)).toEqual([]);
+    expect((await earlyPrograms(one)) ?? []).toEqual([]);
     await expectReach(c1, far);
     const { rules } = (await one.driver.describeNetwork?.({ networkId })) ?? {};
     expect(rules?.join()).toContain("none (bpftool map create: operation not permitted)");
+  });
+
+  test("of an earlier daemon goes later where it cannot go at once", async ({ skip }) => {
+    await using lab = await Lab.create();
+    const kernel = forbidding();
+    await using w = await world(lab, {}, { link: kernel.link, looksEveryMs: 100 });
+    const { one, c1, far } = w;
+    await expectReach(c1, far);
+    if ((await earlyPrograms(one)) === undefined) skip(noTcx);
+    await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    const rules = async () => (await one.driver.describeNetwork?.({ networkId }))?.rules?.join();
+    kernel.forbids = ["maps", "queries"];
+    await one.restart();
+    expect(await rules()).toContain("an earlier daemon's, which cannot be taken off 3 of the links yet");
+    expect(await earlyPrograms(one)).toHaveLength(3);
+    kernel.forbids = ["maps"];
+    await expect.poll(() => earlyPrograms(one), later).toEqual([]);
+    await expect.poll(rules, later).toContain("none (bpftool map create: operation not permitted)");
+    await expectReach(c1, far);
   });
 });
 

@@ -1,6 +1,6 @@
 // What the short cut of an overlay network is told, and when: its maps and filters without a kernel.
 
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { countsPeers, FastPaths } from "../../../drivers/overlay/fast-path.ts";
 import { portValue, wayValue } from "../../../drivers/overlay/fast-path-programs.ts";
 import { readOverlayConfig } from "../../../drivers/overlay/options.ts";
@@ -39,8 +39,32 @@ function fakeBpf({ lack, room = 100 }: { readonly lack?: number; readonly room?:
     open.add(name);
     return { fd: name.endsWith("rx") ? 11 : 10, id: 1, name, [Symbol.dispose]: () => open.delete(name) };
   };
-  const bpf = { ...kernel.bpf, BpfMap: { create }, BpfProgram: { load } };
-  return { link: { ...kernel, bpf } as unknown as Host["link"], maps, open };
+  const early = fakeTcx();
+  const bpf = { ...kernel.bpf, BpfMap: { create }, BpfProgram: { load }, ...early.bpf };
+  return { link: { ...kernel, bpf } as unknown as Host["link"], maps, open, early };
+}
+
+/** TCX that notes what is asked; `refusal` is thrown instead. */
+function fakeTcx() {
+  const early = {
+    asked: [] as string[],
+    there: new Set<number>(),
+    refusal: undefined as number | undefined,
+    queryRefusal: undefined as number | undefined,
+  };
+  const ask = (words: string) => {
+    early.asked.push(words);
+    if (early.refusal !== undefined) throw new kernel.KernelError(words, early.refusal);
+  };
+  const bpf = {
+    programsOn: async ({ link }: kernel.bpf.LinkIn) => {
+      if (early.queryRefusal !== undefined) throw new kernel.KernelError("query", early.queryRefusal);
+      return early.there.has(link) ? [1] : [];
+    },
+    attachEarly: async ({ link }: kernel.bpf.LinkIn, { name }: { name: string }) => ask(`${name} on ${link}`),
+    detachEarly: async ({ link }: kernel.bpf.LinkIn) => ask(`none on ${link}`),
+  };
+  return Object.assign(early, { bpf });
 }
 
 function config(generic: Readonly<Record<string, string>> = {}, subnet = "10.9.0.0/24") {
@@ -57,7 +81,7 @@ async function network(wish: Parameters<typeof fakeBpf>[0] = {}, isOld = false) 
   const said: string[] = [];
   const log = {
     ...silentLog,
-    warn: () => undefined,
+    warn: (...words: unknown[]) => void said.push(String(words.at(-1))),
     info: (...words: unknown[]) => void said.push(String(words.at(-1))),
   } as Log;
   const fake = fakeBpf(wish);
@@ -146,8 +170,8 @@ describe("a network's short cut", () => {
     const { open, netns, paths } = await network();
     const path = paths.make(netns, config());
     expect(open.size).toBe(4);
-    path.close();
-    path.close();
+    await path.close();
+    await path.close();
     expect(open.size).toBe(0);
     path.put([row(m1, tunnel)]);
     path.admit(port, { mac: m1, addresses: [] });
@@ -203,6 +227,100 @@ describe("without a short cut", () => {
     expect(netlink.transcript).toEqual(
       [tunnel, port].map((link) => `tc filter delete dev if${link} ingress prio 29811 handle 1 bpf`),
     );
+  });
+});
+
+describe("programs in front of filters", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  async function started(isOld = false) {
+    const made = await network({}, isOld);
+    const path = made.paths.make(made.netns, config());
+    return { ...made, path };
+  }
+
+  test("come when links have been there for a while, one after the other", async () => {
+    const { early, path } = await started();
+    await path.begin(links);
+    path.admit(port, { mac: m1, addresses: [] });
+    path.admit(8, { mac: m2, addresses: [] });
+    path.dismiss(8);
+    await vi.advanceTimersByTimeAsync(1_900);
+    expect(early.asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(early.asked).toEqual(["tsdocker_rx on 3"]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(early.asked).toEqual(["tsdocker_rx on 3", "tsdocker_tx on 7"]);
+  });
+
+  test("do not come any more when the network is let go of", async () => {
+    const { early, path } = await started();
+    await path.begin(links);
+    await path.close();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(early.asked).toEqual([]);
+  });
+
+  test("are not asked for again where the kernel has no TCX, and again where a link was gone", async () => {
+    for (const [errno, count] of [
+      [22, 1],
+      [19, 2],
+    ] as const) {
+      const { early, path } = await started();
+      early.refusal = errno;
+      await path.begin(links);
+      path.admit(port, { mac: m1, addresses: [] });
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(early.asked).toHaveLength(count);
+    }
+  });
+
+  test("of an earlier process are replaced at once, and go where there are none now", async () => {
+    for (const [generic, words] of [
+      [{}, "tsdocker_rx on 3"],
+      [{ "tsdocker.fastpath": "off" }, "none on 3"],
+    ] as const) {
+      const made = await network({}, true);
+      made.early.there.add(tunnel);
+      await made.paths.make(made.netns, config(generic)).begin(links);
+      expect(made.early.asked).toEqual([words]);
+    }
+  });
+
+  test.each([
+    ["turned off", "refusal", { "tsdocker.fastpath": "off" }, "none on 3"],
+    ["turned off", "queryRefusal", { "tsdocker.fastpath": "off" }, "none on 3"],
+    ["on", "refusal", {}, "tsdocker_rx on 3"],
+  ] as const)(
+    "that cannot be taken off are told of, and tried again: %s, %s",
+    async (_, what, generic, words) => {
+      const { early, netns, paths, said } = await network({}, true);
+      early.there.add(tunnel);
+      early[what] = 1;
+      const path = paths.make(netns, config(generic));
+      await path.begin(links);
+      expect([path.staleCount, said.length]).toEqual([1, 1]);
+      expect(said[0]).toMatch(/^an earlier daemon's short cut cannot be taken off/);
+      await path.repair(links, []);
+      expect([path.staleCount, said.length]).toEqual([1, 1]);
+      delete early[what];
+      early.asked.length = 0;
+      expect(await path.repair(links, [])).toBeGreaterThan(0);
+      expect([path.staleCount, early.asked]).toEqual([0, [words]]);
+      await path.repair(links, []);
+      expect([said.length, early.asked.length]).toEqual([1, 1]);
+    },
+  );
+
+  test("are no trouble where there is no TCX, and on links that are gone", async () => {
+    for (const errno of [22, 38, 19]) {
+      const { early, netns, paths, said } = await network({}, true);
+      early.queryRefusal = errno;
+      const path = paths.make(netns, config({ "tsdocker.fastpath": "off" }));
+      await path.begin(links);
+      expect([path.staleCount, said]).toEqual([0, []]);
+    }
   });
 });
 
