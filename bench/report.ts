@@ -10,7 +10,7 @@ import { type Summary, summarise } from "./summary.ts";
 
 const run = promisify(execFile);
 
-export type Unit = "ms" | "µs" | "MB" | "processes" | "1/s" | "Gbit/s" | "s/GB";
+export type Unit = "ms" | "µs" | "MB" | "processes" | "1/s" | "Gbit/s" | "s/GB" | "%";
 
 export interface Row {
   readonly name: string;

@@ -25,3 +25,13 @@ export function summarise(samples: readonly number[]): Summary {
 function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
+
+/** Of at least two samples. */
+export function meanOf(samples: readonly number[]): {
+  readonly mean: number;
+  readonly standardError: number;
+} {
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  const squares = samples.reduce((sum, sample) => sum + (sample - mean) ** 2, 0);
+  return { mean, standardError: Math.sqrt(squares / (samples.length - 1) / samples.length) };
+}

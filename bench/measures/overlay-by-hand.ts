@@ -18,7 +18,6 @@ import {
 import { parseAddress, parseMac, parsePrefix } from "../../src/netip/index.ts";
 import type { Lan } from "./overlay-hosts.ts";
 
-const vni = 77;
 const port = 4790;
 const mtu = 1450;
 
@@ -40,16 +39,20 @@ export interface TunnelHost {
 
 interface TunnelWish {
   readonly name: string;
+  /** Its own, where others go by the same hosts. */
+  readonly vni: number;
   /** As the overlay has it: the tunnel on a bridge in a netns between, a veth pair from there. */
   readonly hasBridge: boolean;
   /** Two that are there, with all rules that they have; else it gets two of its own, which have none. */
   readonly hosts?: readonly TunnelHost[];
+  /** Paths of the namespaces at its ends, which are there; else it gets two of its own. */
+  readonly ends?: readonly string[];
 }
 
-/** Two namespaces with a tunnel between them. */
+/** A tunnel between two namespaces. */
 export async function tunnelByHand(
   lan: Lan,
-  { name, hasBridge, hosts: given }: TunnelWish,
+  { name, vni, hasBridge, hosts: given, ends: inners }: TunnelWish,
 ): Promise<Path & AsyncDisposable> {
   const folder = `/run/tsdocker-bench-${process.pid}-${name}`;
   const ends = ["a", "b"].map((end, at) => {
@@ -57,12 +60,12 @@ export async function tunnelByHand(
     const address = parseAddress(`10.98.0.${at + 1}`);
     const prefix = parsePrefix(`10.98.0.${at + 1}/24`);
     if (!mac || !address || !prefix) throw new Error("no address for a tunnel's end");
-    const inner = `${folder}/${end}`;
+    const inner = inners?.[at] ?? `${folder}/${end}`;
     const middle = hasBridge ? `${folder}/middle-${end}` : inner;
     return { host: given?.[at]?.netns ?? `${folder}/host-${end}`, middle, inner, mac, address, prefix };
   });
-  const own = ends.flatMap(({ host, middle, inner }) => (given ? [middle, inner] : [host, middle, inner]));
-  const paths = [...new Set(own)];
+  const all = ends.flatMap(({ host, middle, inner }) => [host, middle, inner]);
+  const paths = [...new Set(all)].filter((path) => path.startsWith(folder));
   for (const path of paths) await createNetns(path);
   const hosts = given?.map(({ address }) => address) ?? [];
   if (!given) for (const { host } of ends) hosts.push(await lan.plugIn(host));
@@ -130,5 +133,5 @@ export async function plainPair(): Promise<Path & AsyncDisposable> {
 
 async function removeAll(folder: string, paths: readonly string[]): Promise<void> {
   for (const path of paths) await deleteNetns(path);
-  await deleteNetnsFolder(folder);
+  if (paths.length > 0) await deleteNetnsFolder(folder);
 }
