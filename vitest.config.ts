@@ -31,8 +31,10 @@ export default defineConfig({
           // each file has hosts and folders of its own; more at once would only wait for the kernel's network lock
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          // spent only where something is wrong, or the machine busy
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          expect: { poll: { timeout: 20_000 } },
           // a machine that builds other things beside may be late once; on one's own a failure is a failure
           retry: process.env.CI ? 1 : 0,
         },

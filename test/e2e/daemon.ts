@@ -11,6 +11,7 @@ import { expect, inject } from "vitest";
 import { openNetlink } from "../../src/kernel/index.ts";
 import { LabHost } from "../lab/lab.ts";
 import { leaks, type Snapshot } from "../lab/leaks.ts";
+import { everyStep } from "../lab/steps.ts";
 import { type Answer, request } from "./http.ts";
 import { type Image, imageArchive } from "./images.ts";
 import { cgroupsOf, snapshotHost } from "./left-over.ts";
@@ -127,7 +128,7 @@ export class Daemon implements AsyncDisposable {
       );
     };
     // long: a machine that builds other things beside needs its time
-    await until("the daemon serves", serves, 30_000).catch(async (error) => {
+    await until("the daemon serves", serves, 60_000).catch(async (error) => {
       throw new Error(`${error}: ${await this.log()}`);
     });
     this.#followEvents();
@@ -216,23 +217,48 @@ export class Daemon implements AsyncDisposable {
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? 0;
     const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
     child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const code = await ended;
     clearTimeout(timer);
     this.#watch?.destroy();
     return code;
   }
 
-  /** Removes all containers, and networks and volumes that are not predefined. */
+  /**
+   * Removes all containers, and networks and volumes that are not predefined: each of them, also behind one that stays.
+   * A daemon that a test ended is started first.
+   */
   async removeAll(): Promise<void> {
-    const containers = await this.ask("GET", "/containers/json?all=1");
-    for (const { Id } of containers) await this.api("DELETE", `/containers/${Id}?force=1&v=1`);
+    if (this.hasEnded) await this.start();
+    const containers: { Id: string }[] = await this.ask("GET", "/containers/json?all=1");
+    await everyStep(
+      ...containers.map(
+        ({ Id }) =>
+          () =>
+            this.#remove(`/containers/${Id}?force=1&v=1`),
+      ),
+    );
     const networks: { Id: string; Name: string }[] = await this.ask("GET", "/networks");
-    for (const { Id, Name } of networks) {
-      if (!["bridge", "host", "none"].includes(Name)) await this.ask("DELETE", `/networks/${Id}`);
-    }
+    const made = networks.filter(({ Name }) => !["bridge", "host", "none"].includes(Name));
     const { Volumes } = await this.ask("GET", "/volumes");
-    for (const { Name } of Volumes ?? []) await this.ask("DELETE", `/volumes/${Name}?force=1`);
+    await everyStep(
+      ...made.map(
+        ({ Id }) =>
+          () =>
+            this.#remove(`/networks/${Id}`),
+      ),
+      ...(Volumes ?? []).map(
+        ({ Name }: { Name: string }) =>
+          () =>
+            this.#remove(`/volumes/${Name}?force=1`),
+      ),
+    );
+  }
+
+  /** What has gone by itself meanwhile is removed too. */
+  async #remove(path: string): Promise<void> {
+    const { status, body } = await this.api("DELETE", path);
+    if (status >= 300 && status !== 404) throw new Error(`DELETE ${path}: ${status} ${JSON.stringify(body)}`);
   }
 
   /** The host's network with the daemon running, once what is being deleted is gone; compare two of them with `leaks`. */
@@ -240,7 +266,7 @@ export class Daemon implements AsyncDisposable {
     const isSettled = async () =>
       (await this.host.netlink.links()).every(({ alias }) => alias !== "tsdocker:deleted");
     // what does not go shows in the comparison
-    await until("what is being deleted is gone", isSettled, 3_000).catch(() => undefined);
+    await until("what is being deleted is gone", isSettled, 10_000).catch(() => undefined);
     return await snapshotHost(this.host.netns, this.folder);
   }
 
@@ -270,7 +296,7 @@ export class Daemon implements AsyncDisposable {
         left = leaks(poolAside(before), poolAside(await this.snapshot()));
         return Object.keys(left).length === 0;
       },
-      5_000,
+      20_000,
     ).catch(() => undefined);
     expect(left).toEqual({});
   }
@@ -290,19 +316,17 @@ export class Daemon implements AsyncDisposable {
 
   /** Ends the daemon, checks that nothing is left, removes its folder. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.stop();
-      await this.expectNothingLeft();
-    } finally {
-      // what is still mounted there has made the check fail, and that is the error to see
-      await rm(this.folder, { recursive: true, force: true }).catch(() => undefined);
-    }
+    await everyStep(
+      () => this.stop(),
+      () => this.expectNothingLeft(),
+      () => rm(this.folder, { recursive: true, force: true, maxRetries: 5 }),
+    );
   }
 
   #followEvents(): void {
     this.events = [];
     let rest = "";
-    this.#watch = http.get({ socketPath: this.socket, path: "/events" }, (response) => {
+    this.#watch = http.get({ socketPath: this.socket, path: "/events?since=1" }, (response) => {
       response.setEncoding("utf8");
       response.on("error", () => undefined);
       response.on("data", (text: string) => {

@@ -20,7 +20,7 @@ export interface RunOptions {
 export async function run(
   file: string,
   args: readonly string[],
-  { env = {}, stdin = "", timeoutMs = 30_000 }: RunOptions = {},
+  { env = {}, stdin = "", timeoutMs = 60_000 }: RunOptions = {},
 ): Promise<Ran> {
   const options: SpawnOptions = { env: { ...process.env, ...env }, stdio: "pipe", timeout: timeoutMs };
   const child = spawn(file, args, options);
@@ -42,7 +42,7 @@ export async function run(
 export async function until<T>(
   what: string,
   ask: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

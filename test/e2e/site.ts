@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll } from "vitest";
 import { Lab, type LabHost } from "../lab/lab.ts";
+import { everyStep } from "../lab/steps.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "./daemon.ts";
 
 export interface Site {
@@ -18,9 +19,9 @@ export function useSite(options: Omit<DaemonOptions, "host"> = {}): () => Site {
   let site: Site | undefined;
   beforeAll(async () => {
     const lab = await Lab.create();
-    const lan = lab.segment("192.0.2.0/24", "2001:db8::/64");
-    const [host, peer] = [await lan.host("host"), await lan.host("peer")];
     try {
+      const lan = lab.segment("192.0.2.0/24", "2001:db8::/64");
+      const [host, peer] = [await lan.host("host"), await lan.host("peer")];
       site = { lab, host, peer, daemon: await startDaemon({ host, ...options }) };
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -29,11 +30,11 @@ export function useSite(options: Omit<DaemonOptions, "host"> = {}): () => Site {
   });
   afterAll(async () => {
     if (!site) return;
-    try {
-      await site.daemon[Symbol.asyncDispose]();
-    } finally {
-      await site.lab[Symbol.asyncDispose]();
-    }
+    const { daemon, lab } = site;
+    await everyStep(
+      () => daemon[Symbol.asyncDispose](),
+      () => lab[Symbol.asyncDispose](),
+    );
   });
   return () => {
     if (!site) throw new Error("the site is not built yet");

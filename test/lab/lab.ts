@@ -26,6 +26,7 @@ import {
   parsePrefix,
 } from "../../src/netip/index.ts";
 import { leaks, type Snapshot, snapshotMachine, snapshotNetns } from "./leaks.ts";
+import { everyStep } from "./steps.ts";
 
 export type Protocol = "tcp" | "udp";
 
@@ -78,11 +79,13 @@ export class Lab implements AsyncDisposable {
 
   /** Ends everything, and fails when something of the lab outlives it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const host of this.#hosts) await host.close();
-    for (const segment of this.#segments) await segment.close();
-    for (const path of [...this.#hosts, ...this.#segments].map(({ netns }) => netns)) await deleteNetns(path);
-    if (this.#hosts.length + this.#segments.length > 0) await deleteNetnsFolder(this.folder);
-    await expectGone(this.folder);
+    const all = [...this.#hosts, ...this.#segments];
+    await everyStep(
+      ...all.map((one) => () => one.close()),
+      ...all.map((one) => () => deleteNetns(one.netns)),
+      async () => all.length > 0 && (await deleteNetnsFolder(this.folder)),
+      () => expectGone(this.folder),
+    );
   }
 }
 
@@ -234,7 +237,7 @@ export class LabHost {
   /** Asks `address:port` (`[v6]:port`) and resolves with the answer; rejects with the error's code. */
   async ask(target: string, options: AskOptions = {}): Promise<string> {
     const { host, port } = splitTarget(target);
-    const { protocol = "tcp", timeoutMs = 1_000, from } = options;
+    const { protocol = "tcp", timeoutMs = 5_000, from } = options;
     const answer = await this.#open().call("ask", {
       protocol,
       address: host,
@@ -252,7 +255,7 @@ export class LabHost {
   }
 
   /** Fails when the netns is not as it was remembered; waits a while, since the kernel takes its time to clean up. */
-  async expectUnchanged(timeout = 5_000): Promise<void> {
+  async expectUnchanged(timeout = 20_000): Promise<void> {
     const before = this.#before;
     if (!before) throw new Error(`${this.name}: nothing was remembered`);
     await expect
@@ -323,7 +326,7 @@ function splitTarget(target: string): { host: string; port: number } {
 
 /** Namespaces and processes end a moment after their last handle; also for hooks, where `expect.poll` is not at hand. */
 async function expectGone(word: string): Promise<void> {
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + 20_000;
   for (;;) {
     const left = await snapshotMachine(word);
     if (left.mounts?.length === 0 && left.processes?.length === 0) return;
