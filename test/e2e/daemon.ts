@@ -255,10 +255,14 @@ export class Daemon implements AsyncDisposable {
     );
   }
 
-  /** What has gone by itself meanwhile is removed too. */
+  /** What goes by itself meanwhile is waited for. */
   async #remove(path: string): Promise<void> {
-    const { status, body } = await this.api("DELETE", path);
-    if (status >= 300 && status !== 404) throw new Error(`DELETE ${path}: ${status} ${JSON.stringify(body)}`);
+    await until(`${path} is gone`, async () => {
+      const { status, body } = await this.api("DELETE", path);
+      if (status < 300 || status === 404) return true;
+      if (/already in progress/.test(JSON.stringify(body))) return false;
+      throw new Error(`DELETE ${path}: ${status} ${JSON.stringify(body)}`);
+    });
   }
 
   /** The host's network with the daemon running, once what is being deleted is gone; compare two of them with `leaks`. */
