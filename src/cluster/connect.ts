@@ -10,6 +10,7 @@ import type { Changeset, Outcome } from "./changeset.ts";
 import { deleteKey, type Endpoint, EtcdClient, type EtcdOptions, transact } from "./etcd/index.ts";
 import { KeySpace } from "./key-space.ts";
 import { LastKnown } from "./last-known.ts";
+import { Liveness } from "./liveness.ts";
 import { Lives } from "./lives.ts";
 import { NodeLease } from "./node-lease.ts";
 import { Replica } from "./replica.ts";
@@ -83,7 +84,7 @@ class EtcdCluster implements StoreCluster {
   readonly #lastKnown: LastKnown | undefined;
   readonly #isKnown: boolean;
   readonly #patienceMs: number;
-  readonly #lifeListeners = new Set<() => void>();
+  readonly #liveness: Liveness;
   readonly #first = Promise.withResolvers<void>();
   #storeId: string | undefined;
   #trouble: string | undefined = "the store was not reached yet";
@@ -102,6 +103,7 @@ class EtcdCluster implements StoreCluster {
     this.#keys = new KeySpace(id);
     this.client = new EtcdClient({ ...options, endpoints: orderEndpoints(options.endpoints, self) });
     this.#replica = new Replica(log);
+    this.#liveness = new Liveness(this.#replica);
     this.#tables = new SharedTables(this.#replica, (changes) => this.#agree(changes));
     this.nodes = this.#tables.table(nodesTable);
     this.#lastKnown = store && new LastKnown(store, id, log);
@@ -116,9 +118,6 @@ class EtcdCluster implements StoreCluster {
       onConnected: (storeId, wasRead) => this.#connected(storeId, wasRead),
       onLost: (error, silentMs) => this.#lost(error, silentMs),
       onRoundFailed: (error, trouble) => this.#roundFailed(error, trouble),
-    });
-    this.#replica.copy(aliveTable).follow((changes) => {
-      if (changes.some((change) => change.kind === "delete" || !change.before)) this.#tellLife();
     });
     this.#first.promise.catch(() => undefined);
   }
@@ -152,13 +151,11 @@ class EtcdCluster implements StoreCluster {
   }
 
   isAlive(nodeId: string): boolean {
-    return this.#replica.copy(aliveTable).get(nodeId) !== undefined;
+    return this.#liveness.isAlive(nodeId);
   }
 
   followLife(listener: () => void): () => void {
-    const own = () => listener();
-    this.#lifeListeners.add(own);
-    return () => void this.#lifeListeners.delete(own);
+    return this.#liveness.follow(listener);
   }
 
   async table<T>(name: string): Promise<SharedTable<T>> {
@@ -247,7 +244,7 @@ class EtcdCluster implements StoreCluster {
     if (this.#trouble === undefined) return;
     this.#log.info({ cluster: this.id, revision: this.revision }, "the cluster's store answers");
     this.#trouble = undefined;
-    this.#tellLife();
+    this.#liveness.tell();
   }
 
   /** Another member mostly takes over before anybody notices. */
@@ -287,11 +284,7 @@ class EtcdCluster implements StoreCluster {
       "the cluster's store is away: nothing new is agreed on",
     );
     this.#trouble = trouble;
-    this.#tellLife();
-  }
-
-  #tellLife(): void {
-    for (const listener of [...this.#lifeListeners]) listener();
+    this.#liveness.tell();
   }
 }
 

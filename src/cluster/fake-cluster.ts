@@ -7,6 +7,7 @@ import { unavailable } from "../util/errors.ts";
 import { silentLog } from "../util/log.ts";
 import type { Changeset, Outcome } from "./changeset.ts";
 import { FakeStore, toEvent } from "./fake-store.ts";
+import { Liveness } from "./liveness.ts";
 import { Replica } from "./replica.ts";
 import { aliveTable, nodesTable } from "./reserved.ts";
 import { SharedTables } from "./tables.ts";
@@ -113,7 +114,7 @@ export class FakeHost implements Cluster {
   readonly #store: FakeStore;
   readonly #replica = new Replica();
   readonly #tables: SharedTables;
-  readonly #lifeListeners = new Set<() => void>();
+  readonly #liveness = new Liveness(this.#replica);
   readonly #unsubscribe: () => void;
   #trouble: string | undefined;
   #isHeld = false;
@@ -127,7 +128,6 @@ export class FakeHost implements Cluster {
     this.#store = store;
     this.#tables = new SharedTables(this.#replica, (changes) => this.#agree(changes));
     this.nodes = this.#tables.table(nodesTable);
-    this.#tables.table(aliveTable).follow(() => this.#tellLife());
     this.#unsubscribe = store.subscribe(() => this.#arriveSoon());
     this.#replica.reset(store.revision, store.records());
   }
@@ -149,13 +149,11 @@ export class FakeHost implements Cluster {
   }
 
   isAlive(nodeId: string): boolean {
-    return this.#replica.copy(aliveTable).get(nodeId) !== undefined;
+    return this.#liveness.isAlive(nodeId);
   }
 
   followLife(listener: () => void): () => void {
-    const own = () => listener();
-    this.#lifeListeners.add(own);
-    return () => void this.#lifeListeners.delete(own);
+    return this.#liveness.follow(listener);
   }
 
   async table<T>(name: string): Promise<SharedTable<T>> {
@@ -181,7 +179,7 @@ export class FakeHost implements Cluster {
 
   cut(): void {
     this.#trouble ??= `reach the store: host ${this.self.id} is cut off`;
-    this.#tellLife();
+    this.#liveness.tell();
   }
 
   async reconnect(): Promise<void> {
@@ -192,7 +190,7 @@ export class FakeHost implements Cluster {
       (!this.#store.has(nodesTable, this.self.id) || !this.#store.has(aliveTable, this.self.id))
     )
       await this.announce();
-    this.#tellLife();
+    this.#liveness.tell();
   }
 
   hold(): void {
@@ -250,10 +248,6 @@ export class FakeHost implements Cluster {
     const missed = this.#store.since(this.#replica.revision);
     if (!missed) this.#replica.reset(this.#store.revision, this.#store.records());
     else for (const { revision, events } of missed) this.#replica.apply(revision, events.map(toEvent));
-  }
-
-  #tellLife(): void {
-    for (const listener of [...this.#lifeListeners]) listener();
   }
 }
 

@@ -1,29 +1,13 @@
 // gRPC status codes as the engine's kinds of error, with containerd's own message kept.
 
 import { status } from "@grpc/grpc-js";
-import { EngineError, type ErrorKind, errorMessage } from "../util/errors.ts";
-
-const kinds: ReadonlyMap<number, ErrorKind> = new Map([
-  [status.CANCELLED, "cancelled"],
-  [status.INVALID_ARGUMENT, "invalid"],
-  [status.OUT_OF_RANGE, "invalid"],
-  [status.DEADLINE_EXCEEDED, "unavailable"],
-  [status.NOT_FOUND, "not-found"],
-  [status.ALREADY_EXISTS, "conflict"],
-  [status.FAILED_PRECONDITION, "conflict"],
-  [status.ABORTED, "conflict"],
-  [status.PERMISSION_DENIED, "forbidden"],
-  [status.UNAUTHENTICATED, "unauthorized"],
-  [status.UNIMPLEMENTED, "not-implemented"],
-  [status.UNAVAILABLE, "unavailable"],
-]);
+import { EngineError, errorMessage } from "../util/errors.ts";
+import { kindOfStatus } from "../util/grpc-kinds.ts";
 
 /** A failed call as an EngineError: its kind from the status code, its message containerd's, its cause the gRPC error. */
 export function fromGrpcError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  const code = grpcCode(error);
-  const kind = (code === undefined ? undefined : kinds.get(code)) ?? "internal";
-  return new EngineError(kind, grpcDetails(error), { cause: error });
+  return new EngineError(kindOfStatus(grpcCode(error)) ?? "internal", grpcDetails(error), { cause: error });
 }
 
 /** The gRPC status code behind an error, if a call made it. */

@@ -2,6 +2,7 @@
 
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { EngineError, type ErrorKind, errorMessage } from "../../util/errors.ts";
+import { kindOfStatus } from "../../util/grpc-kinds.ts";
 
 /**
  * `elsewhere`: this member cannot do it now, another may. `soon`: no member can until they have chosen a leader.
@@ -52,19 +53,6 @@ const known: readonly Known[] = [
   ["unhealthy cluster", "unavailable", "soon", true, "too few of the store's members are healthy"],
 ];
 
-const kinds: ReadonlyMap<number, ErrorKind> = new Map([
-  [status.CANCELLED, "cancelled"],
-  [status.INVALID_ARGUMENT, "invalid"],
-  [status.OUT_OF_RANGE, "invalid"],
-  [status.NOT_FOUND, "not-found"],
-  [status.ALREADY_EXISTS, "conflict"],
-  [status.FAILED_PRECONDITION, "conflict"],
-  [status.ABORTED, "conflict"],
-  [status.PERMISSION_DENIED, "forbidden"],
-  [status.UNAUTHENTICATED, "unauthorized"],
-  [status.UNIMPLEMENTED, "not-implemented"],
-]);
-
 /** Reads what a call failed with. */
 export function readFailure(error: unknown): Failure {
   const { code, details } = error as Partial<ServiceError>;
@@ -77,9 +65,9 @@ export function readFailure(error: unknown): Failure {
   if (text.startsWith("No connection established")) return readNoConnection(text);
   if (code === status.DEADLINE_EXCEEDED)
     return { kind: "unavailable", words: "no answer in time", retry: "elsewhere", isUndone: false };
-  const kind = code === undefined ? undefined : kinds.get(code);
-  if (kind) return { kind, words: text, retry: "final", isUndone: true };
-  return { kind: "unavailable", words: text, retry: "elsewhere", isUndone: false };
+  const kind = kindOfStatus(code) ?? "unavailable";
+  if (kind === "unavailable") return { kind, words: text, retry: "elsewhere", isUndone: false };
+  return { kind, words: text, retry: "final", isUndone: true };
 }
 
 /** A member that was not reached in the time an attempt has. */

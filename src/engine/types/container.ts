@@ -1,6 +1,7 @@
 // A container as asked for.
 
 import type { Address, PortRange, Protocol } from "../../netip/index.ts";
+import type { ResourceLimits } from "../../runtime/index.ts";
 import type { MountSpec, VolumesFrom } from "./mount.ts";
 import type { EndpointSpec, Link } from "./network.ts";
 import type { JsonObject, Labels } from "./stream.ts";
@@ -143,25 +144,8 @@ export interface IsolationSpec {
   readonly readonlyPaths?: readonly string[];
 }
 
-/** Limits; what is absent is not limited. */
-export interface Resources {
-  readonly memoryBytes?: number;
-  /** Memory plus swap; −1: unlimited swap. */
-  readonly memorySwapBytes?: number;
-  readonly memoryReservationBytes?: number;
-  readonly memorySwappiness?: number;
-  readonly oomKillDisable?: boolean;
-  readonly cpuShares?: number;
-  readonly nanoCpus?: number;
-  readonly cpuPeriodUs?: number;
-  readonly cpuQuotaUs?: number;
-  readonly cpuRealtimePeriodUs?: number;
-  readonly cpuRealtimeRuntimeUs?: number;
-  readonly cpusetCpus?: string;
-  readonly cpusetMems?: string;
-  readonly blkioWeight?: number;
-  /** −1 and 0: unlimited. */
-  readonly pidsLimit?: number;
+/** Limits of the cgroup, and what else is given out piece by piece. */
+export interface Resources extends ResourceLimits {
   readonly ulimits?: readonly Ulimit[];
   readonly devices?: readonly Device[];
   readonly deviceCgroupRules?: readonly string[];

@@ -1,10 +1,16 @@
 // Networks and a container's endpoints on them.
 
-import type { EndpointSpec, IpamSpec, NetworkDetails, NetworkSpec, PoolUse } from "../../cnm/index.ts";
+import type {
+  EndpointSpec,
+  NetworkMember as MemberOfModel,
+  NetworkDetails,
+  NetworkView as NetworkOfModel,
+  NetworkSpec,
+} from "../../cnm/index.ts";
 import type { Address, Mac, Prefix } from "../../netip/index.ts";
 import type { ClusterPeerView } from "./cluster.ts";
 import type { ServiceView } from "./service.ts";
-import type { Filters, Labels } from "./stream.ts";
+import type { Filters } from "./stream.ts";
 
 // what is asked of the model is the model's
 export type {
@@ -18,28 +24,9 @@ export type {
   PoolUse,
 } from "../../cnm/index.ts";
 
-export interface NetworkView {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAt: Date;
-  readonly driver: string;
-  readonly scope: string;
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly ingress: boolean;
-  readonly configOnly: boolean;
-  readonly configFrom?: string;
-  readonly enableIpv4: boolean;
-  readonly enableIpv6: boolean;
-  /** As asked for, with chosen subnets and gateways filled in. */
-  readonly ipam: IpamSpec;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Labels;
-  /** bridge, host, none: made by the daemon. */
-  readonly predefined: boolean;
+export interface NetworkView extends Omit<NetworkOfModel, "members"> {
   /** The endpoints of running containers. Lists need them for the dangling filter. */
   readonly members: readonly NetworkMember[];
-  readonly pools: readonly PoolUse[];
 }
 
 /** A host that has endpoints on a network. */
@@ -63,15 +50,9 @@ export interface NetworkInspection extends NetworkView {
   readonly services?: readonly ServiceView[];
 }
 
-export interface NetworkMember {
+export interface NetworkMember extends Omit<MemberOfModel, "containerId"> {
   /** Absent: an endpoint that belongs to no container of ours. */
   readonly containerId?: string;
-  readonly endpointId: string;
-  /** The container's name, without slash. */
-  readonly name: string;
-  readonly mac?: Mac;
-  readonly ipv4?: Prefix;
-  readonly ipv6?: Prefix;
 }
 
 export interface Link {
