@@ -15,7 +15,7 @@ import type {
   NetworkDriver,
   NetworkDriverFactory,
 } from "../../src/driverapi/index.ts";
-import { chosenName } from "../../src/driverkit/index.ts";
+import { nameInside } from "../../src/driverkit/index.ts";
 import { allDone } from "../../src/util/all-done.ts";
 import { forbidden, invalid } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
@@ -146,10 +146,9 @@ class BridgeDriver implements NetworkDriver {
     if (endpoint.joined)
       throw forbidden(`endpoint ${shortId(request.endpointId)} has joined another sandbox already`);
     const { config } = network;
-    const name = chosenName(endpoint.driverOpts);
-    const isSuggested = name === undefined && config.interfacePrefix === "eth";
-    // under a prefix of its own the controller picks the number: only it knows which are free
-    const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
+    const naming = { prefix: config.interfacePrefix, suggested: request.suggestedName };
+    const name = nameInside(endpoint.driverOpts, naming);
+    const srcName = name ?? portName(request.endpointId);
     const mac = endpoint.interface.macAddress;
     const { port, isHairpin } = endpoint;
     const spec = { mac, port, isHairpin, name: srcName };
@@ -160,7 +159,7 @@ class BridgeDriver implements NetworkDriver {
       interface: endpoint.interface,
       driverOpts: endpoint.driverOpts,
       srcName,
-      name: name ?? (isSuggested ? srcName : undefined),
+      name,
     });
     endpoint.joined = { sandboxKey: request.sandboxKey, response };
     return response;

@@ -18,7 +18,7 @@ import type {
   NetworkDriverFactory,
   NetworkPeer,
 } from "../../src/driverapi/index.ts";
-import { chosenName } from "../../src/driverkit/index.ts";
+import { nameInside } from "../../src/driverkit/index.ts";
 import { errorMessage, forbidden, invalid, notImplemented } from "../../src/util/errors.ts";
 import { shortId } from "../../src/util/ids.ts";
 import { Undo } from "../../src/util/undo.ts";
@@ -169,17 +169,16 @@ class OverlayDriver implements NetworkDriver {
     if (endpoint.joined)
       throw forbidden(`endpoint ${shortId(request.endpointId)} has joined another sandbox already`);
     const { config } = network;
-    const name = chosenName(endpoint.driverOpts);
-    const isSuggested = name === undefined && config.interfacePrefix === "eth";
-    // under a prefix of its own the controller picks the number: only it knows which are free
-    const srcName = name ?? (isSuggested ? request.suggestedName : portName(request.endpointId));
+    const naming = { prefix: config.interfacePrefix, suggested: request.suggestedName };
+    const name = nameInside(endpoint.driverOpts, naming);
+    const srcName = name ?? portName(request.endpointId);
     const indexInSandbox = await this.#carrier.addPort(network, endpoint, { request, name: srcName });
     const response = joinResponse({
       config,
       interface: endpoint.interface,
       driverOpts: endpoint.driverOpts,
       srcName,
-      dstName: name ?? (isSuggested ? srcName : undefined),
+      dstName: name,
       indexInSandbox,
     });
     endpoint.joined = { sandboxKey: request.sandboxKey, response };

@@ -5,7 +5,7 @@ import { conflict, hasCode, wrapError } from "../util/errors.ts";
 import { Undo } from "../util/undo.ts";
 import type { ChildEndpoint, ChildKind, ChildLinkSpec } from "./child-kind.ts";
 import type { ChildNetworkConfig } from "./child-options.ts";
-import { chosenName } from "./endpoint-options.ts";
+import { nameInside } from "./endpoint-options.ts";
 
 interface LinkWish<C> {
   readonly request: JoinRequest;
@@ -26,10 +26,9 @@ export async function makeChildLink<C extends ChildNetworkConfig>(
     ...(config.mtu !== undefined && { mtu: config.mtu }),
     ...(mac && { mac }),
   };
-  const isSuggested = config.interfacePrefix === "eth";
-  const dstName =
-    chosenName(endpoint.options.driverOpts) ?? (isSuggested ? request.suggestedName : undefined);
-  const names = { dstPrefix: config.interfacePrefix, ...(dstName !== undefined && { dstName }) };
+  const prefix = config.interfacePrefix;
+  const dstName = nameInside(endpoint.options.driverOpts, { prefix, suggested: request.suggestedName });
+  const names = { dstPrefix: prefix, ...(dstName !== undefined && { dstName }) };
   const temporary = temporaryName(request.endpointId);
   try {
     if (kind.isMoved(config, endpoint)) {

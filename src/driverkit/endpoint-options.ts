@@ -31,6 +31,18 @@ export function chosenName(driverOpts: OptionTexts): string | undefined {
   return readLinkName(driverOpts, endpointOptionNames.interfaceName);
 }
 
+/**
+ * What the link is called in the container, where that is known before the link is there: what the user chose, or what the
+ * controller suggests. Undefined under a prefix of its own: only the controller knows which numbers are free.
+ * @throws invalid
+ */
+export function nameInside(
+  driverOpts: OptionTexts,
+  { prefix, suggested }: { readonly prefix: string; readonly suggested: string },
+): string | undefined {
+  return chosenName(driverOpts) ?? (prefix === "eth" ? suggested : undefined);
+}
+
 /** `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6…`, Docker's form. @throws invalid */
 export function chosenSysctls(driverOpts: OptionTexts): Readonly<Record<string, string>> {
   const text = driverOpts[endpointOptionNames.sysctls];
