@@ -105,7 +105,8 @@ export class OpenStdio implements Stdio {
   async drained(timeoutMs: number): Promise<boolean> {
     const ends = this.#outputs.map((output) => finished(output, { writable: false }).catch(() => undefined));
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), timeoutMs);
+    // not before one more look at the outputs: we may have been held up for longer than that ourselves
+    const timer = setTimeout(() => setImmediate(() => resolve(false)), timeoutMs);
     void Promise.all(ends).then(() => resolve(true));
     return await promise.finally(() => clearTimeout(timer));
   }
