@@ -2,7 +2,7 @@
 // follows it. Only this process writes the file, so followers are told in memory.
 
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { invalid } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
@@ -38,6 +38,14 @@ export function parseLogOptions(options: Readonly<Record<string, string>>): LogF
   if (!parts) throw invalid(`invalid value for max-size: '${size}'`);
   const unit = { "": 1, k: 1000, m: 1000 ** 2, g: 1000 ** 3 }[(parts[2] ?? "").toLowerCase()] ?? 1;
   return { maxBytes: Number(parts[1]) * unit, maxFiles };
+}
+
+/** What a reader wants of what is in the files. */
+interface Past {
+  readonly query: LogQuery;
+  readonly isWanted: (record: LogRecord) => boolean;
+  /** Where the past of the current file ends, in bytes. */
+  readonly upTo: number;
 }
 
 /** One container's log. */
@@ -104,9 +112,13 @@ export class JsonFileLog implements OutputSink {
     const isWanted = (record: LogRecord) => (record.stream === "stderr" ? query.stderr : query.stdout);
     const follower = new Channel<LogRecord>();
     await this.flush();
+    const found = await this.#sizeFound();
+    await this.flush();
+    // from here on nothing is awaited: what is written from now on reaches a follower from memory
+    const upTo = this.#file ? this.#bytes : found;
     if (query.follow && isRunning()) this.#follow(follower, signal);
     else follower.end();
-    yield* this.#past(query, isWanted);
+    yield* this.#past({ query, isWanted, upTo });
     for await (const record of follower) {
       if (!isWanted(record)) continue;
       if (query.untilNano !== undefined && timestampNano(record.timestamp) > query.untilNano) return;
@@ -121,10 +133,16 @@ export class JsonFileLog implements OutputSink {
     signal.addEventListener("abort", () => follower.end(), { once: true });
   }
 
-  async *#past(query: LogQuery, isWanted: (record: LogRecord) => boolean): AsyncGenerator<LogRecord> {
+  /** Of the current file, as whoever wrote it last left it. */
+  async #sizeFound(): Promise<number> {
+    const found = this.#file ? undefined : await stat(this.path).catch(() => undefined);
+    return found?.size ?? 0;
+  }
+
+  async *#past({ query, isWanted, upTo }: Past): AsyncGenerator<LogRecord> {
     if (query.tail === 0) return;
     const last: LogRecord[] = [];
-    for await (const record of this.#stored()) {
+    for await (const record of this.#stored(upTo)) {
       if (!isWanted(record)) continue;
       const nano =
         query.sinceNano === undefined && query.untilNano === undefined ? 0n : timestampNano(record.timestamp);
@@ -139,13 +157,12 @@ export class JsonFileLog implements OutputSink {
     yield* last;
   }
 
-  async *#stored(): AsyncGenerator<LogRecord> {
-    const upTo = this.#bytes;
+  /** The older files, and so many bytes of the current one. */
+  async *#stored(upTo: number): AsyncGenerator<LogRecord> {
     for (let age = this.#options.maxFiles - 1; age >= 0; age--) {
       const handle = await open(this.#path(age)).catch(() => undefined);
       if (!handle) continue;
-      // what is written from now on reaches a follower from memory
-      const end = age === 0 && this.#file ? upTo - 1 : undefined;
+      const end = age === 0 ? upTo - 1 : undefined;
       if (end !== undefined && end < 0) {
         await handle.close();
         continue;

@@ -139,3 +139,23 @@ test("unknown and malformed options are refused in Docker's words", () => {
     maxFiles: 2,
   });
 });
+
+test.each([false, true])(
+  "what an earlier daemon wrote is read once and whole while the first line of this one is written, follow: %s",
+  async (follow) => {
+    const earlier = openLog();
+    earlier.write(out("one\n"));
+    await earlier.close();
+    const log = openLog();
+    const lines: string[] = [];
+    const reading = (async () => {
+      const records = log.read({ ...everything, follow }, () => true, new AbortController().signal);
+      for await (const { data } of records) lines.push(Buffer.from(data).toString());
+    })();
+    log.write(out("two\n"));
+    await expect.poll(() => lines, { timeout: 20_000 }).toEqual(["one\n", "two\n"]);
+    await log.close();
+    await reading;
+    expect(lines).toEqual(["one\n", "two\n"]);
+  },
+);
