@@ -87,8 +87,8 @@ export function describeFamilies(site: () => Site): void {
       await greeter("one");
       await greeter("two", "--network-alias", "second");
       const two = await addresses("two");
-      for (const family of families) expect(await hears("one", two[family])).toBe("two");
-      expect(await hears("one", "second")).toBe("two");
+      for (const family of families) await expect.poll(() => hears("one", two[family])).toBe("two");
+      await expect.poll(() => hears("one", "second")).toBe("two");
       const types = { 4: "a", 6: "aaaa" } as const;
       for (const family of [4, 6] as const) {
         const { stdout } = await daemon().docker("exec", "one", "nslookup", `-type=${types[family]}`, "two");
@@ -101,7 +101,8 @@ export function describeFamilies(site: () => Site): void {
       await createNetwork("n");
       await greeter("one");
       const own = await addresses("one");
-      for (const family of families) expect(await pings("one", lanPeer[family], family)).toBe(true);
+      for (const family of families)
+        await expect.poll(() => pings("one", lanPeer[family], family)).toBe(true);
       for (const family of families) {
         const target = family === 4 ? `${own[4]}:80` : `[${own[6]}]:80`;
         await expect(site().peer).not.toReach(target);
@@ -127,7 +128,7 @@ export function describeFamilies(site: () => Site): void {
       const one = await addresses("one");
       for (const family of families) expect(await hears("other", one[family])).toBe("");
       for (const family of families) {
-        expect(await hears("other", host[family], 8080)).toBe("one");
+        await expect.poll(() => hears("other", host[family], 8080)).toBe("one");
       }
     });
 
@@ -137,7 +138,7 @@ export function describeFamilies(site: () => Site): void {
       await greeter("two");
       const two = await addresses("two");
       for (const family of families) {
-        expect(await hears("one", two[family])).toBe("two");
+        await expect.poll(() => hears("one", two[family])).toBe("two");
         expect(await pings("one", lanPeer[family], family)).toBe(false);
       }
       for (const address of publishedOn) await expect(site().host).not.toReach(`${address}:8080`);
@@ -149,7 +150,8 @@ export function describeFamilies(site: () => Site): void {
       await greeter("two");
       const one = await addresses("one");
       for (const family of families) expect(await hears("two", one[family])).toBe("");
-      for (const family of families) expect(await pings("two", lanPeer[family], family)).toBe(true);
+      for (const family of families)
+        await expect.poll(() => pings("two", lanPeer[family], family)).toBe(true);
       await expect(site().peer).toReach(`${publishedOn[0]}:8080`, { answer: "one" });
     });
 
@@ -181,7 +183,7 @@ export function describeFamilies(site: () => Site): void {
       for (const family of families) {
         const target = family === 4 ? `${own[4]}:80` : `[${own[6]}]:80`;
         await expect(site().peer).toReach(target, { answer: "one" });
-        expect(await pings("one", lanPeer[family], family)).toBe(true);
+        await expect.poll(() => pings("one", lanPeer[family], family)).toBe(true);
       }
       await expect(site().peer).toReach(`${publishedOn[0]}:8080`, { answer: "one" });
     });
@@ -214,10 +216,10 @@ export function describeFamilies(site: () => Site): void {
       await ok("run", "-d", "--name", "cc", "--network", "m", "busybox", "sleep", "1000");
       await ok("network", "connect", "n", "cc");
       const one = await addresses("one");
-      for (const family of families) expect(await hears("cc", one[family])).toBe("one");
-      expect(await hears("cc", "one")).toBe("one");
+      for (const family of families) await expect.poll(() => hears("cc", one[family])).toBe("one");
+      await expect.poll(() => hears("cc", "one")).toBe("one");
       await ok("network", "disconnect", "m", "cc");
-      for (const family of families) expect(await pings("cc", lanPeer[family], family)).toBe(true);
+      for (const family of families) await expect.poll(() => pings("cc", lanPeer[family], family)).toBe(true);
       await ok("network", "disconnect", "n", "cc");
       expect(await ok("exec", "cc", "ip", "-o", "link")).not.toMatch(/eth\d/);
     });

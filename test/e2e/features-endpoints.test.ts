@@ -76,9 +76,9 @@ describe("--network", () => {
       "--cap-add",
       "NET_ADMIN",
     );
-    await sh("two", "ping -c 1 -W 2 -I 169.254.7.2 169.254.7.1");
-    await sh("one", "ping -c 1 -W 2 169.254.7.2");
-    await sh("two", "ping -c 1 -W 2 -I eth0 fe80::71");
+    await sh("two", "ping -c 1 -W 10 -I 169.254.7.2 169.254.7.1");
+    await sh("one", "ping -c 1 -W 10 169.254.7.2");
+    await sh("two", "ping -c 1 -W 10 -I eth0 fe80::71");
     await sh("two", "ip addr add 169.254.7.3/16 dev eth0");
     expect(
       await refusal("exec", "two", "ping", "-c", "1", "-W", "1", "-I", "169.254.7.3", "169.254.7.1"),
@@ -271,12 +271,14 @@ describe("names", () => {
     await idle("db", "--network", "n1");
     await idle("web", "--network", "n1", "--link", "db:mate");
     await idle("other", "--network", "n1");
-    expect(await lookUp("web", "mate", "A")).toMatchObject({ records: ["198.51.100.2"] });
+    const mate = async () => (await lookUp("web", "mate", "A")).records;
+    expect(await mate()).toEqual(["198.51.100.2"]);
     expect(await lookUp("other", "mate", "A")).toMatchObject({ rcode: "NXDOMAIN", records: [] });
+    // names that are others' by a link follow behind the answer
     await ok("stop", "-t", "0", "db");
-    expect(await lookUp("web", "mate", "A")).toMatchObject({ records: [] });
+    await expect.poll(mate).toEqual([]);
     await ok("start", "db");
-    expect(await lookUp("web", "mate", "A")).toMatchObject({ records: ["198.51.100.2"] });
+    await expect.poll(mate).toEqual(["198.51.100.2"]);
   });
 
   test("belong to the first network that has them; the network's own name chooses", async () => {

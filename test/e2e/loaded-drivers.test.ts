@@ -60,7 +60,8 @@ export default (host) => {
 );
 const broken = module("broken", 'throw new Error("cannot be imported");');
 
-const site = useSite({ flags: ["--driver", `moody=${moody}`, "--driver", `broken=${broken}`] });
+const flags = ["--driver", `moody=${moody}`, "--driver", `broken=${broken}`];
+const site = useSite({ flags });
 const daemon = () => site().daemon;
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const docker = (...args: readonly string[]) => daemon().docker(...args);
@@ -127,11 +128,16 @@ test("networks whose driver is gone are listed, refuse containers by its name, a
   await network();
   await idle("c1", "--network", "m1", "--stop-timeout", "0");
   await daemon().stop();
-  await daemon().start([]);
-  expect(await ok("network", "ls", "--format", "{{.Name}} {{.Driver}}", "-f", "name=m1")).toBe("m1 moody");
-  expect((await docker("start", "c1")).stderr).toContain(
-    "driver moody is not here: the daemon was started without --driver moody=MODULE",
-  );
-  await ok("rm", "-f", "c1");
-  await ok("network", "rm", "m1");
+  try {
+    await daemon().start([]);
+    expect(await ok("network", "ls", "--format", "{{.Name}} {{.Driver}}", "-f", "name=m1")).toBe("m1 moody");
+    expect((await docker("start", "c1")).stderr).toContain(
+      "driver moody is not here: the daemon was started without --driver moody=MODULE",
+    );
+    await ok("rm", "-f", "c1");
+    await ok("network", "rm", "m1");
+  } finally {
+    await daemon().stop();
+    await daemon().start(flags);
+  }
 });
