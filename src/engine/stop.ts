@@ -23,8 +23,10 @@ export async function stopContainer(
   const signal = parseSignal(options.signal ?? container.record.spec.stopSignal ?? "SIGTERM");
   container.stopRequested = true;
   const wasWaiting = cancelRestart(container);
-  await context.registry.change(container, { stoppedByHand: true, willRestart: false });
   await startEnded(context, container);
+  // again: a start that was under way has noted that it is wanted
+  container.stopRequested = true;
+  await context.registry.change(container, { stoppedByHand: true, willRestart: false });
   const { running } = container;
   if (!running) {
     if (wasWaiting) return;
