@@ -78,12 +78,15 @@ describe("a running container", () => {
           else seen.reached++;
         }
       })();
-      for (let round = 0; round < 10; round++) {
-        expect((await change("cc", { Add: { "81/tcp": [{ HostPort: "8081" }] } })).status).toBe(200);
-        expect((await change("cc", { Remove: { "81/tcp": [] } })).status).toBe(200);
+      try {
+        for (let round = 0; round < 10; round++) {
+          expect((await change("cc", { Add: { "81/tcp": [{ HostPort: "8081" }] } })).status).toBe(200);
+          expect((await change("cc", { Remove: { "81/tcp": [] } })).status).toBe(200);
+        }
+      } finally {
+        isDone = true;
+        await client;
       }
-      isDone = true;
-      await client;
       expect(seen.missed).toBe(0);
       expect(seen.reached).toBeGreaterThan(0);
     } finally {
