@@ -2,9 +2,10 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openNftables } from "../../src/kernel/nftables/index.ts";
 import type { LabHost } from "../lab/lab.ts";
+import { everyStep } from "../lab/steps.ts";
 import { run, until } from "./run.ts";
 import type { Site } from "./site.ts";
 import { losses, Traffic } from "./traffic.ts";
@@ -38,13 +39,13 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
     await Promise.all([site().host, ...inside.values()].map(hasSettledAddresses));
   });
 
+  // a test that failed may have left us without
+  afterEach(async () => {
+    if (daemon().hasEnded) await daemon().start();
+  });
+
   afterAll(async () => {
-    // a test that failed may have left us without
-    await daemon()
-      .ask("GET", "/_ping")
-      .catch(() => daemon().start());
-    for (const host of inside.values()) await host.close();
-    await daemon().removeAll();
+    await everyStep(...[...inside.values()].map((host) => () => host.close()), () => daemon().removeAll());
   });
 
   const container = (name: string): LabHost => {
@@ -54,8 +55,7 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
   };
 
   /** Every way there is to a container, used all the time. */
-  async function startTraffic(): Promise<Traffic> {
-    const traffic = new Traffic();
+  async function startTraffic(traffic: Traffic): Promise<void> {
     const { host, peer } = site();
     const { Networks } = (await daemon().ask("GET", "/containers/server/json")).NetworkSettings;
     const { IPAddress, GlobalIPv6Address } = Networks.both;
@@ -78,7 +78,6 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
     await traffic.start(host, { kind: "connects", address: "127.0.0.1", port: 8081 });
     await traffic.start(host, { kind: "connects", address: "::1", port: 8082 });
     await traffic.start(host, { kind: "tcp", address: "::1", port: 8080 });
-    return traffic;
   }
 
   describe.each([
@@ -86,7 +85,8 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
     ["killed", "SIGKILL"],
   ] as const)("when the daemon is %s and comes back", (_, signal) => {
     test("nothing that is on its way is lost", async () => {
-      await using traffic = await startTraffic();
+      await using traffic = new Traffic();
+      await startTraffic(traffic);
       await traffic.flows(50);
       await daemon().signal(signal);
       await traffic.flows(50);
@@ -102,13 +102,18 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
       await daemon().signal(signal);
       expect(difference(before, await everything(false), withoutFence)).toEqual({});
       await daemon().start();
-      expect(difference(before, await everything())).toEqual({});
+      await expect.poll(async () => difference(before, await everything())).toEqual({});
       expect(await nftablesGeneration()).toEqual(generation);
     });
   });
 
   test(`${restarts} restarts in a row change nothing`, { timeout: 400_000 }, async () => {
-    const before = { ...(await everything()), ...(await records()), ...(await processes()) };
+    const all = async () => ({ ...(await everything()), ...(await records()), ...(await processes()) });
+    // what came before closes its connections a little later
+    const before = await until("nothing changes", async () => {
+      const [one, two] = [await all(), await all()];
+      return Object.keys(difference(one, two)).length === 0 && two;
+    });
     await using traffic = new Traffic();
     await traffic.serve(container("server"), 80);
     await traffic.start(container("client"), { kind: "dns", name: "server" });
@@ -119,9 +124,7 @@ export function describeTraffic(site: () => Site, { restarts }: { readonly resta
       await daemon().start();
     }
     expect(losses(await traffic.stop())).toEqual({});
-    expect(
-      difference(before, { ...(await everything()), ...(await records()), ...(await processes()) }),
-    ).toEqual({});
+    await expect.poll(async () => difference(before, await all())).toEqual({});
   });
 
   /** Rules, links, addresses, routes, sysctls of the host and of each container, as text without counters and timers. */

@@ -6,7 +6,8 @@ import net from "node:net";
 
 /** Unanswered datagrams at a time: a peer that is short of processor time must not lose some in a full buffer. */
 const mostOutstanding = 16;
-const patienceMs = 3000;
+/** Spent only where an answer is lost, or the machine busy. */
+const patienceMs = 10_000;
 /** Between one packet, connection or question of a flow and the next: often enough to notice, and no load of its own. */
 const pauseMs = 4;
 const rememberedFailures = 5;

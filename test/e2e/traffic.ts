@@ -88,12 +88,14 @@ export function losses(tallies: Readonly<Record<string, Tally>>): Record<string,
 class Agent {
   readonly #process: ChildProcess;
   readonly #calls = new Map<number, { resolve: (value: unknown) => void; reject: (reason: Error) => void }>();
+  readonly #ended: Promise<void>;
   #next = 0;
 
   constructor(host: LabHost) {
     this.#process = host.spawn(process.execPath, [join(import.meta.dirname, "traffic.mjs"), host.netns], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
+    this.#ended = new Promise((resolve) => this.#process.once("exit", () => resolve()));
     this.#process.on("message", (message) => {
       const { call, value, error } = message as { call: number; value?: unknown; error?: string };
       const waiting = this.#calls.get(call);
@@ -112,8 +114,7 @@ class Agent {
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     if (this.#process.connected) this.#process.disconnect();
-    await ended;
+    await this.#ended;
   }
 }
