@@ -14,6 +14,7 @@ import { endpointSpec, networkSpec, pool, sandboxSpec } from "../cnm/specs.ts";
 import { createWorld, type World } from "../cnm/world.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import { leaks, type Snapshot, snapshotNetns } from "../leaks.ts";
+import { everyStep } from "../steps.ts";
 import { MortalGround, MortalProcess } from "./mortal-process.ts";
 import type { Death } from "./mortal-program.ts";
 
@@ -36,6 +37,8 @@ beforeAll(async () => {
     plugins: ({ store }) => {
       plugins = new Plugins({
         folders: { sockets: ground.folder, specs: [] },
+        // whoever starts it again may be slow
+        patienceMs: 30_000,
         debts: store.collection("plugin debts"),
         log: silentLog,
       });
@@ -47,26 +50,26 @@ beforeAll(async () => {
   before = await snapshotNetns(host.netns);
 });
 
-afterAll(async () => {
-  try {
-    await world.controller.settle();
-    expect(leaks(before, await snapshotNetns(host.netns))).toEqual({});
-  } finally {
-    plugins.close();
-    await world[Symbol.asyncDispose]();
-    await ground[Symbol.asyncDispose]();
-    await lab[Symbol.asyncDispose]();
-  }
-});
+afterAll(() =>
+  everyStep(
+    () => world.controller.settle(),
+    async () => expect(leaks(before, await snapshotNetns(host.netns))).toEqual({}),
+    async () => plugins.close(),
+    () => world[Symbol.asyncDispose](),
+    () => ground[Symbol.asyncDispose](),
+    () => lab[Symbol.asyncDispose](),
+  ),
+);
 
 /** One plugin's life: a network, a container that is made on it, another one that comes and goes while it runs. */
-class Life {
+class Life implements AsyncDisposable {
   readonly plugin: MortalProcess;
   readonly errors: string[] = [];
   readonly #name = `p${++names}`;
   readonly #subnet = `10.${names}.0`;
   readonly #ids: string[] = [];
   readonly #pins: string[] = [];
+  readonly #sandboxes: Sandbox[] = [];
 
   constructor(options: { readonly isForgetful?: boolean; readonly death?: Death } = {}) {
     this.plugin = new MortalProcess(ground, { name: this.#name, ...options });
@@ -84,9 +87,11 @@ class Life {
     const one = await this.#insist(() =>
       controller.createSandbox(sandboxSpec(`${name}-one`, { endpoints: [endpointSpec(name)] })),
     );
+    this.#sandboxes.push(one);
     this.#ids.push(network.id, one.id);
     expect(await this.#addresses(one)).toHaveLength(1);
     const two = await this.#insist(() => controller.createSandbox(sandboxSpec(`${name}-two`)));
+    this.#sandboxes.push(two);
     this.#ids.push(two.id);
     await this.#insist(() => two.connect(endpointSpec(name)));
     expect(await this.#addresses(two)).toHaveLength(1);
@@ -114,6 +119,15 @@ class Life {
       ];
     };
     await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 30 });
+  }
+
+  /** A life that failed leaves nothing to the others. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { controller } = world;
+    for (const sandbox of this.#sandboxes) await sandbox.delete().catch(() => undefined);
+    await controller.deleteNetwork(this.#name).catch(() => undefined);
+    await this.plugin[Symbol.asyncDispose]();
+    await this.plugin.deleteLinks();
   }
 
   /** What a user does: tells of it once, and once more if it failed. */
@@ -168,8 +182,8 @@ const deaths = Object.entries(wholeLife).flatMap(([method, calls]) =>
 );
 
 test("a plugin's life is these calls", async () => {
-  const life = new Life();
-  await using plugin = life.plugin;
+  await using life = new Life();
+  const { plugin } = life;
   await plugin.start();
   await life.run();
   await life.expectNothing();
@@ -200,8 +214,8 @@ describe("a plugin that is killed", () => {
 });
 
 async function dies(options: ConstructorParameters<typeof Life>[0]): Promise<void> {
-  const life = new Life(options);
-  await using plugin = life.plugin;
+  await using life = new Life(options);
+  const { plugin } = life;
   await plugin.start();
   await life.run();
   await vi.waitFor(() => expect(plugin.lives).toBe(2), { timeout: 30_000, interval: 30 });

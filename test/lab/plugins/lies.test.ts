@@ -6,16 +6,17 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createPluginDrivers } from "../../../src/daemon/plugin-drivers.ts";
 import { createVeth, deleteLink, unless } from "../../../src/kernel/index.ts";
-import { Plugins } from "../../../src/plugins/index.ts";
+import { Plugins, type PluginsOptions } from "../../../src/plugins/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { FakePlugin } from "../../unit/plugins/fake-plugin.ts";
 import { endpointSpec, networkSpec, pool, sandboxSpec } from "../cnm/specs.ts";
 import { createWorld, type World, type WorldOptions } from "../cnm/world.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import { leaks, snapshotNetns } from "../leaks.ts";
+import { everyStep } from "../steps.ts";
 import { MortalGround, MortalProcess } from "./mortal-process.ts";
 
-const patience = { timeout: 10_000, interval: 30 };
+const patience = { timeout: 30_000, interval: 30 };
 
 let lab: Lab;
 let host: LabHost;
@@ -28,19 +29,24 @@ beforeEach(async () => {
   ground = await MortalGround.create(host);
 });
 
-afterEach(async () => {
-  await ground[Symbol.asyncDispose]();
-  await lab[Symbol.asyncDispose]();
-});
+afterEach(() =>
+  everyStep(
+    async () => plugins.close(),
+    () => ground[Symbol.asyncDispose](),
+    () => lab[Symbol.asyncDispose](),
+  ),
+);
 
-async function openWorld(part: WorldOptions = {}): Promise<World> {
+async function openWorld(
+  part: WorldOptions = {},
+  limits: Pick<PluginsOptions, "endMs" | "activationMs"> = {},
+): Promise<World> {
   return await createWorld(host, {
     defaultBridge: "none",
     plugins: ({ store }) => {
       plugins = new Plugins({
         folders: { sockets: ground.folder, specs: [] },
-        endMs: 200,
-        activationMs: 200,
+        ...limits,
         debts: store.collection("plugin debts"),
         log: silentLog,
       });
@@ -110,7 +116,6 @@ describe("a plugin that lies about how a container joins", () => {
       await vi.waitFor(async () => expect(await left(world), what).toEqual(before), patience);
     }
     await controller.deleteNetwork("n");
-    plugins.close();
   });
 });
 
@@ -129,7 +134,7 @@ async function hang(path: string): Promise<() => Promise<void>> {
 
 describe("a plugin that hangs when the daemon starts", () => {
   test("keeps neither it nor its containers waiting, which go on and can end; it hears of that when it answers", async () => {
-    const plugin = new MortalProcess(ground, { name: "p", isForgetful: true });
+    await using plugin = new MortalProcess(ground, { name: "p", isForgetful: true });
     const first = await openWorld();
     await plugin.start();
     const ipam = { driver: "p", pools: [pool("10.9.0.0/24", { gateway: "10.9.0.1" })] };
@@ -141,8 +146,11 @@ describe("a plugin that hangs when the daemon starts", () => {
     plugins.close();
     await plugin[Symbol.asyncDispose]();
     const kill = await hang(join(ground.folder, "p.sock"));
-    // a call is waited for twice as long as this test may take
-    await using second = await openWorld({ folder: first.folder, live: new Set([spec.containerId]) });
+    // a call is waited for as long as this test may take
+    await using second = await openWorld(
+      { folder: first.folder, live: new Set([spec.containerId]) },
+      { endMs: 200, activationMs: 200 },
+    );
     expect(leaks(inside, await snapshotNetns(netnsPath))).toEqual({});
     await second.controller.sandbox(spec.containerId)?.delete();
     await second.controller.deleteNetwork("n");
@@ -152,6 +160,5 @@ describe("a plugin that hangs when the daemon starts", () => {
     await again.start();
     await vi.waitFor(async () => expect(await again.possessions()).toEqual([]), patience);
     await vi.waitFor(() => expect(second.store.collection("plugin debts").size).toBe(0), patience);
-    plugins.close();
   });
 });

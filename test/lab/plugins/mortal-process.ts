@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { deleteLink, type Link, unless } from "../../../src/kernel/index.ts";
 import type { LabHost } from "../lab.ts";
 import type { Death, MortalSettings, Noted } from "./mortal-program.ts";
 import { listNotebook } from "./notebook.ts";
@@ -103,15 +104,25 @@ export class MortalProcess implements AsyncDisposable {
 
   /** Links and leases that it has still. */
   async possessions(): Promise<string[]> {
-    const ids = new Set((await this.calls()).flatMap(({ ids }) => ids).map((id) => id.slice(0, 10)));
-    const links = await this.#ground.host.netlink.links();
-    const own = links.filter(({ name }) => /^w[bip]/.test(name) && ids.has(name.slice(2)));
-    return [...own.map(({ name }) => `link ${name}`), ...listNotebook(this.#settings.notebook)];
+    const links = (await this.#links()).map(({ name }) => `link ${name}`);
+    return [...links, ...listNotebook(this.#settings.notebook)];
+  }
+
+  /** What it would have deleted had it lived. */
+  async deleteLinks(): Promise<void> {
+    const { netlink } = this.#ground.host;
+    for (const { index } of await this.#links()) await unless(["ENODEV"], netlink.send(deleteLink(index)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
     this.#process?.kill("SIGKILL");
     await this.#life;
+  }
+
+  async #links(): Promise<Link[]> {
+    const ids = new Set((await this.calls()).flatMap(({ ids }) => ids).map((id) => id.slice(0, 10)));
+    const links = await this.#ground.host.netlink.links();
+    return links.filter(({ name }) => /^w[bip]/.test(name) && ids.has(name.slice(2)));
   }
 }
