@@ -24,24 +24,28 @@ export async function advertise(log: Log, endpoint: Endpoint, netns: Netns): Pro
       log.debug({ link: link.name, reason: errorMessage(error) }, "cannot announce addresses");
     }
   };
-  await untilRunning(netns.netlink, link.index);
+  const isDue = () => endpoint.network.endpoints.has(endpoint.id);
+  await untilRunning(netns.netlink, link.index, isDue);
   await send();
-  repeat(count - 1, { intervalMs, send, isDue: () => endpoint.network.endpoints.has(endpoint.id) });
+  repeat(count - 1, { intervalMs, send, isDue });
 }
 
-/** How often and how long to look whether a link runs; then the message goes all the same, and may be lost. */
-const looks = 20;
-const lookEveryMs = 1;
+/** How long a link is waited for that does not run; then the message goes all the same, and may be lost. */
+const patienceMs = 1_000;
+const firstLookMs = 1;
+const longestLookMs = 16;
 
 /**
- * The other end of a link that comes up learns of it a moment later (linkwatch in net/core/link_watch.c), and a bridge
- * takes nothing from a port until then. Both ends are told in one go, so what this end says holds for the other.
+ * The other end of a link that comes up learns of it a moment later (linkwatch in net/core/link_watch.c), on a busy machine
+ * a long one, and a bridge takes nothing from a port until then. Both ends are told in one go, so what this end says holds
+ * for the other.
  */
-async function untilRunning(netlink: Netlink, link: number): Promise<void> {
-  for (let look = 0; look < looks; look++) {
+async function untilRunning(netlink: Netlink, link: number, isDue: () => boolean): Promise<void> {
+  const late = performance.now() + patienceMs;
+  for (let lookMs = firstLookMs; isDue(); lookMs = Math.min(2 * lookMs, longestLookMs)) {
     const found = await netlink.link(link).catch(() => undefined);
-    if (!found || found.running) return;
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    if (!found || found.running || performance.now() > late) return;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
 }
 
