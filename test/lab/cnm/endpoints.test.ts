@@ -38,16 +38,6 @@ async function knownMac(host: LabHost, text: string): Promise<string | undefined
   return found?.mac;
 }
 
-async function eventually<T>(what: () => Promise<T>, wanted: T, withinMs = 1000): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  let seen = await what();
-  while (seen !== wanted && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    seen = await what();
-  }
-  expect(seen).toBe(wanted);
-}
-
 describe("neighbours", () => {
   const old = mac("02:00:00:00:00:01");
   const fresh = mac("02:00:00:00:00:02");
@@ -67,8 +57,8 @@ describe("neighbours", () => {
       await using _4 = await there.listen("0.0.0.0", 80);
       if (own === fresh) {
         // what was said when it came, before anybody asked
-        await eventually(() => knownMac(here, "198.51.100.9"), fresh as string);
-        await eventually(() => knownMac(here, "2001:db8:51::9"), fresh as string);
+        await expect.poll(() => knownMac(here, "198.51.100.9")).toBe(fresh);
+        await expect.poll(() => knownMac(here, "2001:db8:51::9")).toBe(fresh);
       }
       await expect(here).toReach("198.51.100.9:80");
       await expect(here).toReach("[2001:db8:51::9]:80");
@@ -97,7 +87,7 @@ describe("neighbours", () => {
       );
       await open(world, `c-${name}`, [endpointSpec(name, { mac: fresh })]);
       const heard = async () => Number(/packets ([0-9]+)/.exec(await here.run("nft", "list ruleset"))?.[1]);
-      await eventually(heard, count);
+      await expect.poll(heard).toBe(count);
       // and no more than that
       await new Promise((resolve) => setTimeout(resolve, 250));
       expect(await heard()).toBe(count);

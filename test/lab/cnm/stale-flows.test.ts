@@ -2,7 +2,7 @@
 
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { bindSocket, type ConntrackEntry, listConntrack } from "../../../src/kernel/index.ts";
 import { parseAddress } from "../../../src/netip/index.ts";
 import { Lab } from "../lab.ts";
@@ -28,7 +28,7 @@ async function datagrams(netns: string, port: number): Promise<Socket & AsyncDis
 
 /** Sends until something arrives at the receiver; fails when nothing does. */
 async function arrives(sender: Socket, receiver: Socket): Promise<boolean> {
-  const received = once(receiver, "message", { signal: AbortSignal.timeout(3000) }).then(
+  const received = once(receiver, "message", { signal: AbortSignal.timeout(20_000) }).then(
     () => true,
     () => false,
   );
@@ -94,13 +94,13 @@ test("a container that gets the address of one that was disconnected keeps its c
     await using socket = await datagrams(netns, port);
     socket.send("hello", 7, "192.0.2.2");
     const isThere = ({ original }: ConntrackEntry) => original.sourcePort === port;
-    await vi.waitFor(async () => expect((await flows()).some(isThere)).toBe(true));
+    await expect.poll(async () => (await flows()).some(isThere)).toBe(true);
   };
 
   const first = await controller.createSandbox(sandboxSpec("c1", on("x1", "x2")));
   await sends(first.netnsPath, 4001);
   await first.disconnect("x1");
-  await vi.waitFor(async () => expect(await flows()).toEqual([]));
+  await expect.poll(flows).toEqual([]);
   const second = await controller.createSandbox(sandboxSpec("c2", on("x1")));
   await sends(second.netnsPath, 4002);
   // the port of the first goes
