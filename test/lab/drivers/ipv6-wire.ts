@@ -11,7 +11,7 @@ export async function advertiseRouter(host: LabHost): Promise<void> {
 /** Counts IPv6 frames that a MAC sends, as they arrive at a host's eth0, from now until it is asked. */
 export async function listenForIpv6(host: LabHost, mac: Mac): Promise<{ frames(): Promise<number> }> {
   const child = host.spawn("python3", ["-u", "-c", ear, mac], { stdio: ["pipe", "pipe", "inherit"] });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const ended = new Promise((resolve) => child.once("close", resolve));
   let output = "";
   const ready = new Promise<void>((resolve, reject) => {
     child.once("error", reject);

@@ -8,9 +8,6 @@ import type { World } from "../cnm/world.ts";
 import type { Lab, LabHost } from "../lab.ts";
 import "../matchers.ts";
 
-/** The router's own address is looked for duplicates of first, a second or two. */
-export const aWhile = { timeout: 10_000, interval: 100 };
-
 /** A machine on a LAN with a neighbour. */
 export async function machineAndPeer(lab: Lab) {
   const lan = lab.segment("192.0.2.0/24", "2001:db8:2::/64");

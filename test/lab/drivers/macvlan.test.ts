@@ -9,7 +9,6 @@ import { Lab } from "../lab.ts";
 import "../matchers.ts";
 import { advertiseRouter, listenForIpv6 } from "./ipv6-wire.ts";
 import {
-  aWhile,
   type Container,
   defaultRoutes,
   dualStack,
@@ -73,7 +72,7 @@ describe("a macvlan network", () => {
     await peer.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
     await server.routeVia([address("198.51.100.1"), address("2001:db8:51::1")]);
     // a router asks for neighbours from its link-local address
-    await expect.poll(() => peer.run("ip", "-6", "address"), aWhile).not.toContain("tentative");
+    await expect.poll(() => peer.run("ip", "-6", "address")).not.toContain("tentative");
     await using world = await createWorld(machine);
     const pools = [pool4("192.0.2.2"), pool6("2001:db8:2::2")];
     await world.controller.createNetwork(
@@ -192,7 +191,7 @@ describe("a container on a macvlan network", () => {
       .poll(async () => {
         await advertiseRouter(peer);
         return (await addressesOf(c6)).some((text) => text.startsWith("2001:db8:bad:"));
-      }, aWhile)
+      })
       .toBe(true);
     await expect(peer).toReach(`${c4.ipv4}:80`);
     const link = await c4.host.netlink.link("eth0");
@@ -235,7 +234,7 @@ describe("a container on a macvlan network", () => {
       .poll(async () => {
         await advertiseRouter(peer);
         return await hasHeard(open);
-      }, aWhile)
+      })
       .toBe(true);
     expect(await hasHeard(firm)).toBe(false);
     expect(await defaultRoutes(firm)).toMatchObject([{ gateway: address("2001:db8:2::2") }]);

@@ -44,7 +44,7 @@ describe("an encrypted network", () => {
     await one.restart();
     expect(await sealed(one)).toBe(String(vni));
     await container.stop();
-    await expect.poll(() => sealed(one), { timeout: 5_000 }).toBe("");
+    await expect.poll(() => sealed(one)).toBe("");
     await one.deleteNetwork();
   });
 

@@ -6,7 +6,13 @@ import { bpf, KernelError, openNetlink, sendFrames, unless } from "../../../src/
 import { type Address, addressBytes, macBytes } from "../../../src/netip/index.ts";
 import { address } from "../../unit/kernel/values.ts";
 import { Lab } from "../lab.ts";
-import { type HostOptions, type OverlayContainer, type OverlayHost, overlayHost } from "./overlay-world.ts";
+import {
+  expectPing,
+  type HostOptions,
+  type OverlayContainer,
+  type OverlayHost,
+  overlayHost,
+} from "./overlay-world.ts";
 
 const networkId = "b1".repeat(32);
 
@@ -111,8 +117,6 @@ function forbidding() {
 }
 
 const noTcx = "this kernel has no TCX (Linux 6.6)";
-/** They come when links have been there for a while. */
-const later = { timeout: 10_000 };
 
 describe("the short cut", () => {
   test("takes packets between hosts, and between two of one host, past the bridge", async () => {
@@ -120,7 +124,7 @@ describe("the short cut", () => {
     await using w = await world(lab);
     const { one, two, c1, near, far } = w;
     // the way is known when a packet has gone it
-    await expect.poll(() => c1.ping(far).catch(String), { timeout: 8_000 }).toContain("1 packets received");
+    await expectPing(c1, far);
     const seen = [await atBridge(one), await atBridge(two)];
     for (const family of [4, 6] as const)
       for (const [from, to] of [
@@ -147,7 +151,7 @@ describe("the short cut", () => {
     await using lab = await Lab.create();
     await using w = await world(lab);
     const { one, c1, far } = w;
-    await expect.poll(() => c1.ping(far).catch(String), { timeout: 8_000 }).toContain("1 packets received");
+    await expectPing(c1, far);
     const { host } = far;
     if (!c1.mac || !far.mac) throw new TypeError("a container has a MAC");
     const addressed = [macBytes(far.mac), macBytes(c1.mac)];
@@ -177,11 +181,11 @@ describe("the short cut", () => {
     const count = await atBridge(one);
     await send(frame("0800", ipv4({ source: own[0] })));
     await send(frame("86dd", ipv6({ source: own[1] })));
-    await expect.poll(heard, { timeout: 5_000 }).toBe(2);
+    await expect.poll(heard).toBe(2);
     expect(await count("udp")).toBe(0);
     // options, and parts of datagrams, are for others to judge
     await send(frame("0800", ipv4({ source: own[0], fragment: 0x2000 })));
-    await expect.poll(() => count("udp"), { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => count("udp")).toBe(1);
   });
 
   test("leads to where an address is now", async () => {
@@ -194,9 +198,7 @@ describe("the short cut", () => {
     await expectReach(c1, here);
     await here.stop();
     const back = await two.run("back", ["10.9.0.3/24", "fd09::3/64"]);
-    await expect
-      .poll(() => near.ping(back).catch(String), { timeout: 8_000 })
-      .toContain("1 packets received");
+    await expectPing(near, back);
     const count = await atBridge(one);
     await expectReach(c1, back);
     await expectReach(back, near, 6);
@@ -214,7 +216,7 @@ describe("the short cut", () => {
     const after = await filters(one);
     expect(after).toHaveLength(3);
     expect(after.filter((program) => before.includes(program))).toEqual([]);
-    await expect.poll(() => c1.ping(far).catch(String), { timeout: 8_000 }).toContain("1 packets received");
+    await expectPing(c1, far);
     const count = await atBridge(one);
     await expectReach(c1, far);
     await expectReach(c1, near, 6);
@@ -227,7 +229,7 @@ describe("the short cut", () => {
     const { one, c1, near, far } = w;
     await expectReach(c1, far);
     if ((await earlyPrograms(one)) === undefined) skip(noTcx);
-    await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    await expect.poll(() => earlyPrograms(one)).toHaveLength(3);
     const before = await earlyPrograms(one);
     await one.restart();
     // none of what knows what was true before is left
@@ -253,7 +255,7 @@ describe("the short cut", () => {
     expect(ports).toHaveLength(2);
     await one.inside("tc", "qdisc", "del", "dev", ports[0] ?? "", "clsact");
     await one.inside("tc", "filter", "del", "dev", ports[1] ?? "", "ingress");
-    await expect.poll(async () => (await filters(one)).sort(), { timeout: 5_000 }).toEqual(before);
+    await expect.poll(async () => (await filters(one)).sort()).toEqual(before);
   });
 
   test("is not there where it is turned off", async () => {
@@ -273,7 +275,7 @@ describe("the short cut", () => {
     await using w = await world(lab, {}, { link: kernel.link });
     const { one, c1, far } = w;
     await expectReach(c1, far);
-    if (await earlyPrograms(one)) await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    if (await earlyPrograms(one)) await expect.poll(() => earlyPrograms(one)).toHaveLength(3);
     kernel.forbids = ["maps"];
     await one.restart();
     expect(await filters(one)).toEqual([]);
@@ -290,15 +292,15 @@ describe("the short cut", () => {
     const { one, c1, far } = w;
     await expectReach(c1, far);
     if ((await earlyPrograms(one)) === undefined) skip(noTcx);
-    await expect.poll(() => earlyPrograms(one), later).toHaveLength(3);
+    await expect.poll(() => earlyPrograms(one)).toHaveLength(3);
     const rules = async () => (await one.driver.describeNetwork?.({ networkId }))?.rules?.join();
     kernel.forbids = ["maps", "queries"];
     await one.restart();
     expect(await rules()).toContain("an earlier daemon's, which cannot be taken off 3 of the links yet");
     expect(await earlyPrograms(one)).toHaveLength(3);
     kernel.forbids = ["maps"];
-    await expect.poll(() => earlyPrograms(one), later).toEqual([]);
-    await expect.poll(rules, later).toContain("none (bpftool map create: operation not permitted)");
+    await expect.poll(() => earlyPrograms(one)).toEqual([]);
+    await expect.poll(rules).toContain("none (bpftool map create: operation not permitted)");
     await expectReach(c1, far);
   });
 });

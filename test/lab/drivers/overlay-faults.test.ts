@@ -129,16 +129,15 @@ test.for(seeds)("a thousand faults by seed %i end as the store says", { timeout:
 
   expect(world.violations).toEqual([]);
   expect(world.unexpected).toEqual([]);
-  const aWhile = { timeout: 10_000, interval: 50 };
   const own = () => world.tenants.map(({ machine, address }) => `${machine.name} ${address}`).sort();
   for (const { overlay } of machines) {
     const records = async () =>
       (await recordsOf(overlay))
         .map(({ node, addresses }) => `${node} 10.9.0.${Number(addresses[0]?.value) & 255}`)
         .sort();
-    await expect.poll(records, aWhile).toEqual(own());
+    await expect.poll(records).toEqual(own());
     const view = async () => ({ is: await kernelView(overlay), wanted: await wantedView(overlay, subnets) });
-    await expect.poll(view, aWhile).toSatisfy(({ is, wanted }) => is.join("\n") === wanted.join("\n"));
+    await expect.poll(view).toSatisfy(({ is, wanted }) => is.join("\n") === wanted.join("\n"));
   }
   for (const from of world.tenants)
     await Promise.all(
@@ -159,6 +158,6 @@ test.for(seeds)("a thousand faults by seed %i end as the store says", { timeout:
   await world.releasePool();
   for (const name of ["ipam-blocks", "ipam-asks"]) {
     const table = await two.overlay.cluster.table(name);
-    await expect.poll(() => [...table.entries()].map(({ key }) => key), aWhile).toEqual([]);
+    await expect.poll(() => [...table.entries()].map(({ key }) => key)).toEqual([]);
   }
 });

@@ -8,7 +8,6 @@ import { Lab } from "../lab.ts";
 import { expectNoPing, expectPing, overlayHost } from "./overlay-world.ts";
 import "../matchers.ts";
 
-const aWhile = { timeout: 10_000, interval: 20 };
 const vni = 5001;
 const generic = { "com.docker.network.driver.overlay.vxlanid_list": String(vni) };
 
@@ -81,7 +80,7 @@ describe("over IPv6", () => {
       .poll(async () => {
         await ping();
         return await heard();
-      }, aWhile)
+      })
       .toBeGreaterThan(0);
   });
 
@@ -94,7 +93,7 @@ describe("over IPv6", () => {
     await expectNoPing(world.c1, c4);
     const stay = await world.one.enterCluster();
     await expect
-      .poll(() => stay.paths().find(({ nodeId }) => nodeId === four.cluster.self.id)?.trouble, aWhile)
+      .poll(() => stay.paths().find(({ nodeId }) => nodeId === four.cluster.self.id)?.trouble)
       .toMatch(/^no tunnel leads from 2001:db8:2::1 to 192\.0\.2\.3: advertise addresses of one family/);
   });
 });

@@ -20,7 +20,6 @@ import { forge as forgeFrame, forgeries } from "../firewall/forgery.ts";
 import { Lab, type LabHost } from "../lab.ts";
 import { expectPing, type OverlayContainer, overlayHost } from "./overlay-world.ts";
 
-const aWhile = { timeout: 5_000 };
 const vni = 5001;
 const generic = { "com.docker.network.driver.overlay.vxlanid_list": String(vni) };
 
@@ -124,13 +123,10 @@ describe("tunnels", () => {
     // what follows shows that it was the guard alone which kept them out
     await world.cluster.addNode("three", { address: address(stranger.address()) });
     await expect
-      .poll(
-        async () => {
-          await ping();
-          return await heard();
-        },
-        { timeout: 5_000 },
-      )
+      .poll(async () => {
+        await ping();
+        return await heard();
+      })
       .toBeGreaterThan(0);
   });
 
@@ -155,7 +151,7 @@ describe("tunnels", () => {
     // the same datagram is heard where nobody stops it
     await one.host.tunnels.set(undefined);
     await forge(one.lab, "192.0.2.1", { to: c1.mac, user: "65534" });
-    await expect.poll(() => heard.get(c1)?.(), aWhile).toBe(1);
+    await expect.poll(() => heard.get(c1)?.()).toBe(1);
   });
 
   test.for([4, 6] as const)(
@@ -176,7 +172,7 @@ describe("tunnels", () => {
       await one.host.tunnels.set(undefined);
       const before = await heard();
       await forgeFrame(one.lab, { name: "as it is" }, way);
-      await expect.poll(heard, aWhile).toBe(before + 1);
+      await expect.poll(heard).toBe(before + 1);
     },
   );
 
@@ -185,7 +181,7 @@ describe("tunnels", () => {
     await using world = await two(lab);
     await world.cluster.removeNode("two");
     await expect
-      .poll(() => world.one.lab.run("nft", "list", "set", "inet", "tsdocker-tunnels", "nodes4"), aWhile)
+      .poll(() => world.one.lab.run("nft", "list", "set", "inet", "tsdocker-tunnels", "nodes4"))
       .not.toContain("192.0.2.2");
   });
 });
@@ -269,7 +265,7 @@ describe("a container", () => {
       expect([await far(), await beside()], name).toEqual([0, 0]);
     }
     await send(world.c1, { source: own.mac, type: "0800", payload: ipv4(own.ip) });
-    await expect.poll(far, aWhile).toBe(1);
+    await expect.poll(far).toBe(1);
   });
 
   test("may be what it likes where that is asked for", async () => {
@@ -277,7 +273,7 @@ describe("a container", () => {
     await using world = await two(lab, { "tsdocker.antispoof": "off" });
     const heard = await listen(world.c2);
     await send(world.c1, { source: own.mac, type: "0800", payload: ipv4(stranger.ip) });
-    await expect.poll(heard, aWhile).toBe(1);
+    await expect.poll(heard).toBe(1);
   });
 
   test("is guarded still when the daemon has started again", async () => {

@@ -79,13 +79,11 @@ test.for([1, 2, 3])("a walk by seed %i ends as the records say", { timeout: 120_
   const placesOnRecord = async () =>
     (await recordsOf(one)).map(({ mac, node }) => `${mac} on ${node}`).toSorted();
   const places = [...running].map(([{ mac }, { lab }]) => `${mac} on ${lab.name}`).toSorted();
-  await expect.poll(placesOnRecord, { timeout: 10_000 }).toEqual(places);
+  await expect.poll(placesOnRecord).toEqual(places);
   for (const host of hosts) {
     await host.driver.settle?.();
     const view = async () => ({ is: await kernelView(host), wanted: await wantedView(host, subnets) });
-    await expect
-      .poll(view, { timeout: 10_000 })
-      .toSatisfy(({ is, wanted }) => is.join("\n") === wanted.join("\n"));
+    await expect.poll(view).toSatisfy(({ is, wanted }) => is.join("\n") === wanted.join("\n"));
   }
   const containers = [...running.keys()];
   for (const from of containers)
