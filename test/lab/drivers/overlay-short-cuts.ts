@@ -46,6 +46,23 @@ export class ShortCuts {
   }
 }
 
+/** What a daemon asks the kernel room, until it ends: its timers live on in the test's process. */
+export function untilItsEnd(link: Host["link"]): { readonly link: Host["link"]; end(): Promise<void> } {
+  const underWay = new Set<Promise<unknown>>();
+  let hasEnded = false;
+  const attachEarly: Bpf["attachEarly"] = async (...request) => {
+    if (hasEnded) throw new Error("the daemon has ended");
+    const attaching = link.bpf.attachEarly(...request);
+    underWay.add(attaching);
+    return await attaching.finally(() => underWay.delete(attaching));
+  };
+  const end = async () => {
+    hasEnded = true;
+    await Promise.allSettled(underWay);
+  };
+  return { link: { ...link, bpf: { ...link.bpf, attachEarly } }, end };
+}
+
 export function shortCut(mac: string, kind: string): string {
   return `${mac} straight by ${kind}`;
 }

@@ -33,7 +33,7 @@ import { prefix } from "../../unit/kernel/values.ts";
 import { inside } from "../cnm/inside.ts";
 import { labDriverHost, ProxyNotes } from "../cnm/world.ts";
 import { LabHost, type Segment } from "../lab.ts";
-import { ShortCuts } from "./overlay-short-cuts.ts";
+import { ShortCuts, untilItsEnd } from "./overlay-short-cuts.ts";
 import "../matchers.ts";
 
 export const networkId = "b1".repeat(32);
@@ -66,6 +66,7 @@ export class OverlayHost implements AsyncDisposable {
   readonly shortCuts: ShortCuts;
   driver: NetworkDriver;
   #session: ClusterSession;
+  #endOfLinks: () => Promise<void> = async () => undefined;
   #stay: ClusterStay | undefined;
   readonly #namespaces: OwnedNamespaces;
   readonly #sweepMs: number;
@@ -135,6 +136,7 @@ export class OverlayHost implements AsyncDisposable {
   /** The daemon ends without a word, and another one starts and replays what is on record. */
   async restart(gone: readonly OverlayContainer[] = []): Promise<void> {
     this.#session.end();
+    await this.#endOfLinks();
     await this.#stay?.end({ leaves: false });
     await this.#namespaces.close();
     this.#session = new ClusterSession(this.cluster);
@@ -160,7 +162,9 @@ export class OverlayHost implements AsyncDisposable {
     const cluster = this.#session.access;
     const probes = { everyMs: 100, apartMs: 1, patienceMs: 300, sweepMs: this.#sweepMs };
     const intervals = { sweepMs: this.#sweepMs, restMs: this.#restMs, probes };
-    return createOverlayDriverWith({ ...this.host, cluster }, intervals);
+    const { link, end } = untilItsEnd(this.host.link);
+    this.#endOfLinks = end;
+    return createOverlayDriverWith({ ...this.host, link, cluster }, intervals);
   }
 
   forget(container: OverlayContainer): void {
