@@ -32,7 +32,6 @@ test("run collects the output of a command and its code", async () => {
   const [result, container] = await docker.run("busybox", ["sh", "-c", "echo hello; exit 5"], output, {
     Tty: true,
   });
-  output.end();
   expect(result.StatusCode).toBe(5);
   expect(await said).toContain("hello");
   await container.remove();

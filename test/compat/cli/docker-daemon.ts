@@ -97,15 +97,21 @@ export class DockerDaemon implements AsyncDisposable {
     const { stdout } = await this.docker("ps", "-aq");
     const ids = stdout.split("\n").filter(Boolean);
     if (ids.length > 0) await this.docker("rm", "-f", ...ids);
-    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-    this.#process.kill("SIGTERM");
-    await ended;
+    if (!this.#hasEnded) {
+      const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+      this.#process.kill("SIGTERM");
+      await ended;
+    }
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  get #hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   async #ready(): Promise<void> {
-    for (let attempt = 0; attempt < 300; attempt++) {
-      if (this.#process.exitCode !== null) break;
+    for (let attempt = 0; attempt < 600; attempt++) {
+      if (this.#hasEnded) break;
       if (await accepts(`${this.folder}/d.sock`)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

@@ -81,7 +81,10 @@ function withoutAges(text: string): string {
 }
 
 async function compare(...args: string[]): Promise<void> {
-  expectSame(...(await Promise.all([daemon.docker(...args), ours.run(args, daemon.env)])));
+  const theirs = daemon.docker(...args);
+  // dockerd looks at its disk for one client at a time, and refuses the others
+  if (args.join(" ").startsWith("system df")) await theirs;
+  expectSame(...(await Promise.all([theirs, ours.run(args, daemon.env)])));
 }
 
 function expectSame(theirs: Ran, mine: Ran): void {

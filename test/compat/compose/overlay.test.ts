@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import "../../lab/matchers.ts";
 import type { Daemon } from "../../e2e/daemon.ts";
-import { untilNodes, useHosts } from "../../e2e/hosts.ts";
+import { Hosts, untilNodes } from "../../e2e/hosts.ts";
 import { run, until } from "../../e2e/run.ts";
 
 function hasCompose(): boolean {
@@ -21,19 +21,17 @@ async function compose(daemon: Daemon, file: string, ...words: readonly string[]
   const argv = ["-p", "shop", "-f", join(import.meta.dirname, file), ...words];
   const { code, stdout, stderr } = await run("docker-compose", argv, {
     env: { ...daemon.clientEnv },
-    timeoutMs: 60_000,
   });
   if (code !== 0) throw new Error(`docker-compose ${words.join(" ")}: ${code}: ${stderr}${stdout}`);
   return stdout.trim();
 }
 
 if (hasCompose()) {
-  const site = useHosts(2);
-
   test("a compose file with an overlay network works unmodified, and another host's too", async () => {
+    await using hosts = await Hosts.create(2);
     const [one, two] = await Promise.all([
-      site().keep(1, { images: ["busybox", "nginx"] }),
-      site().keep(2, { images: ["busybox"] }),
+      hosts.keep(1, { images: ["busybox", "nginx"] }),
+      hosts.keep(2, { images: ["busybox"] }),
     ]);
     expect(await one.tsdocker("cluster", "init")).toMatchObject({ code: 0 });
     const token = (await one.tsdocker("cluster", "token", "-q")).stdout.trim();
@@ -42,16 +40,16 @@ if (hasCompose()) {
     await compose(one, "shop.yaml", "up", "-d");
     await until("the network is on both hosts", async () => (await two.ok("network", "ls")).includes("shop"));
     await compose(two, "customer.yaml", "up", "-d");
-    const fetch = ["wget", "-qO-"];
-    for (const name of ["web", "store"]) {
-      expect(await compose(one, "shop.yaml", "exec", "-T", "beside", ...fetch, `http://${name}`)).toContain(
-        "nginx",
-      );
-      expect(
-        await compose(two, "customer.yaml", "exec", "-T", "customer", ...fetch, `http://${name}`),
-      ).toContain("nginx");
-    }
-    await expect(site().host(2)).toReach("192.0.2.1:8088");
+    for (const name of ["web", "store"])
+      for (const [daemon, file, service] of [
+        [one, "shop.yaml", "beside"],
+        [two, "customer.yaml", "customer"],
+      ] as const) {
+        const fetch = ["exec", "-T", service, "wget", "-qO-", `http://${name}`];
+        // the server takes its time to begin, and other hosts to hear of it
+        await expect.poll(() => compose(daemon, file, ...fetch).catch(String)).toContain("nginx");
+      }
+    await expect(hosts.host(2)).toReach("192.0.2.1:8088");
     const inspected = JSON.parse(await two.ok("network", "inspect", "shop"))[0];
     expect(inspected).toMatchObject({
       Driver: "overlay",

@@ -60,3 +60,15 @@ export async function startPeer(name: DaemonName): Promise<Peer> {
     throw error;
   }
 }
+
+/** Removes all containers, and networks, volumes and names of images that it has not had from the beginning. */
+export async function empty({ socket }: Peer): Promise<void> {
+  const list = async (path: string) => (await request(socket, "GET", path)).body;
+  const remove = (path: string) => request(socket, "DELETE", path);
+  for (const { Id } of await list("/containers/json?all=1")) await remove(`/containers/${Id}?force=1&v=1`);
+  for (const { Id, Name } of await list("/networks"))
+    if (!["bridge", "host", "none"].includes(Name)) await remove(`/networks/${Id}`);
+  for (const { Name } of (await list("/volumes")).Volumes ?? []) await remove(`/volumes/${Name}?force=1`);
+  for (const { RepoTags } of await list("/images/json"))
+    for (const tag of RepoTags ?? []) if (tag !== "busybox:latest") await remove(`/images/${tag}`);
+}

@@ -51,7 +51,7 @@ function reported(step: Step, [theirs, own]: readonly [Lines, Lines]): Differenc
   return differences(theirs, own).map((what) => ({ title: titleOf(step), what }));
 }
 
-const triesMost = 200;
+const triesMost = 600;
 
 async function ask(peer: Peer, step: Step): Promise<Map<string, string>> {
   try {

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { run } from "../../e2e/run.ts";
 import { useSite } from "../../e2e/site.ts";
 
@@ -19,9 +19,11 @@ function hasDockerPy(): boolean {
 
 if (hasDockerPy()) {
   const site = useSite();
+  afterEach(() => site().daemon.removeAll());
+
   test("a Python program finds what it finds with Docker", async () => {
     const { daemon } = site();
-    const ran = await run("python3", [tour], { env: { ...daemon.clientEnv }, timeoutMs: 60_000 });
+    const ran = await run("python3", [tour], { env: { ...daemon.clientEnv } });
     expect(ran).toEqual({ code: 0, stdout: "all is as it should be\n", stderr: "" });
   });
 } else {

@@ -3,9 +3,11 @@
 import { filters, step } from "../step.ts";
 
 const upgrade = { Connection: "Upgrade", Upgrade: "tcp" };
-// with pauses, that the two streams arrive in the order of the words
-const says = "echo one; sleep 0.3; echo two >&2; sleep 0.3; echo three";
-const logs = (name: string, query: string) => step(`GET /containers/${name}/logs?${query}`);
+// when a word has arrived the next one is asked for: they come by two streams
+const onceAsked = "until [ $asked ]; do sleep 0.1; done; asked=";
+const says = `trap asked=1 USR1; echo one; ${onceAsked}; echo two >&2; ${onceAsked}; echo three`;
+const logs = (name: string, query: string, until?: RegExp) =>
+  step(`GET /containers/${name}/logs?${query}`, undefined, { ...(until && { until }) });
 
 export const streamSteps = [
   step("POST /containers/create?name=says", {
@@ -17,6 +19,10 @@ export const streamSteps = [
   step("POST /containers/says/attach?logs=1&stdout=1&stderr=1"),
   step("POST /containers/says/attach?stream=1&stdout=1&detachKeys=nope"),
   step("POST /containers/says/start"),
+  logs("says", "stdout=1&stderr=1", /one/),
+  step("POST /containers/says/kill?signal=USR1"),
+  logs("says", "stdout=1&stderr=1", /two/),
+  step("POST /containers/says/kill?signal=USR1"),
   step("POST /containers/says/wait"),
   logs("says", "stdout=1&stderr=1"),
   logs("says", "stdout=1"),
@@ -37,7 +43,11 @@ export const streamSteps = [
   step("POST /containers/says/attach?logs=1&stdout=1&stderr=1", undefined, { headers: upgrade }),
   step(`GET /events?since=1&until={soon}&${filters({ container: ["says"] })}`),
   step("DELETE /containers/says"),
-  step("POST /containers/create?name=tty", { Image: "busybox", Tty: true, Cmd: ["sh", "-c", says] }),
+  step("POST /containers/create?name=tty", {
+    Image: "busybox",
+    Tty: true,
+    Cmd: ["sh", "-c", "echo one; echo two >&2; echo three"],
+  }),
   step("POST /containers/tty/start"),
   step("POST /containers/tty/wait"),
   logs("tty", "stdout=1&stderr=1"),
