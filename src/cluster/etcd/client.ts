@@ -84,14 +84,16 @@ export class EtcdClient implements Disposable {
         if ("response" in result) return result.response;
         const { failure, cause } = result;
         const mayRepeat = failure.isUndone || options.isRepeatable === true;
+        // the last attempt is cut short by the end of the time: what a member said before is why
+        const words = (mayRepeat && failure.isSilent && tried.get(connection.name)) || failure.words;
         if (
           failure.retry === "final" ||
           failure.retry === "token" ||
           !mayRepeat ||
           isAlone(this.#connections, failure)
         )
-          throw failureError(options.doing, connection.name, failure, cause);
-        tried.set(connection.name, failure.words);
+          throw failureError(options.doing, connection.name, { ...failure, words }, cause);
+        tried.set(connection.name, words);
         isWorthWaiting ||= failure.retry === "soon";
       }
       if (!isWorthWaiting || performance.now() + limits.pauseMs >= deadline) break;

@@ -17,6 +17,8 @@ export interface Failure {
   readonly retry: Retry;
   /** The member certainly did nothing. */
   readonly isUndone: boolean;
+  /** It said nothing at all: the time ran out. */
+  readonly isSilent?: true;
 }
 
 type Known = readonly [text: string, kind: ErrorKind, retry: Retry, isUndone: boolean, words?: string];
@@ -64,7 +66,13 @@ export function readFailure(error: unknown): Failure {
   }
   if (text.startsWith("No connection established")) return readNoConnection(text);
   if (code === status.DEADLINE_EXCEEDED)
-    return { kind: "unavailable", words: "no answer in time", retry: "elsewhere", isUndone: false };
+    return {
+      kind: "unavailable",
+      words: "no answer in time",
+      retry: "elsewhere",
+      isUndone: false,
+      isSilent: true,
+    };
   const kind = kindOfStatus(code) ?? "unavailable";
   if (kind === "unavailable") return { kind, words: text, retry: "elsewhere", isUndone: false };
   return { kind, words: text, retry: "final", isUndone: true };
@@ -73,7 +81,7 @@ export function readFailure(error: unknown): Failure {
 /** A member that was not reached in the time an attempt has. */
 export function notReached(timeoutMs: number): Failure {
   const words = `no connection within ${timeoutMs} ms`;
-  return { kind: "unavailable", words, retry: "elsewhere", isUndone: true };
+  return { kind: "unavailable", words, retry: "elsewhere", isUndone: true, isSilent: true };
 }
 
 /** A connection that has another one in its place since the call began. */

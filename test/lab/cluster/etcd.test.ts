@@ -1,6 +1,6 @@
 // The etcd client against real members.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   addMember,
   deleteKey,
@@ -22,6 +22,7 @@ import {
   transact,
 } from "../../../src/cluster/etcd/index.ts";
 import { Lab, type LabHost } from "../lab.ts";
+import { everyStep } from "../steps.ts";
 import { cut, EtcdFixture } from "./etcd-fixture.ts";
 
 const doing = "try it";
@@ -39,9 +40,16 @@ describe("three members", () => {
     client = await lan.host("client");
     etcd = await EtcdFixture.start(hosts);
   });
-  afterAll(async () => {
-    await etcd?.[Symbol.asyncDispose]();
-    await lab?.[Symbol.asyncDispose]();
+  afterAll(() =>
+    everyStep(
+      async () => await etcd?.[Symbol.asyncDispose](),
+      async () => await lab?.[Symbol.asyncDispose](),
+    ),
+  );
+  // tests kill them
+  afterEach(async () => {
+    for (const member of etcd.members) await member.start();
+    await etcd.leader();
   });
 
   const connect = async () => {
@@ -99,7 +107,7 @@ describe("three members", () => {
       fromRevision: revision + 1,
       onRevision: (at, events) =>
         heard.push([at - revision, events.map(({ type, kv }) => `${type} ${decoder.decode(kv?.key)}`)]),
-      timeoutMs: 2_000,
+      timeoutMs: 20_000,
     });
     await transact(store, { success: [putKey("/w/a", "1"), putKey("/w/b", "1")] }, { doing });
     await transact(store, { success: [putKey("/other", "1")] }, { doing });
@@ -127,7 +135,7 @@ describe("three members", () => {
       prefix: "/large/",
       fromRevision: revision + 1,
       onRevision: (_at, events) => heard.push(events.length),
-      timeoutMs: 2_000,
+      timeoutMs: 20_000,
     });
     await expect.poll(() => heard).toEqual([120, 120, 120]);
     watch.close();
@@ -174,8 +182,6 @@ describe("three members", () => {
         .map(({ name }) => name)
         .at(-1),
     ).toBe(`${first?.address}:2379`);
-    await first?.start();
-    await etcd.leader();
   });
 
   test("one behind a cut cable costs a moment, and then nothing", async () => {
@@ -198,19 +204,18 @@ describe("three members", () => {
     const cable = await cut(lone, ...others.map((host) => host.address()));
     try {
       await etcd.leader(etcd.members.slice(1));
-      await expect.poll(() => etcd.members[0]?.role(), { timeout: 10_000 }).toBeUndefined();
+      await expect.poll(() => etcd.members[0]?.role()).toBeUndefined();
       await transact(store, { success: [putKey("/t/b", "1")] }, { doing });
       expect(store.connections().at(-1)?.name).toBe("192.0.2.1:2379");
       const [, , at] = store.connections();
       if (!at) throw new Error("no member");
-      await expect(readHead(store, "/", { doing, at, timeoutMs: 1_000 })).rejects.toMatchObject({
+      await expect(readHead(store, "/", { doing, at, timeoutMs: 5_000 })).rejects.toMatchObject({
         kind: "unavailable",
         message: expect.stringContaining("no leader (etcd at 192.0.2.1:2379)"),
       });
     } finally {
       await cable.join();
     }
-    await etcd.leader();
   });
 
   test("a write waits for a new leader when the old one was killed", async () => {
@@ -222,9 +227,7 @@ describe("three members", () => {
     );
     // it may have been with the old leader when that died: then nobody knows, and nothing is done twice
     if (outcome instanceof Error) expect(outcome).toMatchObject({ kind: "unavailable" });
-    await transact(store, { success: [putKey("/t/c", "2")] }, { doing });
-    await etcd.members[leader]?.start();
-    await etcd.leader();
+    await transact(store, { success: [putKey("/t/c", "2")] }, { doing, timeoutMs: 20_000 });
   });
 
   test("without any the error says what was tried where", async () => {
