@@ -1,7 +1,7 @@
 // What a host does while the store does not answer it: asks the members at their join ports whether it still belongs, and
 // where they are now. A host that was removed is refused by the store, and could not tell that from a store that is away.
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as wait } from "node:timers/promises";
 import { errorKind, errorMessage } from "../../util/errors.ts";
 import type { Log } from "../../util/log.ts";
 import type { MemberAddress } from "./identity.ts";
@@ -14,10 +14,13 @@ export interface LookoutOptions {
   readonly onMembers: (members: readonly MemberAddress[]) => Promise<void>;
   readonly onRemoved: (message: string) => void;
   readonly log: Log;
+  /** Resolves after so long, rejects when the signal comes first. Default: by the machine's clock. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 const firstMs = 2_000;
 const longestMs = 30_000;
+const machineSleep = (ms: number, signal: AbortSignal) => wait(ms, undefined, { signal, ref: false });
 
 /** Owns its loop. */
 export class Lookout {
@@ -37,8 +40,9 @@ export class Lookout {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
+    const { sleep = machineSleep } = this.#options;
     for (let pauseMs = firstMs; !signal.aborted; ) {
-      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) return;
       const isInTouch = this.#options.isInTouch();
       pauseMs = isInTouch ? firstMs : Math.min(pauseMs * 2, longestMs);

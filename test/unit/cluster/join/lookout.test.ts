@@ -4,13 +4,11 @@ import type { LookAnswer } from "../../../../src/cluster/join/wire.ts";
 import { forbidden, unavailable } from "../../../../src/util/errors.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 
-vi.mock("node:timers/promises", () => ({
-  setTimeout: (ms: number, _: unknown, { signal }: { signal: AbortSignal }) =>
-    new Promise<void>((resolve, reject) => {
-      setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => reject(new Error("aborted")));
-    }),
-}));
+const sleep = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((resolve, reject) => {
+    setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => reject(new Error("aborted")));
+  });
 
 let lookout: Lookout;
 let asked: number;
@@ -31,6 +29,7 @@ beforeEach(() => {
     onMembers: async (members) => void said.push(`members ${members.map(({ address }) => address)}`),
     onRemoved: (message) => void said.push(message),
     log: silentLog,
+    sleep,
   });
 });
 afterEach(async () => {
