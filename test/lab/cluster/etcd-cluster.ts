@@ -7,6 +7,7 @@ import { type Cluster, connectCluster, type StoreCluster } from "../../../src/cl
 import { parseAddress } from "../../../src/netip/index.ts";
 import { Undo } from "../../../src/util/undo.ts";
 import { Lab, type LabHost } from "../lab.ts";
+import { everyStep } from "../steps.ts";
 import { cutWays, EtcdFixture, type EtcdFixtureOptions, type Reach, type Way } from "./etcd-fixture.ts";
 
 let clusters = 0;
@@ -136,8 +137,12 @@ export class LabCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#joined.map((cluster) => cluster.close()));
-    for (const { join } of this.#cuts.values()) await join();
+    const cuts = [...this.#cuts.values()];
+    this.#cuts.clear();
+    await everyStep(
+      () => Promise.all(this.#joined.map((cluster) => cluster.close())),
+      ...cuts.map(({ join }) => join),
+    );
   }
 
   #of(name: string): readonly Cluster[] {
@@ -145,9 +150,9 @@ export class LabCluster implements AsyncDisposable {
   }
 }
 
-/** Waits until `isTrue` holds; throws after twenty seconds. */
+/** Waits until `isTrue` holds; throws after half a minute. */
 export async function until(isTrue: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 30_000;
   while (!(await isTrue())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await sleep(20);

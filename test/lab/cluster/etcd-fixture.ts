@@ -122,7 +122,8 @@ export class EtcdFixture implements AsyncDisposable {
   /** The index of the member that leads; waits until all that run and are not cut off follow it. */
   async leader(which = this.members): Promise<number> {
     const running = which.filter((member) => member.isRunning);
-    for (let attempt = 0; attempt < 300; attempt++) {
+    const deadline = Date.now() + 30_000;
+    while (Date.now() < deadline) {
       const roles = await Promise.all(running.map((member) => member.role()));
       const leader = running[roles.indexOf("leader")];
       if (leader && roles.filter((role) => role === "follower").length === running.length - 1)

@@ -203,20 +203,30 @@ describe("a host that wants to join", () => {
   test("under the address of another is told whose it is", async () => {
     const token = await first.token();
     await late.lab.run("ip", "address", "add", "192.0.2.2/24", "dev", "eth0");
-    await expectRefusal({ token, advertise: "192.0.2.2" }, "conflict", "192.0.2.2 is the address of host h2");
-    await late.lab.run("ip", "address", "delete", "192.0.2.2/24", "dev", "eth0");
+    try {
+      await expectRefusal(
+        { token, advertise: "192.0.2.2" },
+        "conflict",
+        "192.0.2.2 is the address of host h2",
+      );
+    } finally {
+      await late.lab.run("ip", "address", "delete", "192.0.2.2/24", "dev", "eth0");
+    }
   });
 
   test("over what an earlier cluster has left is told where that is", async () => {
     const left = join(late.folder, "cluster/etcd");
     await mkdir(left);
-    await expect(
-      late.call("join", { token: await first.token(), remotes: ["192.0.2.1"] }),
-    ).rejects.toMatchObject({
-      kind: "conflict",
-      message: expect.stringContaining(`${left} is left of an earlier cluster`),
-    });
-    await late.lab.run("rmdir", left);
+    try {
+      await expect(
+        late.call("join", { token: await first.token(), remotes: ["192.0.2.1"] }),
+      ).rejects.toMatchObject({
+        kind: "conflict",
+        message: expect.stringContaining(`${left} is left of an earlier cluster`),
+      });
+    } finally {
+      await late.lab.run("rmdir", left);
+    }
   });
 
   test("comes in at last, with no harm done", async () => {

@@ -53,7 +53,8 @@ async function connect(): Promise<void> {
   const address = parseAddress(identity?.address ?? "");
   if (!identity || !address) return;
   const self = { id: nodeId, name, address, dataPort: 4789, version: "test" };
-  cluster ??= await connectCluster({ ...place(), id: identity.id, self, log, ttlSeconds: 2 });
+  // signs of life may be answered two seconds late without a word
+  cluster ??= await connectCluster({ ...place(), id: identity.id, self, log, ttlSeconds: 8 });
   serving = await Serving.start({
     membership,
     access: cluster,

@@ -9,8 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, inject } from "vitest";
 import type { ClusterIdentity } from "../../../src/cluster/join/identity.ts";
 import type { MemberRecord } from "../../../src/cluster/member/members.ts";
-import { EngineError } from "../../../src/util/errors.ts";
+import { EngineError, hasCode } from "../../../src/util/errors.ts";
 import { Lab, type LabHost, type Segment } from "../lab.ts";
+import { everyStep } from "../steps.ts";
 
 export interface MemberState {
   readonly nodeId: string;
@@ -47,7 +48,10 @@ export class MemberSite implements AsyncDisposable {
 
   /** A host with its daemon, in no cluster. */
   async host(name: string, options: { readonly etcd?: string } = {}): Promise<MemberHost> {
-    const host = new MemberHost(await this.lan.host(name), join(this.folder, name), options.etcd);
+    // a test's second try has another
+    const others = this.#hosts.filter(({ lab }) => lab.name === name || lab.name.startsWith(`${name}-again`));
+    const own = others.length === 0 ? name : `${name}-again${others.length}`;
+    const host = new MemberHost(await this.lan.host(own), join(this.folder, own), options.etcd);
     this.#hosts.push(host);
     await host.start();
     return host;
@@ -67,11 +71,15 @@ export class MemberSite implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const host of this.#hosts) await host.close();
-    const leftOver = await Promise.all(this.#hosts.map((host) => host.etcdProcesses()));
-    await this.lab[Symbol.asyncDispose]();
-    await rm(this.folder, { recursive: true, force: true });
-    expect(leftOver.flat(), "etcd processes that outlive their hosts").toEqual([]);
+    const leftOver: number[] = [];
+    await everyStep(
+      ...this.#hosts.map((host) => () => host.close()),
+      async () =>
+        void leftOver.push(...(await Promise.all(this.#hosts.map((host) => host.etcdProcesses()))).flat()),
+      () => this.lab[Symbol.asyncDispose](),
+      () => rm(this.folder, { recursive: true, force: true }),
+    );
+    expect(leftOver, "etcd processes that outlive their hosts").toEqual([]);
   }
 }
 
@@ -102,6 +110,10 @@ export class MemberHost {
     return this.lab.address();
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
   async start(): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o755 });
     const script = join(inject("programs"), "member-agent.mjs");
@@ -126,10 +138,11 @@ export class MemberHost {
 
   /** @throws EngineError with the kind that the operation failed with */
   async call<T = unknown>(operation: string, request: object = {}): Promise<T> {
-    const call = ++this.#next;
+    const [call, child] = [++this.#next, this.#process];
+    if (!child) throw new Error(`nothing runs on ${this.lab.name}`);
     return (await new Promise<unknown>((resolve, reject) => {
       this.#calls.set(call, { resolve, reject });
-      this.#process?.send({ call, operation, request });
+      child.send({ call, operation, request });
     })) as T;
   }
 
@@ -181,8 +194,18 @@ export class MemberHost {
   /** Ends whatever runs on the host. */
   async close(): Promise<void> {
     await this.#end("SIGKILL");
-    for (const pid of await this.etcdProcesses()) process.kill(pid, "SIGKILL");
+    await this.killEtcd();
     for (let round = 0; (await this.etcdProcesses()).length > 0 && round < 200; round++) await sleep(50);
+  }
+
+  /** Those of this host's folder; one that ends meanwhile is as good. */
+  async killEtcd(): Promise<void> {
+    for (const pid of await this.etcdProcesses())
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (!hasCode(error, "ESRCH")) throw error;
+      }
   }
 
   /** Of this host's folder. */
@@ -206,9 +229,11 @@ export class MemberHost {
       .filter((entry) => entry.isFile())
       .map(async (entry) => {
         const path = join(entry.parentPath, entry.name);
-        return [path.slice(root.length + 1), ((await stat(path)).mode & 0o777).toString(8)] as const;
+        // etcd's own come and go
+        const found = await stat(path).catch(() => undefined);
+        return found ? [[path.slice(root.length + 1), (found.mode & 0o777).toString(8)] as const] : [];
       });
-    return Object.fromEntries(await Promise.all(modes));
+    return Object.fromEntries((await Promise.all(modes)).flat());
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

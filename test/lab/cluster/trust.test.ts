@@ -25,6 +25,7 @@ import {
 import { parseAddress } from "../../../src/netip/index.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
 import { Lab } from "../lab.ts";
+import { everyStep } from "../steps.ts";
 import { ClusterLab, until } from "./etcd-cluster.ts";
 import { EtcdFixture, type Reach } from "./etcd-fixture.ts";
 
@@ -66,11 +67,13 @@ describe("certificates", () => {
     etcd = await EtcdFixture.start([host], { tls: paths });
     reach = await etcd.reachFrom(host);
   });
-  afterAll(async () => {
-    await etcd?.[Symbol.asyncDispose]();
-    await lab?.[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() =>
+    everyStep(
+      async () => await etcd?.[Symbol.asyncDispose](),
+      async () => await lab?.[Symbol.asyncDispose](),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   const head = async (own: Tls | undefined) => {
     using client = new EtcdClient({ endpoints: reach.endpoints, ...(own && { tls: own }) });
@@ -126,7 +129,8 @@ describe("certificates", () => {
     const [told, handed] = [vi.fn(), vi.fn()];
     const debug = (_: unknown, words = "") => words.includes("another connection") && handed();
     const log: Log = { ...silentLog, debug, warn: told, error: told, child: () => log };
-    const cluster = await connectCluster({ id: "lab", self, endpoints, tls, ttlSeconds: 2, log });
+    // its signs of life may be answered two seconds late without a word
+    const cluster = await connectCluster({ id: "lab", self, endpoints, tls, ttlSeconds: 8, log });
     const numbers = await cluster.table<number>("numbers");
     for (let number = 0; number < 3; number++) {
       const writes = Array.from({ length: 20 }, (_, at) => numbers.put(`n${number}-${at}`, at));

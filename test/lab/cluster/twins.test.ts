@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { StoreCluster } from "../../../src/cluster/index.ts";
 import { openStore, type Store } from "../../../src/store/index.ts";
+import { everyStep } from "../steps.ts";
 import { ClusterLab, type LabCluster, until } from "./etcd-cluster.ts";
 
 let lab: ClusterLab;
@@ -20,13 +21,16 @@ afterAll(async () => await lab?.[Symbol.asyncDispose]());
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "tsdocker-twins-"));
   stores = [];
-  cluster = lab.cluster();
+  // a machine that stands still for two seconds is no death, after which the second one would be let in
+  cluster = lab.cluster({ ttlSeconds: 5 });
 });
-afterEach(async () => {
-  await cluster[Symbol.asyncDispose]();
-  for (const store of stores) await store.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() =>
+  everyStep(
+    () => cluster[Symbol.asyncDispose](),
+    ...stores.map((store) => () => store.close()),
+    () => rm(folder, { recursive: true, force: true }),
+  ),
+);
 
 function open(name: string): Store {
   const store = openStore(join(folder, name));
