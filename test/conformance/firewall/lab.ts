@@ -86,7 +86,7 @@ export class Host {
    * What answered and whom it saw, e.g. "c1:80 192.0.2.2", or "refused", or "nothing" after `timeoutMs`. An answer that is
    * wanted may take its time on a busy machine.
    */
-  ask({ protocol = "tcp", to, port, from }: Probe, timeoutMs = 2_000): Promise<string> {
+  ask({ protocol = "tcp", to, port, from }: Probe, timeoutMs = 10_000): Promise<string> {
     const family = to.includes(":") ? "::" : "0.0.0.0";
     const bound = bindSocket({ netns: this.netns, protocol, address: address(from ?? family), port: 0 });
     return protocol === "tcp" ? askTcp(bound, to, port, timeoutMs) : askUdp(bound, to, port, timeoutMs);
@@ -101,7 +101,7 @@ export class Host {
     await new Promise<void>((connected) => socket.connect(port, to, connected));
     const say = () =>
       new Promise<string>((resolve) => {
-        const timer = setTimeout(resolve, 1000, "nothing");
+        const timer = setTimeout(resolve, 10_000, "nothing");
         socket.once("message", (bytes) => {
           clearTimeout(timer);
           resolve(`${bytes}`);

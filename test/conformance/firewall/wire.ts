@@ -38,9 +38,9 @@ export class Wire implements AsyncDisposable {
     this.#child.stdin?.write(frames.map((frame) => `${frame.toString("hex")}\n`).join(""));
   }
 
-  /** Waits for a frame that holds these bytes. Rejects after five seconds. */
+  /** Waits for a frame that holds these bytes. Rejects after twenty seconds. */
   async hear(part: Buffer): Promise<void> {
-    const limit = AbortSignal.timeout(5000);
+    const limit = AbortSignal.timeout(20_000);
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
     limit.addEventListener("abort", () => reject(new Error("a frame that must pass was not heard")));

@@ -1,6 +1,6 @@
 // Back ends side by side with each other, with other engines and with what users add.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFirewall, type FirewallOptions, type OwnedFirewall } from "../../../src/firewall/index.ts";
 import { type Host, Lab } from "../../conformance/firewall/lab.ts";
 import { allow, bridge, publish, usual } from "../../conformance/firewall/rules.ts";
@@ -79,7 +79,7 @@ describe.each([nft, sharedNft, iptablesNft, iptablesLegacy])("$backend $iptables
         : `iptables-${choice.iptables} -F DOCKER; iptables-${choice.iptables} -F FORWARD`,
     );
     await firewall.resync();
-    await vi.waitFor(async () => expect(await everything()).toBe(before));
+    await expect.poll(everything).toBe(before);
     await firewall.stop();
   });
 
@@ -145,7 +145,7 @@ test("whatever others do to our tables is repaired without being asked", async (
     "nft delete table inet tsdocker",
   ]) {
     await host.run(damage);
-    await vi.waitFor(async () => expect(await everything()).toBe(before));
+    await expect.poll(everything).toBe(before);
   }
   await firewall.stop();
 });

@@ -53,13 +53,13 @@ test.for([4, 6] as const)("no frame of a tunnel leaves by a process's hand over 
     // the same for another port shows that it would have arrived; but for what hides the port it is the first that does
     await forge(own, forgery, { ...way, port: otherPort });
     const passes = !isOpaque(forgery);
-    await expect.poll(heard, { message: forgery.name, timeout: 5_000 }).toBe(before + (passes ? 1 : 0));
+    await expect.poll(heard, { message: forgery.name }).toBe(before + (passes ? 1 : 0));
   }
   await guard.stop();
   for (const forgery of forgeries[family]) {
     const before = await heard();
     await forge(own, forgery, { ...way, port: tunnelPort });
-    await expect.poll(heard, { message: forgery.name, timeout: 5_000 }).toBe(before + 1);
+    await expect.poll(heard, { message: forgery.name }).toBe(before + 1);
   }
 });
 
@@ -95,7 +95,7 @@ test.for([4, 6] as const)("the host's own tunnels hear no frame from the host ov
   await expect.poll(inputs).toBe(0);
   await guard.stop();
   for (const link of ["lo", "inner0"] as const) await send(link);
-  await expect.poll(inputs, { timeout: 5_000 }).toBe(2);
+  await expect.poll(inputs).toBe(2);
 });
 
 async function macOf(host: LabHost, link: string): Promise<string> {
@@ -120,16 +120,16 @@ test("links that lead to other hosts are guarded as routes and links change", as
   await guard.set({ ports: [tunnelPort], self: addressOf(own, 4), nodes: [addressOf(node, 4)] });
   expect(await devices()).toBe("eth0");
   await own.run("ip", "route", "add", `${node.address(4)}/32`, "via", "198.51.100.2");
-  await expect.poll(devices, { timeout: 5_000 }).toBe("eth1");
+  await expect.poll(devices).toBe("eth1");
   // a bridge over it: its port is guarded too
   await own.run("ip", "link", "add", "br9", "type", "bridge");
   await own.run("ip", "link", "set", "br9", "up");
   await own.run("ip", "route", "replace", `${node.address(4)}/32`, "dev", "br9");
-  await expect.poll(devices, { timeout: 5_000 }).toBe("br9");
+  await expect.poll(devices).toBe("br9");
   await own.run("ip", "link", "set", "eth1", "master", "br9");
-  await expect.poll(devices, { timeout: 5_000 }).toBe("br9, eth1");
+  await expect.poll(devices).toBe("br9, eth1");
   await own.run("ip", "link", "delete", "br9");
-  await expect.poll(devices, { timeout: 5_000 }).toBe("eth0");
+  await expect.poll(devices).toBe("eth0");
   await guard.stop();
   await expect(own.run("nft", "list", "tables")).resolves.not.toContain("tsdocker-tunnels");
 });

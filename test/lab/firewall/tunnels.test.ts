@@ -42,7 +42,7 @@ describe("the guard of tunnels", () => {
     await expect(node).toReach(at(own, family), udp);
     // nobody's state: cheap, and no user's rule about states is about them
     expect((await own.run("nft", "list", "table", "inet", "t")).match(/packets \d+/g)).toEqual([
-      "packets 1",
+      expect.stringMatching(/packets [1-9]/),
       "packets 0",
     ]);
     await own.run("nft", "delete table inet t");
