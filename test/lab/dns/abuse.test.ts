@@ -59,7 +59,7 @@ test("nonsense over UDP and TCP changes nothing for anybody", async () => {
   socket.end(randomBytes(5000));
   // a full buffer may have lost the question: whoever asks asks again
   const answer = () => ask(bad, udp, { name: "c1", timeoutMs: 1000 }).catch(String);
-  await expect.poll(answer, { timeout: 10_000 }).toMatchObject({ records: ["198.51.100.10"] });
+  await expect.poll(answer).toMatchObject({ records: ["198.51.100.10"] });
   expect(await ask(bad, tcp, { name: "c1", tcp: true })).toMatchObject({ records: ["198.51.100.10"] });
   expect(proxy.pid).toBe(pid);
   socket.destroy();
@@ -112,14 +112,16 @@ test("thousands of questions of one sandbox wait at once, and another one is ans
   await using proxy = await proxyOn(lab, host);
   const [own, other] = [await resolverFor(proxy, bad, true), await resolverFor(proxy, good, true)];
   const waiting = Array.from({ length: 5_000 }, (_, at) => query({ name: `slow${at}.example.com` }));
+  let most = 0;
   for (let at = 0; at < waiting.length; at += 200) {
     await flood(bad, own.udp, waiting.slice(at, at + 200));
     await ask(bad, own.udp, { name: "c0" }); // all before it have been read
+    most = Math.max(most, (await proxy.counters()).questions);
   }
-  expect((await proxy.counters()).questions).toBeGreaterThan(2_000);
+  expect(most).toBeGreaterThan(2_000);
   const answer = () => ask(good, other.udp, { name: "quick.example.com" });
-  await expect.poll(answer, { timeout: 5_000 }).toMatchObject({ records: ["203.0.113.1"] });
-  await expect.poll(async () => (await proxy.counters()).questions, { timeout: 10_000 }).toBe(0);
+  await expect.poll(answer).toMatchObject({ records: ["203.0.113.1"] });
+  await expect.poll(async () => (await proxy.counters()).questions).toBe(0);
 });
 
 test("a thousand connections that say nothing keep nobody out, and are not all kept", async () => {

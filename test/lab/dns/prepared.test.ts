@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import {
   connectSocket,
+  type DatagramBatch,
   datagramBatch,
   datagramIn,
   onReadable,
@@ -31,28 +32,33 @@ async function asker(lab: Lab) {
   /** What is left to answer of these questions, and what was answered. */
   const ask = async (version: number, ...asked: readonly Buffer[]) => {
     for (const question of asked) sendDatagram(asking, question);
-    await readable(fd);
-    const count = prepared.answer(version, fd, questions);
-    const left = Array.from({ length: count }, (_, slot) => datagramIn(questions, slot)).flatMap((one) =>
-      one && one.length > 0 ? [Buffer.from(one)] : [],
-    );
-    if (left.length < asked.length) await readable(asking);
-    const answered = receiveDatagrams(asking, answers, true);
-    return {
-      left,
-      answered: Array.from({ length: answered }, (_, slot) => Buffer.from(datagramIn(answers, slot) ?? [])),
-    };
+    // a busy kernel hands over one now and another one later
+    const [left, answered]: [Buffer[], Buffer[]] = [[], []];
+    while (left.length + answered.length < asked.length) {
+      await readable(fd, asking);
+      const count = prepared.answer(version, fd, questions);
+      left.push(...datagramsIn(questions, count).filter(({ length }) => length > 0));
+      answered.push(...datagramsIn(answers, receiveDatagrams(asking, answers, true)));
+    }
+    return { left, answered };
   };
   const close = () => [fd, asking].forEach(closeFd);
   return { prepared, ask, [Symbol.dispose]: close };
 }
 
-function readable(fd: number): Promise<void> {
+function datagramsIn(batch: DatagramBatch, count: number): Buffer[] {
+  return Array.from({ length: count }, (_, slot) => Buffer.from(datagramIn(batch, slot) ?? []));
+}
+
+/** One of them. */
+function readable(...fds: readonly number[]): Promise<void> {
   return new Promise((resolve) => {
-    const stop = onReadable(fd, () => {
-      stop();
-      resolve();
-    });
+    const stops = fds.map((fd) =>
+      onReadable(fd, () => {
+        for (const stop of stops) stop();
+        resolve();
+      }),
+    );
   });
 }
 

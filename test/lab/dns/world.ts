@@ -61,7 +61,7 @@ export async function ask(host: LabHost, port: number, question: Question): Prom
   const reply = question.tcp
     ? askTcp(host, question.server ?? "127.0.0.11", port, bytes)
     : askUdp(host, { server, port, bytes });
-  return inBrief(await inTime(reply, question.timeoutMs ?? 6_000));
+  return inBrief(await inTime(reply, question.timeoutMs ?? 20_000));
 }
 
 async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {

@@ -93,10 +93,10 @@ describe.each(["nftables", "iptables"] as const)("with %s", (backend) => {
     const answers: string[] = [];
     for (const protocol of ["tcp", "udp"] as const) {
       for (const target of ["192.0.2.1:8080", "[2001:db8:2::1]:8080"])
-        answers.push(await neighbour.ask(target, { protocol, timeoutMs: 2000 }));
+        answers.push(await neighbour.ask(target, { protocol }));
       // not even the host itself: what trusts 127.0.0.1 in the container trusts the container
       for (const target of ["127.0.0.1:8080", "[::1]:8080", "192.0.2.1:8080"])
-        answers.push(await machine.ask(target, { protocol, timeoutMs: 2000 }));
+        answers.push(await machine.ask(target, { protocol }));
     }
     expect(answers.filter((answer) => /\s(::ffff:)?127\.|\s::1$/.test(answer))).toEqual([]);
     expect(answers).toHaveLength(10);

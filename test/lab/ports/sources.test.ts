@@ -7,7 +7,7 @@ import { formatAddress } from "../../../src/netip/index.ts";
 import { inside } from "../cnm/inside.ts";
 import { endpointSpec, networkSpec, pool, sandboxSpec } from "../cnm/specs.ts";
 import { createWorld } from "../cnm/world.ts";
-import { Lab, type LabHost } from "../lab.ts";
+import { type AskOptions, Lab, type LabHost } from "../lab.ts";
 import { proxyOn } from "../proxy/world.ts";
 
 type Families = "IPv4 only" | "IPv6 only" | "dual stack";
@@ -111,7 +111,7 @@ describe.each(["nftables", "iptables"] as const)("source address matrix with %s"
     test("a container sees the client's own address wherever the kernel can tell it", async () => {
       await using town = await build(backend, families);
       for (const protocol of ["tcp", "udp"] as const)
-        expect(await matrix(town, protocol), protocol).toEqual(expected[families]);
+        expect(await matrix(town, protocol, expected[families]), protocol).toEqual(expected[families]);
     });
   });
 });
@@ -177,7 +177,8 @@ function note(owners: Map<string, string>, sandbox: Sandbox): void {
   }
 }
 
-async function matrix(town: Town, protocol: "tcp" | "udp"): Promise<Matrix> {
+/** Waits for an answer where one is expected. */
+async function matrix(town: Town, protocol: "tcp" | "udp", wanted: Matrix): Promise<Matrix> {
   const hosts = {
     "another host": town.peer,
     "the machine": town.machine,
@@ -190,24 +191,17 @@ async function matrix(town: Town, protocol: "tcp" | "udp"): Promise<Matrix> {
     const [place = "", way = ""] = client.split(", ");
     const host = hosts[place as keyof typeof hosts];
     const target = way === "IPv4" ? "192.0.2.1" : way === "IPv6" ? "2001:db8:2::1" : way;
-    seen[client] = await sawWhom(
-      town,
-      host,
-      `${target.includes(":") ? `[${target}]` : target}:8080`,
+    seen[client] = await sawWhom(town, host, `${target.includes(":") ? `[${target}]` : target}:8080`, {
       protocol,
-    );
+      timeoutMs: wanted[client] === "nobody" ? 500 : 10_000,
+    });
   }
   return seen as Matrix;
 }
 
 /** Whose address the container saw; `nobody` when no answer came. */
-async function sawWhom(
-  town: Town,
-  client: LabHost,
-  target: string,
-  protocol: "tcp" | "udp",
-): Promise<string> {
-  const answer = await client.ask(target, { protocol, timeoutMs: 500 }).catch((error: Error) => error);
+async function sawWhom(town: Town, client: LabHost, target: string, options: AskOptions): Promise<string> {
+  const answer = await client.ask(target, options).catch((error: Error) => error);
   if (answer instanceof Error) return "nobody";
   const address = answer.split(" ")[1] ?? "";
   const owner = town.owners.get(address) ?? address;

@@ -19,7 +19,7 @@ function start(host: LabHost, protocol: string, port: number, listenFd?: number)
   const stdio = ["ignore", "ignore", "ignore", "pipe", ...(listenFd === undefined ? [] : [listenFd])];
   const child = spawn("nsenter", [`--net=${host.netns}`, launcher, ...flags], { stdio: stdio as never });
   const end = async () => {
-    if (child.exitCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGTERM");
     await once(child, "exit");
   };
