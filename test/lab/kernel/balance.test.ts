@@ -5,6 +5,7 @@ import { listConntrack } from "../../../src/kernel/index.ts";
 import { openNftables, setBalance } from "../../../src/kernel/nftables/index.ts";
 import { parseAddress } from "../../../src/netip/index.ts";
 import { Lab, type LabHost, type Protocol } from "../lab.ts";
+import { everyStep } from "../steps.ts";
 
 let lab: Lab;
 let client: LabHost;
@@ -19,8 +20,10 @@ beforeEach(async () => {
   servers = [await lan.host("a"), await lan.host("b"), await lan.host("c")];
 });
 afterEach(async () => {
-  await setBalance(client.netns, undefined);
-  await lab[Symbol.asyncDispose]();
+  await everyStep(
+    () => setBalance(client.netns, undefined),
+    () => lab[Symbol.asyncDispose](),
+  );
 });
 
 function address(text: string) {
@@ -104,8 +107,8 @@ test("a client that is a backend itself is served by itself too", async () => {
 
 test("an echo request to the address is answered", async () => {
   await balance(...servers);
-  await client.run("busybox", "ping", "-c1", "-W2", vips[4]);
-  await client.run("busybox", "ping6", "-c1", "-W2", vips[6]);
+  await client.run("busybox", "ping", "-c1", "-W10", vips[4]);
+  await client.run("busybox", "ping6", "-c1", "-W10", vips[6]);
 });
 
 test.each([4, 6] as const)("without a backend the address refuses at once, over IPv%i", async (family) => {

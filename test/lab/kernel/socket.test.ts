@@ -14,7 +14,7 @@ import {
   tryBindSockets,
 } from "../../../src/kernel/index.ts";
 import { address } from "../../unit/kernel/values.ts";
-import { Namespaces, openFds } from "./namespaces.ts";
+import { leakedFds, Namespaces } from "./namespaces.ts";
 
 const local = address("127.0.0.1");
 
@@ -127,11 +127,11 @@ describe("many sockets", () => {
   it("are bound all or none, and the taken one is named", async () => {
     await using lab = await Namespaces.create("a");
     const taken = await bindSocket({ netns: lab.path("a"), protocol: "tcp", address: local, port: 20050 });
-    const before = openFds();
-    await expect(bindSockets(range(lab.path("a"), 20000, 100))).rejects.toThrow(
-      "bind 127.0.0.1:20050/tcp: address already in use",
-    );
-    expect(openFds()).toBe(before);
+    const refused = () =>
+      expect(bindSockets(range(lab.path("a"), 20000, 100))).rejects.toThrow(
+        "bind 127.0.0.1:20050/tcp: address already in use",
+      );
+    expect(await leakedFds(refused)).toBe(0);
     closeFd(taken);
   });
 

@@ -15,7 +15,7 @@ import {
   watchLinks,
 } from "../../../src/kernel/index.ts";
 import { address, mac, prefix } from "../../unit/kernel/values.ts";
-import { Namespaces, openFds } from "./namespaces.ts";
+import { leakedFds, Namespaces } from "./namespaces.ts";
 
 describe("a watch", () => {
   it("tells of links, addresses and routes as they come and go", async () => {
@@ -92,12 +92,13 @@ describe("a watch", () => {
   it("ends when it is closed, leaving nothing open", async () => {
     await using lab = await Namespaces.create("a");
     await using netlink = await openNetlink(lab.path("a"));
-    const before = openFds();
     const events: NetworkEvent[] = [];
-    const watch = await watchLinks(lab.path("a"), (event) => events.push(event));
-    watch.close();
-    watch.close();
-    expect(openFds()).toBe(before);
+    const watching = async () => {
+      const watch = await watchLinks(lab.path("a"), (event) => events.push(event));
+      watch.close();
+      watch.close();
+    };
+    expect(await leakedFds(watching)).toBe(0);
     await netlink.send(createBridge({ name: "br0" }));
     await netlink.links();
     expect(events).toEqual([]);
