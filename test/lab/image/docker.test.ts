@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Images } from "../../../src/image/index.ts";
 import { Undo } from "../../../src/util/undo.ts";
 import { eventually } from "../runtime/fixture.ts";
+import { everyStep } from "../steps.ts";
 import { drain, ImageLab, never, once, sampleArchive } from "./fixture.ts";
 
 const run = promisify(execFile);
@@ -78,8 +79,10 @@ describe.skipIf(!existsSync(dockerdPath))("beside dockerd", () => {
     dockerd = await Dockerd.start();
   });
   afterAll(async () => {
-    await dockerd[Symbol.asyncDispose]();
-    await lab[Symbol.asyncDispose]();
+    await everyStep(
+      async () => await dockerd?.[Symbol.asyncDispose](),
+      async () => await lab?.[Symbol.asyncDispose](),
+    );
   });
 
   it("writes archives that dockerd loads and runs", async () => {

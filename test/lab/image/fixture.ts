@@ -1,7 +1,7 @@
 // A containerd, an image store on it, and Debian's docker-registry behind a gate in which a test can misbehave.
 
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -122,10 +122,7 @@ export class Registry {
       child.kill();
       await exited;
     });
-    await eventually(
-      async () => (await stat(socket).catch(() => undefined)) !== undefined,
-      "registry listens",
-    );
+    await eventually(() => answers(socket), "registry listens");
     const gate = createServer((req, res) => registry.#pass(req, res, socket));
     gate.listen(0, "127.0.0.1");
     await new Promise((resolve) => gate.once("listening", resolve));
@@ -171,6 +168,18 @@ export class Registry {
       req.pipe(onward);
     });
   }
+}
+
+/** Its socket is there a moment before somebody listens on it. */
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path: "/v2/" }, (answer) => {
+      answer.resume();
+      resolve(true);
+    });
+    asked.on("error", () => resolve(false));
+    asked.end();
+  });
 }
 
 /** Sends so many bytes of the answer and then drops the connection, or says nothing more; or sends wrong bytes. */

@@ -14,7 +14,7 @@ beforeAll(async () => {
   lab = await ImageLab.create();
   busybox = await sampleArchive("busybox");
 });
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 afterEach(() => lab.clear());
 
 const nothing = { snapshots: [], blobs: [], leases: [], records: [] };

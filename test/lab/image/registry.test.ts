@@ -18,7 +18,7 @@ beforeAll(async () => {
   lab = await ImageLab.create();
   registry = await lab.registry();
 });
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 beforeEach(async () => {
   name = `${registry.host}/lab/x${counter++}`;
   images = await lab.open();

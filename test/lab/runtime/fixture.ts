@@ -29,6 +29,7 @@ import {
 } from "../../../src/runtime/index.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { Undo } from "../../../src/util/undo.ts";
+import { everyStep } from "../steps.ts";
 
 const run = promisify(execFile);
 
@@ -170,11 +171,18 @@ export class RuntimeLab implements AsyncDisposable {
     await this.containerd.snapshots.remove(id);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends and removes all containers. */
+  async clear(): Promise<void> {
     for (const { id } of await this.runtime.list())
       await this.remove(id, (await this.runtime.load(id))?.task);
-    await this.#undo.dispose();
-    await removeCgroups();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await everyStep(
+      () => this.clear(),
+      () => this.#undo.dispose(),
+      () => removeCgroups(),
+    );
   }
 }
 
@@ -201,13 +209,13 @@ export async function startContainerd(folder: string): Promise<Supervised> {
   });
 }
 
-/** Waits until `isTrue` holds; throws after ten seconds. */
+/** Waits until `isTrue` holds; throws after half a minute. */
 export async function eventually(isTrue: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
-    if (await isTrue()) return;
+  const deadline = Date.now() + 30_000;
+  while (!(await isTrue())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await sleep(20);
   }
-  throw new Error(`waited in vain: ${what}`);
 }
 
 async function importBusybox(containerd: Containerd): Promise<void> {

@@ -95,7 +95,7 @@ describe("with containers", () => {
     expect(await stays.out).toBe("still here\n");
     await lab.remove(stays.id, stays.task);
     await lab.remove(ends.id, ends.task);
-    expect(exits.toSorted()).toEqual([`${ends.id} 137`, `${stays.id} 0`].toSorted());
+    await expect.poll(() => exits.toSorted()).toEqual([`${ends.id} 137`, `${stays.id} 0`].toSorted());
     stopListening();
   });
 
@@ -170,7 +170,7 @@ describe("a containerd of its own", () => {
 
   test("answers when the start is done and is gone when the stop is", async () => {
     const supervised = await startContainerd(folder);
-    expect(await probeContainerd(supervised.address, 1000)).toMatch(/^\d+\.\d+/);
+    expect(await probeContainerd(supervised.address, 20_000)).toMatch(/^\d+\.\d+/);
     const { pid } = supervised;
     await supervised.stop();
     await supervised.stop();
