@@ -109,7 +109,7 @@ async function removeAll({ world: { controller } }: Stage): Promise<void> {
 }
 
 async function expectNothing(stage: Stage): Promise<void> {
-  await vi.waitFor(() => expect(stage.debts).toBe(0), { interval: 5 });
+  await vi.waitFor(() => expect(stage.debts).toBe(0), { interval: 5, timeout: 20_000 });
   expect(stage.plugin.books).toEqual([]);
   expect(stage.world.controller.networks().map(({ name }) => name)).not.toContain("n");
   expect(stage.world.netns.pins).toEqual(new Set());
