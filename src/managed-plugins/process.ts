@@ -35,6 +35,8 @@ const dialPauseMs = 20;
 const stopMs = 10_000;
 const firstPauseMs = 100;
 const longestPauseMs = 30_000;
+/** How long its outputs may be silent once it has ended: what it said last is still on its way. */
+const lastWordsMs = 2_000;
 /** One that has lived that long is started at once when it ends. */
 const steadyMs = 10_000;
 const [sigterm, sigkill] = [15, 9];
@@ -47,6 +49,8 @@ export class PluginProcess {
   #task: Task | undefined;
   #running: Promise<void> = Promise.resolve();
   #lastWords = "";
+  /** Settles when all that it says has been heard. */
+  #heard: Promise<unknown> = Promise.resolve();
 
   constructor(record: PluginRecord, parts: ProcessParts) {
     this.#record = record;
@@ -110,6 +114,7 @@ export class PluginProcess {
       const since = performance.now();
       const status = await task?.wait().catch(() => undefined);
       if (this.#over.signal.reason === "let go") return;
+      if (task) await this.#hearOut(task);
       if (task) await this.#clear(task);
       if (this.#isOver) return;
       if (task)
@@ -174,8 +179,10 @@ export class PluginProcess {
     while (!(await isListening(this.socket))) {
       const socket = this.#record.config.Interface.Socket;
       if (this.#isOver) throw unavailable(`plugin ${this.#record.name}: it was disabled`);
-      if (ended.signal.aborted)
+      if (ended.signal.aborted) {
+        await this.#hearOut(task);
         throw unavailable(`plugin ${this.#record.name}: ${this.#ending((await end).code)}`);
+      }
       if (performance.now() > until)
         throw unavailable(
           `plugin ${this.#record.name}: nobody listens on its socket ${socket} after ${dialMs / 1000} s`,
@@ -211,8 +218,13 @@ export class PluginProcess {
 
   /** What it says is the daemon's log's. */
   #hear({ stdio }: Task): void {
-    for (const [stream, output] of Object.entries({ stdout: stdio.stdout, stderr: stdio.stderr }))
-      if (output) void this.#copy(stream, output);
+    const outputs = Object.entries({ stdout: stdio.stdout, stderr: stdio.stderr });
+    this.#heard = Promise.all(outputs.map(([stream, output]) => output && this.#copy(stream, output)));
+  }
+
+  /** Of one that has ended. */
+  async #hearOut({ stdio }: Task): Promise<void> {
+    if (await stdio.drained(lastWordsMs)) await this.#heard;
   }
 
   async #copy(stream: string, output: Readable): Promise<void> {
