@@ -8,6 +8,8 @@ const count = 200;
 
 test("a stop deletes every bridge, however many there are, and a start makes them again", async () => {
   const { daemon, host } = site();
+  // what a first try left
+  await daemon.removeAll();
   const create = (at: number) => daemon.ask("POST", "/networks/create", { Name: `n${at}` });
   await Promise.all(Array.from({ length: count }, (_, at) => create(at)));
   const bridges = async () => (await host.netlink.links({ kind: "bridge" })).length;

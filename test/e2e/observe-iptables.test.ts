@@ -1,10 +1,12 @@
 // A firewall that somebody flushed is repaired, and an event says so.
 
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
 
 const site = useSite({ flags: ["--firewall-backend=iptables"] });
+
+afterEach(() => site().daemon.removeAll());
 
 test("a repaired firewall is an event of networks", async () => {
   const { daemon, host } = site();
@@ -16,5 +18,4 @@ test("a repaired firewall is an event of networks", async () => {
   expect(daemon.events.slice(from).filter(({ Action }) => Action === "repair")).toMatchObject([
     { Type: "network", Actor: { ID: "", Attributes: { backend: "iptables" } } },
   ]);
-  await daemon.removeAll();
 });

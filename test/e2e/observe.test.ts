@@ -2,7 +2,7 @@
 // an event for every change.
 
 import { existsSync } from "node:fs";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { containersOn } from "./containers.ts";
 import type { DockerEvent } from "./daemon.ts";
 import { until } from "./run.ts";
@@ -49,7 +49,9 @@ describe("inspect counts a network's addresses", () => {
 
 describe("inspect shows options", () => {
   test("as they took effect, and the user's own untouched", async () => {
-    await site().host.run("ip", "link", "set", "eth0", "mtu", "1400");
+    const setMtu = (mtu: string) => site().host.run("ip", "link", "set", "eth0", "mtu", mtu);
+    await setMtu("1400");
+    onTestFinished(async () => void (await setMtu("1500")));
     await ok("network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "x1");
     const { Options, Status, Id } = await inspect("x1");
     expect(Options).toEqual({ "com.docker.network.bridge.enable_icc": "false" });
@@ -64,7 +66,6 @@ describe("inspect shows options", () => {
     expect(Status.Effective).not.toHaveProperty("com.docker.network.bridge.gateway_mode_ipv6");
     const [link] = JSON.parse(await site().host.run("ip", "-j", "link", "show", bridge));
     expect(Status.Effective["com.docker.network.driver.mtu"]).toBe(String(link.mtu));
-    await site().host.run("ip", "link", "set", "eth0", "mtu", "1500");
   });
 
   test("of networks that have none, without failing", async () => {
@@ -141,19 +142,17 @@ describe("a verbose inspect shows the kernel objects", () => {
 });
 
 describe("events tell of every change of a network:", () => {
-  const since = () => daemon().events.length;
-  /** What was told of networks since then, once it is as many as that. */
-  const told = async (from: number, count: number): Promise<DockerEvent[]> => {
-    const ofNetworks = () =>
+  /** What was told of these networks, once it is as many as that: what an earlier test did may be told of after its end. */
+  const told = async (ids: readonly string[], count: number, from = 0): Promise<DockerEvent[]> => {
+    const ofThem = () =>
       daemon()
         .events.slice(from)
-        .filter(({ Type }) => Type === "network");
-    await until(`${count} events of networks`, async () => ofNetworks().length >= count);
-    return ofNetworks();
+        .filter(({ Type, Actor }) => Type === "network" && ids.includes(Actor.ID));
+    await until(`${count} events of networks`, () => ofThem().length >= count);
+    return ofThem();
   };
 
   test("made, joined, left, changed and removed, with Docker's attributes", async () => {
-    const from = since();
     const id = await ok("network", "create", "x1");
     const container = await idle("c1", "--network", "x1");
     await daemon().tsdocker("port", "add", "c1", "8080:80");
@@ -164,7 +163,7 @@ describe("events tell of every change of a network:", () => {
     await ok("network", "rm", "x1");
     const own = { name: "x1", type: "bridge" };
     const joined = { ...own, container };
-    expect((await told(from, 8)).map(({ Action, Actor }) => [Action, Actor.ID, Actor.Attributes])).toEqual([
+    expect((await told([id], 8)).map(({ Action, Actor }) => [Action, Actor.ID, Actor.Attributes])).toEqual([
       ["create", id, own],
       ["connect", id, joined],
       ["update", id, { ...joined, published: "8080:80/tcp" }],
@@ -177,11 +176,13 @@ describe("events tell of every change of a network:", () => {
   });
 
   test("pruned, each with its destroy before", async () => {
-    await ok("network", "create", "--label", "p", "x1");
-    await ok("network", "create", "x2");
-    const from = since();
+    const pruned = await ok("network", "create", "--label", "p", "x1");
+    const spared = await ok("network", "create", "x2");
+    await told([pruned, spared], 2);
+    const from = daemon().events.length;
     await ok("network", "prune", "-f", "--filter", "label=p");
-    expect((await told(from, 2)).map(({ Action, Actor }) => [Action, Actor.Attributes])).toEqual([
+    const last = await told([pruned, spared, ""], 2, from);
+    expect(last.map(({ Action, Actor }) => [Action, Actor.Attributes])).toEqual([
       ["destroy", { name: "x1", type: "bridge" }],
       ["prune", { reclaimed: "0" }],
     ]);

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import "../lab/matchers.ts";
+import { everyStep } from "../lab/steps.ts";
 import { containersOn } from "./containers.ts";
 import { until } from "./run.ts";
 import { useSite } from "./site.ts";
@@ -23,13 +24,15 @@ beforeEach(async () => {
   await plugin.start();
 });
 
-afterEach(async () => {
-  await plugin.start();
-  await daemon().removeAll();
-  // it hears of all that ended while it was away
-  await until("the plugin has no link left", async () => (await links()).length === 0);
-  await plugin.kill();
-});
+afterEach(() =>
+  everyStep(
+    () => plugin.start(),
+    () => daemon().removeAll(),
+    // it hears of all that ended while it was away
+    () => until("the plugin has no link left", async () => (await links()).length === 0),
+    () => plugin.kill(),
+  ),
+);
 
 afterAll(() => rm(sockets, { recursive: true }));
 

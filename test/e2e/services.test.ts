@@ -23,6 +23,8 @@ beforeAll(async () => {
   for (const daemon of hosts) await untilNodes(daemon, "host1 member up, host2 node up");
   await one.ok("network", "create", "-d", "overlay", "blue");
   await until("blue is there", async () => (await two.ok("network", "ls", "-q", "-f", "name=blue")) !== "");
+  await serve(one, "w1");
+  await serve(two, "w2");
 });
 
 /** Answers its name on port 80 until it is removed, as an endpoint of the service `web`. */
@@ -63,14 +65,12 @@ async function untilAnswers(from: LabHost, at: string, wanted: string): Promise<
 
 test("a service is one address for endpoints on all hosts", async () => {
   const [one, two] = hosts;
-  await serve(one, "w1");
-  await serve(two, "w2");
   await until("both are ready", async () => (await service(two, "{{.Name}} {{.Ready}}")) === "web 2");
   const vip = await service(one, "{{.VIP}}");
   // one of them asks: it may be served by itself
-  const inside = await one.inside("w1");
+  await using stack = new AsyncDisposableStack();
+  const inside = stack.adopt(await one.inside("w1"), (host) => host.close());
   await untilAnswers(inside, `${vip}:80`, "w1,w2");
-  await inside.close();
 });
 
 test("its published ports are open on every host, and lead to endpoints on all of them", async () => {
@@ -91,7 +91,11 @@ test("its published ports are open on every host, and lead to endpoints on all o
 
 test("a port that is taken on one host is open on the others, until it is free", async () => {
   const [one, two] = hosts;
-  const taken = await two.host.listen("0.0.0.0", 9090);
+  // what a first try left
+  await publishes(one, "unpublish", "blue", "web", "9090");
+  await using taken = await until("nobody has the port", () =>
+    two.host.listen("0.0.0.0", 9090).catch(() => undefined),
+  );
   const reason = "failed to bind host port 0.0.0.0:9090/tcp: address already in use";
   // this host is asked, and says so at once
   expect(await publishes(two, "publish", "blue", "web", "9090:80")).toMatchObject({
@@ -123,15 +127,21 @@ test("a port that is taken on one host is open on the others, until it is free",
       ),
     );
   await taken.close();
-  await until("it is open there too", async () => (await closed()) === "", 20_000);
+  await until("it is open there too", async () => (await closed()) === "");
   await untilAnswers(client(), "192.0.2.2:9090", "w1,w2");
 });
 
 test("an endpoint on the host that a client asks sees the client, others see that host's ingress", async () => {
   const [one, two] = hosts;
   expect(await publishes(one, "publish", "blue", "web", "8081:81")).toMatchObject({ code: 0 });
-  const inside = [await one.inside("w1"), await two.inside("w2")];
-  for (const container of inside) await container.listen("0.0.0.0", 81);
+  await using stack = new AsyncDisposableStack();
+  for (const [daemon, name] of [
+    [one, "w1"],
+    [two, "w2"],
+  ] as const) {
+    const inside = stack.adopt(await daemon.inside(name), (host) => host.close());
+    await inside.listen("0.0.0.0", 81);
+  }
   const legOf = async (daemon: Daemon) => {
     const { Containers } = await daemon.ask("GET", "/networks/blue");
     const members: { Name: string; IPv4Address: string }[] = Object.values(Containers);
@@ -142,7 +152,6 @@ test("an endpoint on the host that a client asks sees the client, others see tha
   await untilAnswers(client(), "192.0.2.2:8081", `w1 ${leg2},w2 192.0.2.3`);
   // the host itself is beside its containers
   await untilAnswers(one.host, "127.0.0.1:8081", `w1 ${leg1},w2 ${leg1}`);
-  for (const container of inside) await container.close();
 });
 
 test("endpoints that are gone are asked no more, and with the last one ports refuse and the network may go", async () => {
@@ -153,5 +162,5 @@ test("endpoints that are gone are asked no more, and with the last one ports ref
   await untilAnswers(client(), "192.0.2.2:8080", "ECONNREFUSED");
   expect(await publishes(two, "unpublish", "blue", "web", "8080-8081", "9090")).toMatchObject({ code: 0 });
   await until("the service is gone", async () => (await service(one, "{{.Name}}")) === "");
-  await one.ok("network", "rm", "blue");
+  await until("the network may go", async () => (await one.docker("network", "rm", "blue")).code === 0);
 });

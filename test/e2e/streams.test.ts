@@ -39,7 +39,15 @@ describe.each(clients)("by %s", (client) => {
   });
 
   test("logs: all, the tail, with times, since", async () => {
-    await ok("run", "--name", "cc", "busybox", "sh", "-c", "echo one; echo two >&2; sleep 0.1; echo three");
+    const script = "echo one; echo two >&2; while [ ! -e /go ]; do sleep 0.02; done; echo three";
+    await ok("run", "-d", "--name", "cc", "busybox", "sh", "-c", script);
+    // a line's time is when the daemon reads it
+    await until("the first lines are read", async () => {
+      const { stdout, stderr } = await daemon().docker("logs", "cc");
+      return stdout === "one\n" && stderr === "two\n";
+    });
+    await ok("exec", "cc", "touch", "/go");
+    await ok("wait", "cc");
     const all = await typed(["logs", "cc"]);
     expect(all).toEqual({ code: 0, stdout: "one\nthree\n", stderr: "two\n" });
     expect((await typed(["logs", "--tail", "1", "cc"])).stdout).toBe("three\n");
@@ -102,14 +110,15 @@ test("50 MB pass through run, exec and logs whole", async () => {
   const megabytes = 50;
   const make = `dd if=/dev/zero bs=1048576 count=${megabytes} 2>/dev/null | tr '\\0' x | fold -w 99`;
   const bytes = (megabytes << 20) + Math.floor((megabytes << 20) / 99);
-  const ran = await daemon().docker("run", "--name", "cc", "busybox", "sh", "-c", make);
+  const docker = (...args: string[]) => daemon().client("docker", args, { timeoutMs: 120_000 });
+  const ran = await docker("run", "--name", "cc", "busybox", "sh", "-c", make);
   expect(ran.stdout.length).toBe(bytes);
-  const logged = await daemon().docker("logs", "cc");
+  const logged = await docker("logs", "cc");
   expect(logged.stdout.length).toBe(bytes);
   await ok("run", "-d", "--name", "sleeper", "busybox", "sleep", "100");
-  const executed = await daemon().docker("exec", "sleeper", "sh", "-c", make);
+  const executed = await docker("exec", "sleeper", "sh", "-c", make);
   expect(executed.stdout.length).toBe(bytes);
-}, 60_000);
+}, 400_000);
 
 test("20 MB go in and come out again", async () => {
   const bytes = Buffer.alloc(20 << 20, "abcdefghijklmnopqrstuvwxyz\n");

@@ -19,7 +19,7 @@ export class Terminal {
     this.#process = spawn("script", ["-qefc", line, "/dev/null"], {
       env: { ...process.env, ...env },
       stdio: ["pipe", "pipe", "inherit"],
-      timeout: 30_000,
+      timeout: 60_000,
     });
     this.#process.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.screen += text;
@@ -33,7 +33,7 @@ export class Terminal {
   }
 
   async shows(pattern: RegExp): Promise<void> {
-    await until(`the terminal shows ${pattern}`, () => pattern.test(this.screen), 8_000).catch((error) => {
+    await until(`the terminal shows ${pattern}`, () => pattern.test(this.screen)).catch((error) => {
       throw new Error(`${error.message}; the screen: ${JSON.stringify(this.screen)}`);
     });
   }

@@ -17,7 +17,7 @@ export function describeTour(client: Client, site: () => Site): void {
   const curl = (netns: string, url: string) =>
     run("nsenter", [`--net=${netns}`, "curl", "-sS", "--max-time", "3", url]);
   const welcomes = (netns: string, url: string) =>
-    until(`curl ${url}`, async () => (await curl(netns, url)).stdout.includes("Welcome to nginx"), 5_000);
+    until(`curl ${url}`, async () => (await curl(netns, url)).stdout.includes("Welcome to nginx"));
 
   describe(`the tour by ${client}`, () => {
     afterEach(() => daemon().removeAll());
@@ -41,7 +41,7 @@ export function describeTour(client: Client, site: () => Site): void {
       expect(shown[id]).toMatchObject({ Name: "c1", IPv4Address: "172.18.0.2/16" });
       expect(Object.keys(shown)).toHaveLength(2);
       for (const target of ["172.18.0.2", "c1"]) {
-        const page = await ok("exec", "c2", "curl", "-s", "--retry-connrefused", "--retry", "3", target);
+        const page = await ok("exec", "c2", "curl", "-s", "--retry-connrefused", "--retry", "5", target);
         expect(page).toContain("Welcome to nginx");
       }
       expect(await ok("stop", "c1")).toBe("c1");
@@ -56,6 +56,7 @@ export function describeTour(client: Client, site: () => Site): void {
       await ok("network", "create", "-d", "bridge", "x1");
       await ok("run", "-d", "--name", "c1", "--network", "x1", "nginx");
       await ok("run", "-d", "--name", "c2", "--network", "x1", "nginx");
+      await ok("exec", "c2", "curl", "-s", "--retry-connrefused", "--retry", "5", "-o", "/dev/null", "c1");
       const terminal = daemon().terminal(client, ["exec", "-it", "c2", "/bin/bash"]);
       await terminal.shows(/# /);
       terminal.type("tty; stty size; curl -s c1 | grep -m 1 -o 'Welcome to nginx'; exit 7\r");
@@ -80,7 +81,7 @@ export function describeTour(client: Client, site: () => Site): void {
       await ok("network", "create", "x1");
       await ok("run", "-d", "--name", "other", "--network", "x1", "nginx");
       for (const container of ["web", "other"]) {
-        const page = await ok("exec", container, "curl", "-s", "--max-time", "3", "192.0.2.1:8080");
+        const page = await ok("exec", container, "curl", "-s", "--max-time", "20", "192.0.2.1:8080");
         expect(page, `from ${container}`).toContain("Welcome to nginx");
       }
       // older docker CLIs leave the brackets out
