@@ -251,9 +251,11 @@ export class Scene {
     await this.driver.settle?.();
     const deadline = Date.now() + this.#watch.patienceMs(this.stage.patienceMs);
     for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+      // looked at once more when time is up, however long a look took
+      const isLast = Date.now() > deadline;
       const found = differences(before, await this.stage.remains());
       if (found.length === 0) return found;
-      if (Date.now() > deadline) {
+      if (isLast) {
         this.#watch.noteLeak();
         return found;
       }

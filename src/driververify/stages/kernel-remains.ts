@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import type { Netlink } from "../../kernel/index.ts";
 import { type Address, formatPrefix, isLinkLocal, isMulticast } from "../../netip/index.ts";
 
-/** How long the kernel may take to clean up; some of it waits until nobody reads. */
-export const kernelPatienceMs = 4_000;
+/** How long the kernel may take to clean up on a busy machine; some of it waits until nobody reads. */
+export const kernelPatienceMs = 10_000;
 
 /** Links, addresses and routes, which netlink tells. */
 export async function netlinkRemains(

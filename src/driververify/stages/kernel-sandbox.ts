@@ -87,7 +87,7 @@ class KernelSandbox implements Sandbox {
 
   async reaches(
     address: Address,
-    { withinMs = 3_000, size = leastEchoSize[address.family] + 56 }: Parameters<Sandbox["reaches"]>[1] = {},
+    { withinMs = 10_000, size = leastEchoSize[address.family] + 56 }: Parameters<Sandbox["reaches"]>[1] = {},
   ): Promise<boolean> {
     let isHeard = false;
     const echo = await openEcho({ netns: this.key, family: address.family }, ({ from }) => {

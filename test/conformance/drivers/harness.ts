@@ -23,6 +23,7 @@ import { openStore, type Store } from "../../../src/store/index.ts";
 import { newId } from "../../../src/util/ids.ts";
 import { labDriverHost, ProxyNotes } from "../../lab/cnm/world.ts";
 import { Lab, LabHost } from "../../lab/lab.ts";
+import { everyStep } from "../../lab/steps.ts";
 
 /** A driver on a machine of its own. */
 export class Bench implements AsyncDisposable {
@@ -106,13 +107,15 @@ export class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const sandbox of this.#sandboxes) await sandbox.remove();
-    if (this.#sandboxes.length > 0) await deleteNetnsFolder(`${this.machine.netns}-netns`);
-    await this.#driver?.settle?.();
-    await this.#firewall.stop();
-    await this.#store.close();
-    await rm(this.#folder, { recursive: true, force: true });
-    await this.#lab[Symbol.asyncDispose]();
+    await everyStep(
+      ...this.#sandboxes.map((sandbox) => () => sandbox.remove()),
+      async () => this.#sandboxes.length > 0 && (await deleteNetnsFolder(`${this.machine.netns}-netns`)),
+      async () => await this.#driver?.settle?.(),
+      () => this.#firewall.stop(),
+      async () => await this.#store.close(),
+      () => rm(this.#folder, { recursive: true, force: true }),
+      () => this.#lab[Symbol.asyncDispose](),
+    );
   }
 }
 

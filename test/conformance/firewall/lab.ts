@@ -93,7 +93,7 @@ export class Host {
   }
 
   /** One udp flow, to be asked again and again. */
-  async converse({ to, port }: Probe): Promise<{ say(): Promise<string>; close(): void }> {
+  async converse({ to, port }: Probe): Promise<{ say(): Promise<string> } & Disposable> {
     const family = to.includes(":") ? "::" : "0.0.0.0";
     const fd = await bindSocket({ netns: this.netns, protocol: "udp", address: address(family), port: 0 });
     const socket = dgram.createSocket(family === "::" ? "udp6" : "udp4");
@@ -108,7 +108,7 @@ export class Host {
         });
         socket.send("?");
       });
-    return { say, close: () => socket.close() };
+    return { say, [Symbol.dispose]: () => socket.close() };
   }
 
   async #serveTcp(at: string, port: number): Promise<void> {

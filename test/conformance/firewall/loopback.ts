@@ -39,8 +39,8 @@ export function loopbackSuite(town: () => Town, wall: Wall): void {
     ] as const) {
       await liar.run(`
         sysctl -qw net.ipv4.conf.all.route_localnet=1
-        ip route del table local local 127.0.0.1; ip route del table local local 127.0.0.0/8
-        ip route add 127.0.0.1 via ${gateway}`);
+        for route in 127.0.0.1 127.0.0.0/8; do ip route del table local local $route || true; done
+        ip route replace 127.0.0.1 via ${gateway}`);
       const tries = [8080, 80].flatMap((port) => [
         silence(liar, "127.0.0.1", port),
         silence(liar, "127.0.0.1", port, "udp"),
@@ -53,13 +53,13 @@ export function loopbackSuite(town: () => Town, wall: Wall): void {
     await using _ = await wall(...usual(...everywhere));
     const { peer, host } = town();
     const [, local] = /inet6 (fe80::\S+)\//.exec(await host.run("ip -6 addr show dev eth0 scope link")) ?? [];
-    expect(await peer.run(`busybox nc -w 1 ${local}%eth0 8080 < /dev/null`)).toMatch(/^host:8080 fe80::/);
+    expect(await peer.run(`busybox nc -w 10 ${local}%eth0 8080 < /dev/null`)).toMatch(/^host:8080 fe80::/);
   });
 
   test("flows under way survive a restart and changes", async () => {
     const rules = usual(...everywhere, publish("8080", "172.20.1.2", "80", { protocol: "udp" }));
-    const held = await wall(...rules);
-    const flow = await town().peer.converse({ to: "192.0.2.1", port: 8080 });
+    await using held = await wall(...rules);
+    using flow = await town().peer.converse({ to: "192.0.2.1", port: 8080 });
     expect(await flow.say()).toBe("c1:80 192.0.2.2");
     await held.firewall.close(); // as if killed
     expect(await flow.say()).toBe("c1:80 192.0.2.2");
@@ -67,6 +67,5 @@ export function loopbackSuite(town: () => Town, wall: Wall): void {
     expect(await flow.say()).toBe("c1:80 192.0.2.2");
     await again.firewall.set("more", [publish("9999", "172.20.1.2", "81")]);
     expect(await flow.say()).toBe("c1:80 192.0.2.2");
-    flow.close();
   });
 }

@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Antispoof, OwnedFirewall } from "../../../src/firewall/index.ts";
 import { formatAddress, linkLocalOf, parseMac } from "../../../src/netip/index.ts";
+import { everyStep } from "../../lab/steps.ts";
 import * as frames from "./frames.ts";
 import { bridge, guards } from "./rules.ts";
 import type { Subject } from "./suite.ts";
@@ -279,19 +280,24 @@ export function spoofingSuite(subject: Subject): void {
       attacker = await Wire.open(town.c2);
       victim = await Wire.open(town.c1);
     });
-    afterAll(async () => {
-      await victim?.[Symbol.asyncDispose]();
-      await attacker?.[Symbol.asyncDispose]();
-      await firewall?.stop();
-      await town?.[Symbol.asyncDispose]();
-    });
+    afterAll(() =>
+      everyStep(
+        async () => await victim?.[Symbol.asyncDispose](),
+        async () => await attacker?.[Symbol.asyncDispose](),
+        async () => await firewall?.stop(),
+        async () => await town?.[Symbol.asyncDispose](),
+      ),
+    );
 
     test.for(attempts)("$title", async ({ frame, passes }) => {
-      // frames keep their order: what is not heard before this one never is
+      const isToPass = (passes as readonly Antispoof[]).includes(setting);
       const last = ipv4Frame(udp(ip.own, 5000, "255.255.255.255", 5000, "the end"));
       attacker.send(frame, last);
+      // one processor may be behind with what another one has passed on
+      if (isToPass) await victim.hear(packetIn(frame));
+      // but for that, frames keep their order: what is not heard before this one never is
       await victim.hear(last.subarray(14));
-      expect(victim.hasHeard(packetIn(frame))).toBe((passes as readonly Antispoof[]).includes(setting));
+      expect(victim.hasHeard(packetIn(frame))).toBe(isToPass);
     });
 
     // without a guard they have been led astray by now

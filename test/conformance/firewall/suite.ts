@@ -300,7 +300,7 @@ function familySuite(family: 4 | 6, town: () => Town, wall: Wall): void {
       expect(await attacker.ask({ to: at.c1, port: 8080 })).toBe(`c1:8080 ${at.attacker}`);
       expect(await c3.ask({ to: at.c1, port: 80 })).toBe(`c1:80 ${at.gateway1}`);
       expect(await c1.ask({ to: at.peer, port: 80 })).toBe(`peer:80 ${at.c1}`);
-      expect(await peer.run(`busybox ping -c 1 -W 1 ${at.c1}`)).toContain("1 packets received");
+      expect(await peer.run(`busybox ping -c 1 -W 10 ${at.c1}`)).toContain("1 packets received");
       await Promise.all([
         silence(peer, at.c1, 81),
         silence(peer, at.c2, 80),

@@ -11,11 +11,13 @@ const program = join(import.meta.dirname, "wire.pl");
 /** Owns a process in the host's namespace. */
 export class Wire implements AsyncDisposable {
   readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
   readonly #heard: string[] = [];
   #wake: (() => void) | undefined;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#closed = new Promise((resolve) => child.once("close", resolve));
   }
 
   /** Listens once it resolves. */
@@ -64,8 +66,7 @@ export class Wire implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.#child, "close");
     this.#child.stdin?.end();
-    await closed;
+    await this.#closed;
   }
 }
