@@ -19,7 +19,10 @@ tsdocker network connect back web
 echo "the web server finds the store by its alias:"
 tsdocker exec web getent hosts database
 echo "the store reaches the web server, and nothing beyond the internal network:"
-tsdocker exec store wget -q -O /dev/null http://web && echo "web answers"
+for _ in 1 2 3 4 5 6 7 8 9 10; do # it takes a moment to listen
+  tsdocker exec store wget -q -O /dev/null http://web 2>/dev/null && echo "web answers" && break
+  sleep 1
+done
 tsdocker exec store ip route
 echo "which ports are open:"
 tsdocker port web

@@ -1,7 +1,8 @@
 // The examples, as their READMEs start them; of drivers two in the daemon and one behind a socket.
 
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,7 +26,12 @@ const site = useSite({
 const daemon = () => site().daemon;
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const { greeter, idle } = containersOn(daemon);
-const ask = (from: string, host: string) => ok("exec", from, "sh", "-c", `nc ${host} 80 </dev/null`);
+/** Waits for an answer: a greeter does not listen at once, nor for a moment after each answer. */
+const ask = (from: string, host: string) =>
+  until(`${host} answers ${from}`, async () => {
+    const { stdout } = await daemon().docker("exec", from, "sh", "-c", `nc ${host} 80 </dev/null`);
+    return stdout.trim() || undefined;
+  });
 
 afterEach(() => daemon().removeAll());
 afterAll(() => rm(folder, { recursive: true }));
@@ -105,13 +111,22 @@ describe("lan, behind a socket", () => {
   const socket = join(folder, "lan.sock");
 
   const serve = async () => {
+    await end();
     const words = [join(examples, "lan-driver", "serve.ts"), socket, join(folder, "state")];
-    plugin = site().host.spawn(process.execPath, words, { stdio: "inherit" });
-    await until("the plugin listens", async () => existsSync(socket));
+    const child = site().host.spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+    plugin = child;
+    let said = "";
+    child.stdout?.on("data", (text) => {
+      said += text;
+    });
+    await until("the plugin listens", () => said.includes("lan is on"));
   };
   const end = async () => {
-    const ended = new Promise((resolve) => plugin?.once("exit", resolve));
-    plugin?.kill("SIGTERM");
+    const child = plugin;
+    plugin = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
     await ended;
   };
   afterAll(end);
