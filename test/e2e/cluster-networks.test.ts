@@ -2,7 +2,7 @@
 
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Daemon } from "./daemon.ts";
-import { untilNodes, useHosts } from "./hosts.ts";
+import { tidy, untilNodes, useHosts } from "./hosts.ts";
 import { until } from "./run.ts";
 
 const site = useHosts(3);
@@ -15,6 +15,7 @@ const host = (number: number): Daemon => {
   return daemon;
 };
 const all = "host1 member up, host2 member up, host3 member up";
+const health = async () => (await host(1).ask("GET", "/cluster?health=1")).Health;
 
 async function join(daemon: Daemon): Promise<void> {
   const token = (await host(1).tsdocker("cluster", "token", "-q")).stdout.trim();
@@ -34,13 +35,11 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  for (const daemon of daemons) {
-    const containers = await daemon.ask("GET", "/containers/json?all=1");
-    for (const { Id } of containers) await daemon.api("DELETE", `/containers/${Id}?force=1`);
-  }
-  const networks: { Id: string; Scope: string }[] = await host(1).ask("GET", "/networks");
-  for (const { Id, Scope } of networks)
-    if (Scope === "global") await host(1).ask("DELETE", `/networks/${Id}`);
+  for (const daemon of daemons) if (daemon.hasEnded) await daemon.start([]);
+  // a test that failed may have left it outside
+  if ((await host(3).api("GET", "/cluster")).status !== 200) await join(host(3));
+  for (const daemon of daemons) await untilNodes(daemon, all);
+  await tidy(daemons);
 });
 
 /** A container that runs until it is removed. */
@@ -52,6 +51,13 @@ const addressOf = (daemon: Daemon, container: string, network: string) =>
 
 const reaches = async (daemon: Daemon, container: string, address: string) =>
   (await daemon.docker("exec", container, "ping", "-c", "1", "-w", "2", address)).code === 0;
+
+const untilReaches = (daemon: Daemon, container: string, address: string) =>
+  until(`${container} reaches ${address}`, () => reaches(daemon, container, address));
+
+/** The last host that used it says so behind its answer, and a removal waits for that only for a moment. */
+const untilRemoved = (daemon: Daemon, name: string) =>
+  until(`${name} is removed`, async () => (await daemon.docker("network", "rm", name)).code === 0);
 
 /** Whether a host lists a network. */
 const lists = async (daemon: Daemon, name: string) =>
@@ -86,9 +92,10 @@ describe("a host that leaves", () => {
     await join(host(3));
     await untilNodes(host(3), all);
     // and is one again that the others count on
-    const health = async () => (await host(1).ask("GET", "/cluster?health=1")).Health;
-    await expect.poll(health, { timeout: 10_000 }).toMatchObject({ Voters: 3, Healthy: 3, Warnings: [] });
-    expect(await host(3).log()).not.toContain("lost the store");
+    await expect.poll(health).toMatchObject({ Voters: 3, Healthy: 3, Warnings: [] });
+    // by being a member again; that a member is slow for a moment, or its leader is, is no news
+    const lost = (await host(3).log()).split("\n").filter((line) => line.includes("lost the store"));
+    expect(lost.filter((line) => !/no answer within|no leader/.test(line))).toEqual([]);
   });
 });
 
@@ -103,8 +110,7 @@ describe("a network of the cluster", () => {
     expect(new Set(addresses).size).toBe(3);
     for (const address of addresses) expect(address).toMatch(/^10\.64\.0\./);
     for (const number of [1, 2, 3])
-      for (const address of addresses)
-        await until(`c${number} reaches ${address}`, () => reaches(host(number), `c${number}`, address));
+      for (const address of addresses) await untilReaches(host(number), `c${number}`, address);
   });
 
   test("has a name that no other gets, whoever asks first", async () => {
@@ -124,7 +130,7 @@ describe("a network of the cluster", () => {
       stderr: expect.stringContaining("has active endpoints on host3"),
     });
     await host(3).ok("rm", "-f", "c3");
-    await host(1).ok("network", "rm", "blue");
+    await untilRemoved(host(1), "blue");
     await until("blue is gone", async () => !(await lists(host(2), "blue")));
   });
 
@@ -139,7 +145,7 @@ describe("a network of the cluster", () => {
     await untilNodes(host(2), all);
     expect(await lists(host(2), "blue")).toBe(true);
     const address = await addressOf(host(1), "c1", "blue");
-    await until("c2 reaches c1", () => reaches(host(2), "c2", address));
+    await untilReaches(host(2), "c2", address);
   });
 });
 
@@ -163,7 +169,7 @@ describe("while the store is away", () => {
     expect(await lists(host(1), "red")).toBe(false);
     // addresses are this host's own to give
     await serve(host(1), "again", "--network", "blue");
-    expect(await reaches(host(1), "c1", await addressOf(host(1), "again", "blue"))).toBe(true);
+    await untilReaches(host(1), "c1", await addressOf(host(1), "again", "blue"));
     await host(1).ok("network", "create", "local");
     await host(1).ok("network", "rm", "local");
     await both((daemon) => daemon.start());
@@ -181,7 +187,7 @@ describe("while the store is away", () => {
     expect((await host(1).ask("GET", "/cluster")).State).toBe("frozen");
     expect(await lists(host(1), "blue")).toBe(true);
     const names = async () => (await host(1).ok("ps", "--format", "{{.Names}}")).split("\n").sort().join();
-    await expect.poll(names, { timeout: 10_000 }).toMatch(/^alone(,c1)?$/);
+    await expect.poll(names).toMatch(/^alone(,c1)?$/);
     await both((daemon) => daemon.start());
     for (const daemon of daemons) await untilNodes(daemon, all);
     await expect.poll(names, { timeout: 30_000 }).toBe("alone,c1");
@@ -197,13 +203,13 @@ test("with live restore a container stays on its network while there is no daemo
   await untilNodes(host(2), all);
   await serve(host(2), "c2", "--network", "blue");
   const own = await addressOf(host(2), "c2", "blue");
-  await until("c1 reaches c2", () => reaches(host(1), "c1", own));
+  await untilReaches(host(1), "c1", own);
   await host(2).stop();
-  expect(await reaches(host(1), "c1", own)).toBe(true);
-  expect((await host(1).ask("GET", "/cluster?health=1")).Health).toMatchObject({ Voters: 3, Healthy: 3 });
+  await untilReaches(host(1), "c1", own);
+  await expect.poll(health).toMatchObject({ Voters: 3, Healthy: 3 });
   await host(2).start();
   await untilNodes(host(2), all);
-  expect(await reaches(host(2), "c2", address)).toBe(true);
+  await untilReaches(host(2), "c2", address);
   expect(await addressOf(host(2), "c2", "blue")).toBe(own);
   await host(2).ok("rm", "-f", "c2");
   await host(2).stop();
@@ -218,7 +224,7 @@ describe("the path to another host", () => {
       .find((line) => line.startsWith(`host${number} `))
       ?.replace(/ +/g, " ");
   const untilPath = (number: number, wanted: RegExp) =>
-    until(`the path is ${wanted}`, async () => wanted.test((await pathTo(number)) ?? ""), 40_000);
+    until(`the path is ${wanted}`, async () => wanted.test((await pathTo(number)) ?? ""), 60_000);
   /** Drops what comes for a host's tunnels. */
   const block = (number: number, what: string) =>
     site()
@@ -254,7 +260,7 @@ describe("the path to another host", () => {
       expect((await host(1).tsdocker("cluster", "status")).stdout).toContain(
         "host2: no packet comes back: let UDP port 4789 through between 192.0.2.1 and 192.0.2.2, both ways",
       );
-      expect(await pathTo(3)).toMatch(/ up ok /);
+      await untilPath(3, / up ok /);
     } finally {
       await block(2, "delete table inet cut");
     }

@@ -1,7 +1,7 @@
 // A store that the operator runs: daemons that start with --cluster-store are a cluster, and one whose store is away serves
 // its local networks all the same.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { EtcdFixture } from "../lab/cluster/etcd-fixture.ts";
 import type { Daemon } from "./daemon.ts";
 import { nodesOf, untilNodes, useHosts } from "./hosts.ts";
@@ -16,22 +16,27 @@ const member = () => {
 beforeAll(async () => {
   etcd = await EtcdFixture.start([site().host(3)]);
 });
+afterEach(() => member().start());
 afterAll(async () => await etcd?.[Symbol.asyncDispose]());
 
 const flags = (name: string, host = "eth0") => [
   ...["--cluster-store", `etcd://192.0.2.3:2379/${name}`, "--cluster-advertise", host],
 ];
+let clusters = 0;
+/** For one try of one test: hosts stay on the store's record. */
+const freshName = (name: string) => `${name}${++clusters}`;
 const state = async (daemon: Daemon) => (await daemon.ask("GET", "/cluster")).State;
 
 describe("daemons with --cluster-store", () => {
   test("are a cluster without more, and apart from those of another name", async () => {
-    await using one = await site().start(1, { flags: flags("blue") });
-    await using two = await site().start(2, { flags: flags("blue", "192.0.2.2:2377") });
+    const [blue, red] = [freshName("blue"), freshName("red")];
+    await using one = await site().start(1, { flags: flags(blue) });
+    await using two = await site().start(2, { flags: flags(blue, "192.0.2.2:2377") });
     await untilNodes(two, "host1 node up, host2 node up");
     expect(await one.ask("GET", "/cluster")).toMatchObject({
-      ID: "blue",
+      ID: blue,
       State: "connected",
-      Store: { Kind: "external", Address: "etcd://192.0.2.3:2379/blue" },
+      Store: { Kind: "external", Address: `etcd://192.0.2.3:2379/${blue}` },
     });
     for (const words of [["init"], ["join", "--token", "x", "192.0.2.1"], ["leave", "--force"], ["token"]])
       expect(await one.tsdocker("cluster", ...words)).toMatchObject({
@@ -42,17 +47,19 @@ describe("daemons with --cluster-store", () => {
     await untilNodes(one, "host1 node up, host2 node down");
     expect((await one.tsdocker("cluster", "rm", "host2")).stdout).toBe("host2\n");
     await untilNodes(one, "host1 node up");
-    await two.start(flags("red"));
+    await two.start(flags(red));
     expect(await nodesOf(two)).toBe("host2 node up");
   });
 
   test("start while it is away, serve local networks, and say what is frozen", async () => {
-    await using one = await site().start(1, { flags: flags("green"), images: ["busybox"] });
+    await using one = await site().start(1, { flags: flags(freshName("green")), images: ["busybox"] });
     await untilNodes(one, "host1 node up");
     await one.stop();
     await member().kill();
     await one.start();
-    expect(await one.ask("GET", "/cluster")).toMatchObject({
+    const cluster = () => one.ask("GET", "/cluster");
+    // why it is frozen is known when the store was tried
+    await expect.poll(cluster).toMatchObject({
       State: "frozen",
       Trouble: expect.stringContaining("192.0.2.3:2379"),
       Nodes: [{ Name: "host1", Self: true }],
@@ -83,7 +90,7 @@ describe("daemons with --cluster-store", () => {
 
   test("start for the first time while it is away, and join when it is there", async () => {
     await member().kill();
-    await using one = await site().start(1, { flags: flags("white") });
+    await using one = await site().start(1, { flags: flags(freshName("white")) });
     expect(await state(one)).toBe("frozen");
     await one.ok("network", "create", "local");
     await one.ok("network", "rm", "local");

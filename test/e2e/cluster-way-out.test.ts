@@ -1,10 +1,10 @@
 // The way out of a network of the cluster, as the docker CLI and machines outside the cluster see it.
 
-import { beforeAll, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import type { LabHost, Listener } from "../lab/lab.ts";
 import "../lab/matchers.ts";
 import type { Daemon } from "./daemon.ts";
-import { untilNodes, useHosts } from "./hosts.ts";
+import { tidy, untilNodes, useHosts } from "./hosts.ts";
 import { until } from "./run.ts";
 
 const site = useHosts(3);
@@ -30,6 +30,8 @@ beforeAll(async () => {
   const names = () => host(2).ok("network", "ls", "--format", "{{.Name}}");
   await until("the networks are on host2", async () => /blue.*red.*shut/s.test(await names()));
 });
+
+afterEach(() => tidy(daemons, ["blue", "red", "shut"]));
 
 /** A container that ends with the test, and a process in its netns. */
 async function serve(daemon: Daemon, name: string, ...flags: string[]): Promise<Served> {
@@ -131,10 +133,11 @@ test("an internal overlay leads nowhere, and two overlays not to each other", as
 });
 
 test("the daemon's end and a crash change nothing, and nothing is left when the container goes", async () => {
-  const c1 = await serve(host(2), "c1", "--network", "blue", "-p", "8080:80");
+  await using local = new AsyncDisposableStack();
+  const c1 = local.use(await serve(host(2), "c1", "--network", "blue", "-p", "8080:80"));
   await using _remote = await serve(host(1), "c2", "--network", "blue");
   await using _server = await answerAt(outside(), 7000, "outside");
-  const served = await answerAt(c1.inside, 80, "c1");
+  local.use(await answerAt(c1.inside, 80, "c1"));
   const before = await addresses(host(2), "c1", "eth1");
   const isServed = async () => {
     await expect(c1.inside).toReach("192.0.2.3:7000", { answer: "outside 192.0.2.2" });
@@ -148,8 +151,7 @@ test("the daemon's end and a crash change nothing, and nothing is left when the 
     expect(await addresses(host(2), "c1", "eth1")).toEqual(before);
   }
   expect(await host(2).ok("port", "c1")).toContain("80/tcp -> 0.0.0.0:8080");
-  await served[Symbol.asyncDispose]();
-  await c1[Symbol.asyncDispose]();
+  await local.disposeAsync();
   await expect(outside()).not.toReach("192.0.2.2:8080");
   const members = () => host(2).ok("network", "inspect", "-f", "{{len .Containers}}", "docker_gwbridge");
   expect(await members()).toBe("0");

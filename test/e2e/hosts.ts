@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll } from "vitest";
 import { Lab, type LabHost } from "../lab/lab.ts";
+import { everyStep } from "../lab/steps.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "./daemon.ts";
 import { until } from "./run.ts";
 
@@ -28,10 +29,15 @@ export class Hosts implements AsyncDisposable {
 
   static async create(count: number): Promise<Hosts> {
     const lab = await Lab.create();
-    const lan = lab.segment("192.0.2.0/24", "2001:db8::/64");
-    const hosts: LabHost[] = [];
-    for (let number = 1; number <= count; number++) hosts.push(await lan.host(`host${number}`));
-    return new Hosts(lab, hosts);
+    try {
+      const lan = lab.segment("192.0.2.0/24", "2001:db8::/64");
+      const hosts: LabHost[] = [];
+      for (let number = 1; number <= count; number++) hosts.push(await lan.host(`host${number}`));
+      return new Hosts(lab, hosts);
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   host(number: number): LabHost {
@@ -55,13 +61,11 @@ export class Hosts implements AsyncDisposable {
 
   /** Daemons end first, the last one before the others; all do, also when one of them fails. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const failures: unknown[] = [];
-    for (const starting of this.#daemons.reverse()) {
+    const ends = this.#daemons.reverse().map((starting) => async () => {
       const daemon = await starting.catch(() => undefined); // whoever asked for it has heard why
-      await daemon?.[Symbol.asyncDispose]().catch((error) => failures.push(error));
-    }
-    await this.lab[Symbol.asyncDispose]();
-    if (failures.length > 0) throw failures[0];
+      await daemon?.[Symbol.asyncDispose]();
+    });
+    await everyStep(...ends, () => this.lab[Symbol.asyncDispose]());
   }
 }
 
@@ -76,6 +80,34 @@ export function useHosts(count: number): () => Hosts {
     if (!hosts) throw new Error("the hosts are not there yet");
     return hosts;
   };
+}
+
+/**
+ * Removes what a test has made on hosts of one cluster, but for what is named, and waits until no host lists it: what is
+ * made next has the same names. A daemon that a test ended is started first.
+ */
+export async function tidy(daemons: readonly Daemon[], stays: readonly string[] = []): Promise<void> {
+  for (const daemon of daemons) if (daemon.hasEnded) await daemon.start();
+  for (const listed of [containersOf, networksOf])
+    await until("what the test made is gone", async () => {
+      const made = await Promise.all(daemons.map(async (daemon) => await listed(daemon, stays)));
+      for (const [at, paths] of made.entries())
+        for (const path of paths) await daemons[at]?.api("DELETE", path);
+      return made.flat().length === 0;
+    });
+}
+
+async function containersOf(daemon: Daemon, stays: readonly string[]): Promise<string[]> {
+  const all: { Id: string; Names: string[] }[] = await daemon.ask("GET", "/containers/json?all=1");
+  const made = all.filter(({ Names }) => !Names.some((name) => stays.includes(name.slice(1))));
+  return made.map(({ Id }) => `/containers/${Id}?force=1`);
+}
+
+/** The way out of overlays stays: the daemon made it. */
+async function networksOf(daemon: Daemon, stays: readonly string[]): Promise<string[]> {
+  const all: { Id: string; Name: string }[] = await daemon.ask("GET", "/networks");
+  const others = ["bridge", "host", "none", "docker_gwbridge", ...stays];
+  return all.filter(({ Name }) => !others.includes(Name)).map(({ Id }) => `/networks/${Id}`);
 }
 
 /** `host1 member up, host2 node down`, as a daemon sees it. */
