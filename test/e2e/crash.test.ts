@@ -15,13 +15,24 @@ const site = useSite();
 const daemon = () => site().daemon;
 const { greeter } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
+/** The host once no container has anything there: what was removed goes behind the answer. */
+const atRest = () =>
+  until("no endpoint is left", async () => {
+    const snapshot = await daemon().snapshot();
+    const isLeft =
+      snapshot.links?.some((link) => link.startsWith("veth")) ||
+      snapshot.processes?.some((line) => line.includes("containerd-shim"));
+    return isLeft ? undefined : snapshot;
+  });
+const untilNoSnapshotIsLeft = () =>
+  until("no snapshot is left", async () => (await daemon().containerSnapshots()).length === 0);
 const inspect = async (name: string) => await daemon().ask("GET", `/containers/${name}/json`);
 
 afterEach(() => daemon().removeAll());
 
 describe("a daemon that was killed", () => {
   test("comes back with its records; what ran has ended, and everything it held is free", async () => {
-    const before = await daemon().snapshot();
+    const before = await atRest();
     await ok("network", "create", "--subnet", "198.51.100.0/24", "n");
     const withNetwork = await daemon().snapshot();
     await greeter("cc", "--network", "n", "--ip", "198.51.100.9", "-p", "8080:80");
@@ -42,7 +53,7 @@ describe("a daemon that was killed", () => {
     await ok("rm", "-f", "cc", "never");
     await ok("network", "rm", "n");
     await daemon().expectBackTo(before);
-    expect(await daemon().containerSnapshots()).toEqual([]);
+    await untilNoSnapshotIsLeft();
   });
 
   test("starts again what its policy says, with its ports", async () => {
@@ -57,21 +68,22 @@ describe("a daemon that was killed", () => {
   });
 
   test("while it starts and ends containers leaves nothing that nobody knows", async () => {
-    // links of the test before are deleted lazily
-    const before = await until("no endpoint is left", async () => {
-      const snapshot = await daemon().snapshot();
-      return snapshot.links?.some((link) => link.startsWith("veth")) ? undefined : snapshot;
-    });
+    const before = await atRest();
+    const earlier = daemon().events.length;
     const clients = Array.from({ length: 6 }, (_, index) =>
       daemon().docker("run", "--rm", "-p", `${9000 + index}:80`, "busybox", "sleep", "0.2"),
     );
-    await until("some run", () => daemon().events.filter(({ Action }) => Action === "start").length >= 2);
+    const starts = () =>
+      daemon()
+        .events.slice(earlier)
+        .filter(({ Action }) => Action === "start");
+    await until("some run", () => starts().length >= 2);
     await daemon().signal("SIGKILL");
     await Promise.all(clients);
     await daemon().start();
     await daemon().removeAll();
     await daemon().expectBackTo(before);
-    expect(await daemon().containerSnapshots()).toEqual([]);
+    await untilNoSnapshotIsLeft();
   });
 
   test("and stopped in order afterwards, it brings its containers up again by policy alone", async () => {
@@ -85,18 +97,18 @@ describe("a daemon that was killed", () => {
 describe("a containerd that was killed", () => {
   const containerdPid = async () => {
     const socket = join(daemon().folder, "run", "containerd");
-    const { stdout } = await run("pgrep", ["-f", `containerd --config ${socket}`]);
-    return Number(stdout.trim().split("\n")[0]);
+    // none while it is started again
+    return await until("containerd runs", async () => {
+      const { stdout } = await run("pgrep", ["-f", `containerd --config ${socket}`]);
+      return Number(stdout.trim().split("\n")[0]) || undefined;
+    });
   };
 
   test("is started again; running containers and their ends are not lost", async () => {
     await greeter("cc", "-p", "8080:80");
     const pid = await containerdPid();
     process.kill(pid, "SIGKILL");
-    await until("another runs", async () => {
-      const now = await containerdPid();
-      return now > 0 && now !== pid;
-    });
+    await until("another runs", async () => (await containerdPid()) !== pid);
     await expect(site().peer).toReach("192.0.2.1:8080", { answer: "cc" });
     await until(
       "it works again",
@@ -108,7 +120,7 @@ describe("a containerd that was killed", () => {
   });
 
   test("while requests run: each of them ends, and nothing is left", async () => {
-    const before = await daemon().snapshot();
+    const before = await atRest();
     const clients = Array.from({ length: 6 }, (_, index) =>
       daemon().docker("run", "--rm", "-p", `${9000 + index}:80`, "busybox", "sleep", "0.1"),
     );
@@ -126,7 +138,7 @@ describe("a containerd that was killed", () => {
     );
     await daemon().removeAll();
     await daemon().expectBackTo(before);
-    expect(await daemon().containerSnapshots()).toEqual([]);
+    await untilNoSnapshotIsLeft();
   });
 });
 
@@ -151,7 +163,7 @@ describe("starting where another is", () => {
   });
 
   test("one with other places leaves alone what the first one has", async () => {
-    const before = await daemon().snapshot();
+    const before = await atRest();
     const place = (name: string) => join(daemon().folder, "other", name);
     const places = ["data-root", "exec-root", "pidfile"].flatMap((flag) => [`--${flag}`, place(flag)]);
     const { code, stderr } = await again([...places, "-H", `unix://${place("sock")}`]);

@@ -11,7 +11,8 @@ import { useSite } from "./site.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keys-"));
 const resolvConf = join(folder, "resolv.conf");
-writeFileSync(resolvConf, "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n");
+const settings = "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n";
+writeFileSync(resolvConf, settings);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const site = useSite({ flags: ["--allow-direct-routing"], config: { "resolv-conf": resolvConf } });
@@ -65,8 +66,11 @@ describe("resolv-conf", () => {
   test("that cannot be read keeps the daemon from starting", async () => {
     await daemon().stop();
     rmSync(resolvConf);
-    await expect(daemon().start()).rejects.toThrow(/resolv-conf: .*no such file or directory/);
-    writeFileSync(resolvConf, "nameserver 192.0.2.53\n");
+    try {
+      await expect(daemon().start()).rejects.toThrow(/resolv-conf: .*no such file or directory/);
+    } finally {
+      writeFileSync(resolvConf, settings);
+    }
     await daemon().start();
   });
 });

@@ -40,7 +40,7 @@ async function within<T>(container: string, work: (host: LabHost) => Promise<T>)
 const lookUp = (container: string, name: string, type: "A" | "AAAA" | "PTR" = "A") =>
   within(container, (host) => ask(host, 53, { name, type }));
 
-/** A name server on a host, and what it was asked. */
+/** A name server on a host, and what it was asked: each name once, since one that is slow to answer is asked again. */
 async function sinkOn(host: LabHost, address: string) {
   const script = join(import.meta.dirname, "name-server.mjs");
   const server = host.spawn(process.execPath, [script, address], { stdio: ["ignore", "pipe", "inherit"] });
@@ -49,12 +49,16 @@ async function sinkOn(host: LabHost, address: string) {
   server.stdout?.on("data", (chunk) => {
     asked += chunk;
   });
-  await until("it listens", () => asked.includes("ready"));
   const end = async () => {
     server.kill();
     await ended;
   };
-  return { asked: () => asked.replace("ready\n", ""), [Symbol.asyncDispose]: end };
+  await until("it listens", () => asked.includes("ready")).catch(async (error) => {
+    await end();
+    throw error;
+  });
+  const names = () => [...new Set(lines(asked.replace("ready\n", "")))];
+  return { asked: names, [Symbol.asyncDispose]: end };
 }
 
 describe("resolv.conf", () => {
@@ -152,7 +156,7 @@ describe("name servers", () => {
     await ok("network", "create", "-o", "tsdocker.dns=192.0.2.2", "n");
     await idle("cc", "--network", "n");
     expect(await lookUp("cc", "www.example.test")).toMatchObject({ records: ["203.0.113.99"] });
-    expect(sink.asked()).toBe("www.example.test\n");
+    await expect.poll(sink.asked).toEqual(["www.example.test"]);
     expect(await sh("cc", "cat /etc/resolv.conf")).toContain("# ExtServers: [192.0.2.2]");
   });
 
@@ -170,10 +174,10 @@ describe("name servers", () => {
           expect(await ask(host, 53, { name, ...how })).toMatchObject({ records: [] });
     });
     await sh("inner", "nslookup secret2 || true; nslookup -type=txt secret3.example.test || true");
-    expect(sink.asked()).toBe("");
+    expect(sink.asked()).toEqual([]);
     // the peer with a way out may ask, which shows that the sink hears
     expect(await lookUp("both", "www.example.test")).toMatchObject({ records: ["203.0.113.99"] });
-    expect(sink.asked()).toBe("www.example.test\n");
+    await expect.poll(sink.asked).toEqual(["www.example.test"]);
   });
 });
 
@@ -226,7 +230,7 @@ describe("a container's name", () => {
     const reverse = `${[..."20010db8000600000000000000000002"].reverse().join(".")}.ip6.arpa`;
     const pointer = await lookUp("other", reverse, "PTR");
     expect(pointer).toMatchObject({ records: ["cc.six"] });
-    expect(await sh("other", "ping -6 -c 1 -W 2 cc")).toContain("1 packets received");
+    expect(await sh("other", "ping -6 -c 1 cc")).toContain("1 packets received");
   });
 });
 
