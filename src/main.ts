@@ -6,11 +6,12 @@ import { startDaemon } from "./daemon/daemon.ts";
 import { parseFlags } from "./daemon/flags.ts";
 import { printHint } from "./daemon/hint.ts";
 import { createLog } from "./daemon/log.ts";
-import { endOnSignals } from "./daemon/signals.ts";
+import { endOnSignals, outliveReaders } from "./daemon/signals.ts";
 import { version } from "./daemon/version.ts";
 import { errorMessage } from "./util/errors.ts";
 
 async function main(): Promise<void> {
+  outliveReaders();
   const { given, hint } = parseFlags(process.argv.slice(2), version);
   const validates = given.get("validate") === true;
   if (!validates && process.getuid?.() !== 0) {

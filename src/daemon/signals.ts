@@ -25,6 +25,11 @@ export function endOnSignals(log: Log): Ending {
   return { asked: promise };
 }
 
+/** From now on it is no reason to end either that nobody reads what the daemon says, as when a journal is restarted. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+}
+
 /** Looks at something again whenever SIGHUP asks for it. Answers with the way to stop that. */
 export function onHangup(log: Log, what: string, look: () => Promise<unknown>): () => void {
   const hear = () => {

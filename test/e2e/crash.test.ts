@@ -1,5 +1,6 @@
 // Ends that nobody planned: the daemon or its containerd is killed, and what comes after must find its way.
 
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -15,13 +16,11 @@ const site = useSite();
 const daemon = () => site().daemon;
 const { greeter } = containersOn(daemon);
 const ok = (...args: readonly string[]) => daemon().ok(...args);
-/** The host once no container has anything there: what was removed goes behind the answer. */
+/** The host once no container has anything there: links, what the firewall has of them, and shims go behind the answer. */
 const atRest = () =>
   until("no endpoint is left", async () => {
     const snapshot = await daemon().snapshot();
-    const isLeft =
-      snapshot.links?.some((link) => link.startsWith("veth")) ||
-      snapshot.processes?.some((line) => line.includes("containerd-shim"));
+    const isLeft = Object.values(snapshot).some((lines) => lines.some((line) => /veth|shim/.test(line)));
     return isLeft ? undefined : snapshot;
   });
 const untilNoSnapshotIsLeft = () =>
@@ -205,6 +204,33 @@ describe("starting where another is", () => {
     await expect(request(daemon().socket, "GET", "/_ping")).rejects.toThrow("ECONNREFUSED");
     await daemon().start();
     expect((await daemon().api("GET", "/_ping")).status).toBe(200);
+  });
+
+  test("one whose log nobody reads any more serves on and ends in order", async () => {
+    await daemon().stop();
+    const deaf = daemon().host.spawn(process.execPath, daemon().arguments, {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const ended = once(deaf, "exit");
+    const serves = () =>
+      daemon()
+        .api("GET", "/_ping")
+        .then(
+          ({ status }) => status === 200,
+          () => false,
+        );
+    try {
+      deaf.stderr?.once("data", () => deaf.stderr?.destroy());
+      await until("it serves", async () => (await serves()) || deaf.exitCode !== null);
+      // each is a line of the log
+      deaf.kill("SIGHUP");
+      expect(await serves()).toBe(true);
+    } finally {
+      deaf.kill("SIGTERM");
+      await ended;
+      await daemon().start();
+    }
+    expect(deaf.exitCode).toBe(0);
   });
 
   test("two daemons side by side have nothing in common", async () => {
