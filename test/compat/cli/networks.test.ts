@@ -1,6 +1,7 @@
 // Commands on networks through Docker's client and ours on one dockerd: stdout, stderr and exit code are the same.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { everyStep } from "../../lab/steps.ts";
 import { DockerDaemon, missingPeers, type Ran } from "./docker-daemon.ts";
 import { BundledCli } from "./tsdocker.ts";
 
@@ -25,10 +26,12 @@ beforeAll(async () => {
   await daemon.docker("run", "-d", "--name", "c1", "--network", "n2", "busybox", "sleep", "10000");
 });
 
-afterAll(async () => {
-  await daemon?.[Symbol.asyncDispose]();
-  await ours?.[Symbol.asyncDispose]();
-});
+afterAll(() =>
+  everyStep(
+    async () => await daemon?.[Symbol.asyncDispose](),
+    async () => await ours?.[Symbol.asyncDispose](),
+  ),
+);
 
 const both = async (...args: string[]): Promise<[Ran, Ran]> => [
   await daemon.docker(...args),

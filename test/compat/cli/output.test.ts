@@ -1,6 +1,7 @@
 // The same commands through Docker's client and ours on one dockerd: stdout, stderr and exit code are the same.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { everyStep } from "../../lab/steps.ts";
 import { DockerDaemon, missingPeers, type Ran } from "./docker-daemon.ts";
 import { BundledCli } from "./tsdocker.ts";
 
@@ -67,10 +68,12 @@ beforeAll(async () => {
   );
 });
 
-afterAll(async () => {
-  await daemon?.[Symbol.asyncDispose]();
-  await ours?.[Symbol.asyncDispose]();
-});
+afterAll(() =>
+  everyStep(
+    async () => await daemon?.[Symbol.asyncDispose](),
+    async () => await ours?.[Symbol.asyncDispose](),
+  ),
+);
 
 /** Ages grow between the two calls, and with them the widths of their columns (which unit tests hold). */
 function withoutAges(text: string): string {

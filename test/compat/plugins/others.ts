@@ -54,7 +54,7 @@ export async function startPlugin(
       stdio: "ignore",
       env: { ...process.env, ENVIRONMENT: "production", PYTHONPATH: join(root, "python") },
     });
-    await until(`${name} listens`, () => existsSync(socket), 20_000);
+    await until(`${name} listens`, () => existsSync(socket));
   };
   const kill = async () => {
     const running = process_;

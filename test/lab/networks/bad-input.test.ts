@@ -7,6 +7,7 @@ import type { CreateNetworkRequest } from "../../../src/api/schemas/network.ts";
 import { errorMessage } from "../../../src/util/errors.ts";
 import { address, endpointSpec, networkSpec, pool, sandboxSpec } from "../cnm/specs.ts";
 import type { World } from "../cnm/world.ts";
+import { everyStep } from "../steps.ts";
 import { createSite, options, type Site } from "./site.ts";
 
 let site: Site;
@@ -24,11 +25,14 @@ beforeAll(async () => {
   await site.machine.remember();
 });
 
-afterAll(async () => {
-  for (const name of ["there", "config"]) await world.controller.deleteNetwork(name);
-  await world[Symbol.asyncDispose]();
-  await site.lab[Symbol.asyncDispose]();
-});
+afterAll(() =>
+  everyStep(
+    () => world.controller.deleteNetwork("there"),
+    () => world.controller.deleteNetwork("config"),
+    () => world[Symbol.asyncDispose](),
+    () => site.lab[Symbol.asyncDispose](),
+  ),
+);
 
 async function refusal(request: CreateNetworkRequest): Promise<string> {
   try {
@@ -319,8 +323,11 @@ describe("an endpoint is refused that has", () => {
     const second = world.controller.createSandbox(
       sandboxSpec("c2", { endpoints: [wish({ ipv4: address("10.9.0.9") })] }),
     );
-    await expect(second).rejects.toThrow("Address already in use");
-    await first.delete();
+    try {
+      await expect(second).rejects.toThrow("Address already in use");
+    } finally {
+      await first.delete();
+    }
   });
 });
 
