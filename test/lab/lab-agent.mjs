@@ -47,6 +47,8 @@ function listenUdp(address, port, reply) {
     type: net.isIPv6(address) ? "udp6" : "udp4",
     ipv6Only: net.isIPv6(address),
   });
+  // an answer that may not leave, or finds no way, is lost like any datagram
+  socket.on("error", () => undefined);
   socket.on("message", (_, peer) => socket.send(`${reply} ${peer.address}`, peer.port, peer.address));
   return opened(socket, () => socket.bind(port, address));
 }

@@ -5,7 +5,7 @@ import { connect as connectPlain, createServer, type Server, type Socket } from 
 import { connect as connectTls } from "node:tls";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ask, fetchAuthority, type Where } from "../../../../src/cluster/join/join-client.ts";
-import { JoinServer } from "../../../../src/cluster/join/join-server.ts";
+import { JoinServer, type JoinServerOptions } from "../../../../src/cluster/join/join-server.ts";
 import { joinCluster } from "../../../../src/cluster/join/joining.ts";
 import { formatToken, parseToken } from "../../../../src/cluster/join/token.ts";
 import { Tries } from "../../../../src/cluster/join/tries.ts";
@@ -40,12 +40,25 @@ async function listen(credentials: Credentials): Promise<Where> {
     logged += JSON.stringify(words);
   };
   const log = { ...silentLog, info: note, warn: note, error: note, debug: note, child: () => log };
-  const port = await freePort();
   const { admitting } = site;
   const tries = new Tries(() => clock);
-  const server = await JoinServer.listen({ address: "127.0.0.1", port, credentials, admitting, log, tries });
-  onTestFinished(() => server.close());
-  return { host: "127.0.0.1", port };
+  return (await open({ credentials, admitting, log, tries })).where;
+}
+
+/** On a port of its own. */
+async function open(options: Omit<JoinServerOptions, "address" | "port">) {
+  const host = "127.0.0.1";
+  for (let tries = 0; ; tries++) {
+    const port = await freePort();
+    try {
+      const server = await JoinServer.listen({ ...options, address: host, port });
+      onTestFinished(() => server.close());
+      return { server, where: { host, port } };
+    } catch (error) {
+      // another test may have been given the same one meanwhile
+      if (tries === 5) throw error;
+    }
+  }
 }
 
 async function freePort(): Promise<number> {
@@ -344,19 +357,11 @@ test("the join port speaks TLS 1.3 and nothing older, and no clear text", async 
 });
 
 test("a new certificate is shown from its arrival on", async () => {
-  const port = await freePort();
   const before = await credentialsOf(site, "a", "member", "127.0.0.1");
   const { admitting } = site;
-  const server = await JoinServer.listen({
-    address: "127.0.0.1",
-    port,
-    credentials: before,
-    admitting,
-    log: silentLog,
-  });
-  onTestFinished(() => server.close());
+  const { server, where: at } = await open({ credentials: before, admitting, log: silentLog });
   const serial = async () => {
-    const socket = connectTls({ host: "127.0.0.1", port, ca: before.authority, servername: memberName });
+    const socket = connectTls({ ...at, ca: before.authority, servername: memberName });
     await once(socket, "secureConnect");
     const shown = socket.getPeerX509Certificate()?.serialNumber;
     socket.destroy();
