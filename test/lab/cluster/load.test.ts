@@ -21,7 +21,7 @@ interface Endpoint {
 }
 
 test("2,000 records and 500 changes a second are followed, each once and in order", async () => {
-  await using cluster = lab.cluster({ ttlSeconds: 5 });
+  await using cluster = lab.cluster({ ttlSeconds: 10 });
   const one = await cluster.add("one");
   const table = await one.table<Endpoint>("endpoints");
   const name = (number: number) => `n${number % 7}/e${String(number).padStart(5, "0")}`;
