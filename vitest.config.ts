@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/longest-first.ts";
 
+/** Spent only where something is wrong, or the machine busy. */
+const patience = { expect: { poll: { timeout: 20_000 } }, testTimeout: 120_000, hookTimeout: 180_000 };
+
 // Two projects: `unit` is pure logic in parallel, `lab` touches a real kernel, containerd and runc.
 export default defineConfig({
   test: {
@@ -15,6 +18,7 @@ export default defineConfig({
           isolate: false,
           maxWorkers: "100%",
           sequence: { groupOrder: 0 },
+          ...patience,
         },
       },
       {
@@ -31,10 +35,7 @@ export default defineConfig({
           // each file has hosts and folders of its own; more at once would only wait for the kernel's network lock
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
-          // spent only where something is wrong, or the machine busy
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
-          expect: { poll: { timeout: 20_000 } },
+          ...patience,
           // a machine that builds other things beside may be late once; on one's own a failure is a failure
           retry: process.env.CI ? 1 : 0,
         },

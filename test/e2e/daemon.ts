@@ -265,13 +265,33 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  /** The host's network with the daemon running, once what is being deleted is gone; compare two of them with `leaks`. */
+  /** The host with the daemon running, once what goes and comes behind its answers has; compare two of them with `leaks`. */
   async snapshot(): Promise<Snapshot> {
-    const isSettled = async () =>
-      (await this.host.netlink.links()).every(({ alias }) => alias !== "tsdocker:deleted");
+    let snapshot = await snapshotHost(this.host.netns, this.folder);
+    const isAtRest = async () => {
+      if (await this.#isAtRest(snapshot)) return true;
+      snapshot = await snapshotHost(this.host.netns, this.folder);
+      return false;
+    };
     // what does not go shows in the comparison
-    await until("what is being deleted is gone", isSettled, 10_000).catch(() => undefined);
-    return await snapshotHost(this.host.netns, this.folder);
+    await until("the host is at rest", isAtRest, 10_000).catch(() => undefined);
+    return snapshot;
+  }
+
+  /** Nothing of endpoints is there beyond those of running containers, and namespaces are ready for the next. */
+  async #isAtRest({ links = [], nftables = [], mounts = [], processes = [] }: Snapshot): Promise<boolean> {
+    if (this.hasEnded) return true;
+    const running: { HostConfig: { NetworkMode: string } }[] = await this.ask("GET", "/containers/json");
+    const sandboxes = running.filter(({ HostConfig }) => !/^(host$|container:)/.test(HostConfig.NetworkMode));
+    const ports = links.flatMap((line) => /^veth\w+/.exec(line) ?? []);
+    const named = nftables.flatMap((line) => line.match(/\bveth\w+/g) ?? []);
+    return (
+      links.every((line) => !line.includes("tsdocker:deleted")) &&
+      named.every((name) => ports.includes(name)) &&
+      (sandboxes.length > 0 || ports.length === 0) &&
+      (running.length > 0 || !processes.some((line) => line.includes("containerd-shim"))) &&
+      mounts.filter(isPin).length >= sandboxes.length + readyNetns
+    );
   }
 
   /** Keys of containerd's snapshots that belong to containers. */
@@ -348,9 +368,13 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** Namespaces kept ready for the next containers come and go; how many there are must not change. */
+/** How many namespaces the daemon keeps ready. */
+const readyNetns = 2;
+
+const isPin = (line: string) => /\/run\/netns\/[0-9a-f]{12} /.test(line);
+
+/** Those namespaces come and go; how many there are must not change. */
 function poolAside(snapshot: Snapshot): Snapshot {
-  const isPin = (line: string) => /\/run\/netns\/[0-9a-f]{12} /.test(line);
   const mounts = snapshot.mounts ?? [];
   const pins = mounts.filter(isPin).map((_, index) => `netns ${index}`);
   return { ...snapshot, mounts: [...mounts.filter((line) => !isPin(line)), ...pins] };

@@ -295,6 +295,9 @@ class Agent {
       this.#answer(message as { call: number; value?: unknown; error?: string }),
     );
     this.#ended = new Promise((resolve) => this.#process.once("exit", () => resolve()));
+    void this.#ended.then(() => {
+      for (const { reject } of this.#calls.values()) reject(new Error(`the agent of ${host.name} has ended`));
+    });
   }
 
   async call(operation: string, request: object): Promise<unknown> {

@@ -69,13 +69,26 @@ async function commandLine(pid: string): Promise<string> {
 /** iptables over nftables leaves its empty tables behind; what is in them iptables-save tells. */
 const iptablesTables = /^table ip6? (filter|nat|raw|mangle|security) \{[\s\S]*?^\}/gm;
 
+/** A listing may fail because the rules change under it. */
+async function again<T>(work: () => Promise<T>, tries = 5): Promise<T> {
+  return await work().catch((error) => {
+    if (tries === 1) throw error;
+    return again(work, tries - 1);
+  });
+}
+
 /** The tool's lines without counters and comments; none where the tool is missing. */
 async function listRules(
   netns: string | undefined,
   ...command: readonly [string, ...string[]]
 ): Promise<string[]> {
   const [file, ...args] = netns ? ["nsenter", `--net=${netns}`, ...command] : command;
-  const { stdout } = await run(file ?? "", args).catch(() => ({ stdout: "" }));
+  const { stdout } = await again(() => run(file ?? "", args, { maxBuffer: 2 ** 28 })).catch((error) => {
+    // the tool, or what it works by
+    if (/No such file|ENOENT|not supported|can't initialize/i.test(`${error.message}${error.stderr}`))
+      return { stdout: "" };
+    throw error;
+  });
   return stdout
     .replace(iptablesTables, "")
     .split("\n")

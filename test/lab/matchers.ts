@@ -16,7 +16,7 @@ declare module "vitest" {
 }
 
 /** Spent only where something is wrong, or the machine busy. */
-const patienceMs = 10_000;
+const patienceMs = 20_000;
 /** How long nothing must answer for a target to count as out of reach. */
 const silenceMs = 400;
 

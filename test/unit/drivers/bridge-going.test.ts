@@ -105,7 +105,7 @@ test("an endpoint whose link is aside keeps its guard until its port is gone, bu
   await driver.join({ networkId, endpointId, sandboxKey: "/c1", freeIndex: 2, suggestedName: "eth0" });
   expect(guard()).toMatchObject([{ addresses: [own.address.address] }]);
   const deleted = driver.deleteEndpoint({ networkId, endpointId, linkIsAside: true });
-  await vi.waitFor(() => expect(guard()).toMatchObject([{ addresses: [] }]));
+  await expect.poll(() => guard()).toMatchObject([{ addresses: [] }]);
   expect([...host.netlink.present.keys()]).toHaveLength(2);
   await driver.settle?.();
   await deleted;

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createRemoteIpam, readIpamCapabilities } from "../../../drivers/ipam-remote/index.ts";
 import type { PluginCaller } from "../../../src/driverkit/index.ts";
 import { type Address, type Prefix, parseAddress, parseMac, parsePrefix } from "../../../src/netip/index.ts";
@@ -193,7 +193,7 @@ describe("a remote IPAM driver that keeps nothing", () => {
     );
     expect(await ipam.requestPool(pool)).toEqual({ poolId: "old", pool: prefix("10.1.0.0/16") });
     expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
-    await vi.waitFor(() => expect(plugin.last).toMatchObject({ PoolID: "new", Address: "10.1.0.5" }));
+    await expect.poll(() => plugin.last).toMatchObject({ PoolID: "new", Address: "10.1.0.5" });
   });
 
   it("hears of it before anything else when it was away", async () => {
@@ -226,7 +226,7 @@ describe("a remote IPAM driver that keeps nothing", () => {
     const { ipam, plugin } = ipamOf({ RequestPool: () => promise, ReleasePool: {} }, forgetful);
     expect(await ipam.requestPool(pool)).toMatchObject({ poolId: "old" });
     expect(await ipam.requestAddress(lease)).toEqual(prefix("10.1.0.5/16"));
-    await vi.waitFor(() => expect(plugin.calls).toHaveLength(1));
+    await expect.poll(() => plugin.calls).toHaveLength(1);
     // of the address it has not
     await ipam.releaseAddress("old", address("10.1.0.5"));
     await ipam.releasePool("old");
@@ -235,7 +235,7 @@ describe("a remote IPAM driver that keeps nothing", () => {
       "IpamDriver.ReleasePool",
     ]);
     resolve({ PoolID: "new", Pool: "10.1.0.0/16" });
-    await vi.waitFor(() => expect(plugin.last).toEqual({ PoolID: "new" }));
+    await expect.poll(() => plugin.last).toEqual({ PoolID: "new" });
   });
 
   it("is told all of it again when it was started anew, and nothing that has ended", async () => {

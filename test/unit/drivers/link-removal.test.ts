@@ -18,7 +18,7 @@ function fakeHost() {
     typeof LinkRemoval
   >[0];
   const answered = async (at: number) => {
-    await vi.waitFor(() => expect(messages.length).toBeGreaterThan(at));
+    await expect.poll(() => messages.length).toBeGreaterThan(at);
     answers[at]?.resolve();
   };
   return { host, messages, answers, answered };
@@ -186,7 +186,7 @@ describe("link removal", () => {
     const names = Array.from({ length: 40 }, (_, at) => `br${at}`);
     const all = names.map((name) => removal.remove(name, { lazy: true }));
     const settled = removal.settle({ withinMs: 0 });
-    await vi.waitFor(() => expect(messages).toHaveLength(1));
+    await expect.poll(() => messages).toHaveLength(1);
     await Promise.all(all.slice(8));
     await answered(0);
     expect(await settled).toBe(32);

@@ -32,14 +32,14 @@ it("tells of this host, of the others, of those that come and go, and of all whe
   const own = await cluster.addNode("b");
   const { told, driver } = driverOf(async () => ({}));
   const stay = await driver.enterCluster?.(own);
-  await vi.waitFor(() => expect(told).toHaveLength(2));
+  await expect.poll(() => told).toHaveLength(2);
   expect(told).toEqual([
     "NetworkDriver.DiscoverNew 1 192.0.2.2 self",
     "NetworkDriver.DiscoverNew 1 192.0.2.1",
   ]);
   await cluster.addNode("c");
   await cluster.removeNode("a");
-  await vi.waitFor(() => expect(told).toHaveLength(4));
+  await expect.poll(() => told).toHaveLength(4);
   expect(told.slice(2)).toEqual([
     "NetworkDriver.DiscoverNew 1 192.0.2.3",
     "NetworkDriver.DiscoverDelete 1 192.0.2.1",
@@ -61,7 +61,7 @@ it("goes on when the plugin refuses", async () => {
   });
   const stay = await driver.enterCluster?.(own);
   await cluster.addNode("b");
-  await vi.waitFor(() => expect(told).toHaveLength(2));
+  await expect.poll(() => told).toHaveLength(2);
   await stay?.end({ leaves: false });
   expect(told).toHaveLength(2);
 });
@@ -77,7 +77,7 @@ it("tells a plugin that was away again who came, and no other end than it heard 
       return {};
     });
     const stay = await driver.enterCluster?.(own);
-    await vi.waitFor(() => expect(told).toHaveLength(1));
+    await expect.poll(() => told).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1_000);
     await cluster.addNode("b");
     await cluster.removeNode("b");

@@ -1,6 +1,6 @@
 // What a daemon that was killed left with containerd: a fake of it is slow, refuses, and finishes late.
 
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Container, ContainerRecord } from "../../../src/engine/container.ts";
 import { clearLeftTasks, sweepLateSnapshots, sweepSnapshots } from "../../../src/engine/left-tasks.ts";
 import type { EngineContext } from "../../../src/engine/parts.ts";
@@ -131,6 +131,6 @@ describe("snapshots that no container has", () => {
     await sweepSnapshots(context);
     sweepLateSnapshots(context, 1);
     world.snapshots.add(b);
-    await vi.waitFor(() => expect(world.snapshots).toEqual(new Set([a])));
+    await expect.poll(() => world.snapshots).toEqual(new Set([a]));
   });
 });
