@@ -8,8 +8,10 @@ import type { NetworkUsers } from "./network-users.ts";
 import { type GlobalNetworkRecord, type GlobalTables, keyOn, mostTries } from "./records.ts";
 import { portKey } from "./service-ports.ts";
 
-/** How long a removal waits for other hosts whose last endpoint has just gone. */
+/** How long a removal waits for other hosts whose last endpoint may just be going. */
 const usersMs = 500;
+/** How long for those that have none any more, and are there to say so: they may be busy. */
+const idleUsersMs = 5_000;
 
 /** Writes of one transaction, at most. */
 const mostAtOnce = 100;
@@ -108,19 +110,33 @@ export class NetworkRemoval {
 
   /** Whose last endpoint has just gone says so in a moment. */
   async #usersAfterAll(networkId: string): Promise<readonly string[]> {
-    const { users, tables } = this.#around;
-    const others = () => users.others(networkId);
-    if (others().length === 0) return [];
+    const others = () => this.#around.users.others(networkId);
+    await this.#until(networkId, () => others().length === 0, usersMs);
+    await this.#until(networkId, () => !others().some((host) => this.#isIdle(networkId, host)), idleUsersMs);
+    return others();
+  }
+
+  /** A host that is there, and has no endpoint on the network. */
+  #isIdle(networkId: string, host: string): boolean {
+    const { cluster, tables } = this.#around;
+    if (!cluster.isAlive(host)) return false;
+    return [...tables.endpoints.entries(keyOn(networkId, ""))].every(({ value }) => value.node !== host);
+  }
+
+  /** Resolves when that is so by what the cluster knows of the network's users, or the time is over. */
+  async #until(networkId: string, isSo: () => boolean, timeoutMs: number): Promise<void> {
+    if (isSo()) return;
+    const { tables } = this.#around;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = tables.users.follow(() => others().length === 0 && resolve(), `${networkId}/`);
-    const timer = setTimeout(resolve, usersMs);
+    const look = () => isSo() && resolve();
+    const stops = [tables.users, tables.endpoints].map((table) => table.follow(look, keyOn(networkId, "")));
+    const timer = setTimeout(resolve, timeoutMs);
     try {
       await promise;
     } finally {
       clearTimeout(timer);
-      stop();
+      for (const stop of stops) stop();
     }
-    return others();
   }
 
   async #unmark(marked: Entry<GlobalNetworkRecord>): Promise<void> {

@@ -200,6 +200,25 @@ describe("removing a network of the cluster", () => {
     expect(failures).toBe(4);
   });
 
+  test("waits longer for a host that has nothing on it any more", async () => {
+    const [h1, h2] = await two();
+    await h1.controller.createNetwork(blue());
+    await settled(h1, h2);
+    const users = await h2.node.table("network-users");
+    const remove = users.delete.bind(users);
+    let isBusy = true;
+    users.delete = async (key) => {
+      if (isBusy) throw unavailable("no answer in time");
+      await remove(key);
+    };
+    await (await run(h2, "c1")).delete();
+    await settled(h1, h2);
+    const removal = h1.controller.deleteNetwork("blue");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    isBusy = false;
+    await removal;
+  });
+
   test("is not refused for a host whose daemon has ended after its last container", async () => {
     const [h1, h2] = await two();
     await h1.controller.createNetwork(blue());
