@@ -8,6 +8,7 @@ import { matchesContainer } from "./filters.ts";
 import { checkName } from "./names.ts";
 import type { EngineContext } from "./parts.ts";
 import { changePorts } from "./ports.ts";
+import { noSuchContainer } from "./registry.ts";
 import { pruneContainers, removeContainer } from "./remove.ts";
 import { restartContainer } from "./restart.ts";
 import { startContainer } from "./start.ts";
@@ -15,7 +16,7 @@ import { containerStats, processTable } from "./stats.ts";
 import { killContainer, pauseContainer, stopContainer, unpauseContainer } from "./stop.ts";
 import type { ContainerOperations, ContainerQuery, ContainerView } from "./types.ts";
 import { updateContainer } from "./update.ts";
-import { sizeOf, viewContainer } from "./view.ts";
+import { viewContainer, withSizes } from "./view.ts";
 import { waitFor } from "./wait.ts";
 
 export function containerOperations(context: EngineContext): ContainerOperations {
@@ -23,7 +24,7 @@ export function containerOperations(context: EngineContext): ContainerOperations
   return {
     create: (spec) => createContainer(context, spec),
     list: (query) => listContainers(context, query),
-    inspect: async (ref, options) => viewWithSize(context, find(ref), options?.size ?? false),
+    inspect: (ref, options) => inspectContainer(context, ref, { withSize: options?.size ?? false }),
     start: async (ref) => startContainer(context, find(ref)),
     stop: async (ref, options) => stopContainer(context, find(ref), options),
     restart: async (ref, options) => restartContainer(context, find(ref), options),
@@ -48,13 +49,16 @@ export function containerOperations(context: EngineContext): ContainerOperations
   };
 }
 
-async function viewWithSize(
+async function inspectContainer(
   context: EngineContext,
-  container: Container,
-  withSize: boolean,
+  ref: string,
+  { withSize }: { readonly withSize: boolean },
 ): Promise<ContainerView> {
-  const view = viewContainer(context, container);
-  return withSize ? { ...view, size: await sizeOf(context, container) } : view;
+  const view = viewContainer(context, context.registry.find(ref));
+  if (!withSize) return view;
+  const [sized] = await withSizes(context, [view]);
+  if (!sized) throw noSuchContainer(ref);
+  return sized;
 }
 
 async function listContainers(context: EngineContext, query: ContainerQuery): Promise<ContainerView[]> {
@@ -70,12 +74,9 @@ async function listContainers(context: EngineContext, query: ContainerQuery): Pr
   const shown = newestFirst
     .filter((container) => query.all || impliesAll || container.isRunning || container.isRestarting)
     .slice(0, query.limit)
-    .map((container) => [container, viewContainer(context, container)] as const)
-    .filter(([, view]) => matchesContainer(view, query.filters, surroundings));
-  if (!query.size) return shown.map(([, view]) => view);
-  return Promise.all(
-    shown.map(async ([container, view]) => ({ ...view, size: await sizeOf(context, container) })),
-  );
+    .map((container) => viewContainer(context, container))
+    .filter((view) => matchesContainer(view, query.filters, surroundings));
+  return query.size ? await withSizes(context, shown) : shown;
 }
 
 async function renameContainer(context: EngineContext, container: Container, name: string): Promise<void> {

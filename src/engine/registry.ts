@@ -4,6 +4,8 @@ import type { Collection, Transaction } from "../store/index.ts";
 import { conflict, invalid, notFound } from "../util/errors.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 
+export const noSuchContainer = (ref: string) => notFound(`No such container: ${ref}`);
+
 /** The containers in memory, in step with the store. */
 export class Registry {
   readonly #byId = new Map<string, Container>();
@@ -30,7 +32,7 @@ export class Registry {
     const fits = /^[0-9a-f]+$/.test(ref) ? [...this.#byId.keys()].filter((id) => id.startsWith(ref)) : [];
     if (fits.length > 1) throw invalid(`multiple IDs found with provided prefix: ${ref}`);
     const found = this.#byId.get(fits[0] ?? "");
-    if (!found) throw notFound(`No such container: ${ref}`);
+    if (!found) throw noSuchContainer(ref);
     return found;
   }
 

@@ -12,7 +12,7 @@ import type {
   SystemOperations,
   VersionFacts,
 } from "./types.ts";
-import { sizeOf, viewContainer } from "./view.ts";
+import { viewContainer, withSizes } from "./view.ts";
 import { viewVolumes } from "./volumes.ts";
 
 export function systemOperations(context: EngineContext): SystemOperations {
@@ -130,16 +130,13 @@ async function diskUsage(context: EngineContext, types: ReadonlySet<DiskUsageTyp
 }
 
 function containersWithSizes(context: EngineContext): Promise<NonNullable<DiskUsage["containers"]>> {
-  return Promise.all(
-    context.registry.all().map(async (container) => ({
-      ...viewContainer(context, container),
-      size: await sizeOf(context, container),
-    })),
-  );
+  const views = context.registry.all().map((container) => viewContainer(context, container));
+  return withSizes(context, views);
 }
 
-function volumesWithSizes(context: EngineContext): Promise<NonNullable<DiskUsage["volumes"]>> {
-  return Promise.all(
+async function volumesWithSizes(context: EngineContext): Promise<NonNullable<DiskUsage["volumes"]>> {
+  const sized = await Promise.all(
     viewVolumes(context).map(async (view) => ({ ...view, sizeBytes: await folderSize(view.mountpoint) })),
   );
+  return sized.filter(({ name }) => context.volumes.has(name));
 }

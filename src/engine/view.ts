@@ -1,6 +1,7 @@
 // A container as its callers see it.
 
 import type { EndpointView as ConnectedEndpoint, Network } from "../cnm/index.ts";
+import { errorKind } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { loggingOf } from "./create.ts";
 import { containerFolder } from "./folders.ts";
@@ -67,10 +68,27 @@ function shownHostname(context: EngineContext, container: Container): string {
   }
 }
 
-/** What its writable layer and its image take. */
-export async function sizeOf(context: EngineContext, container: Container): Promise<ContainerSize> {
-  const { size } = await context.containerd.snapshots.usage(container.id);
-  const image = await context.images.size(container.record.imageId).catch(() => 0);
+/** The same containers with what they take on disk; those that are removed meanwhile are left out. */
+export async function withSizes(
+  context: EngineContext,
+  views: readonly ContainerView[],
+): Promise<(ContainerView & { readonly size: ContainerSize })[]> {
+  const sized = await Promise.all(
+    views.map(async (view) => ({ ...view, size: await sizeOf(context, view) })),
+  );
+  return sized.filter(({ id }) => context.registry.get(id) !== undefined);
+}
+
+/** What its writable layer and its image take. One that is being removed has lost its layer first. */
+async function sizeOf(
+  { containerd, images }: EngineContext,
+  { id, imageId }: ContainerView,
+): Promise<ContainerSize> {
+  const { size } = await containerd.snapshots.usage(id).catch((error) => {
+    if (errorKind(error) !== "not-found") throw error;
+    return { size: 0 };
+  });
+  const image = await images.size(imageId).catch(() => 0);
   return { writableBytes: size, rootBytes: size + image };
 }
 
