@@ -3,6 +3,7 @@
 import { conflict, invalid, notImplemented } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
+import { notRunning, unlessEnded } from "./process-end.ts";
 import type {
   AttachRequest,
   AttachSession,
@@ -56,6 +57,7 @@ export function readLogs(container: Container, query: LogQuery, signal: AbortSig
 }
 
 export async function resizeContainer(container: Container, { width, height }: TerminalSize): Promise<void> {
-  if (!container.running) throw conflict(`container ${container.id} is not running`);
-  await container.running.task.resize(width, height);
+  if (!container.running) throw notRunning(container);
+  const { task } = container.running;
+  await unlessEnded(task, task.resize(width, height), notRunning(container));
 }

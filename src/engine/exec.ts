@@ -7,6 +7,7 @@ import { newId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
 import type { ExecRecord, Execution } from "./execution.ts";
 import type { EngineContext } from "./parts.ts";
+import { notRunning, unlessEnded } from "./process-end.ts";
 import { execProcess } from "./spec.ts";
 import { Streams } from "./streams.ts";
 import type { AttachSession, ExecSpec, ExecStart, ExecView, TerminalSize } from "./types.ts";
@@ -63,7 +64,7 @@ async function adoptExec(context: EngineContext, container: Container, record: E
 }
 
 function checkRunning(container: Container): void {
-  if (!container.running) throw conflict(`container ${container.id} is not running`);
+  if (!container.running) throw notRunning(container);
   if (container.paused)
     throw conflict(`container ${container.id} is paused, unpause the container before exec`);
 }
@@ -137,8 +138,10 @@ export async function resizeExec(
   // clients send the size of their terminal beside the start: it waits for that, as in Docker
   if (execution.state === "created" || execution.state === "starting")
     await Promise.race([execution.begun.promise, sleep(beginGraceMs, undefined, { ref: false })]);
-  if (execution.state !== "running") throw conflict(`exec ${id} is not running`);
-  await execution.process?.resize(width, height);
+  const refusal = conflict(`exec ${id} is not running`);
+  const { process } = execution;
+  if (execution.state !== "running" || !process) throw refusal;
+  await unlessEnded(process, process.resize(width, height), refusal);
 }
 
 function claim(container: Container, execution: Execution): void {
@@ -158,14 +161,17 @@ async function run(
 ): Promise<void> {
   const { spec, streams, id } = execution;
   try {
-    if (!container.running) throw conflict(`container ${container.id} is not running`);
+    if (!container.running) throw notRunning(container);
+    const { task } = container.running;
+    const refusal = notRunning(container);
     const options = { terminal: spec.tty, stdin: spec.attachStdin };
-    const description = await execProcess(context, container, { exec: spec, size });
+    const described = execProcess(context, container, { exec: spec, size });
+    const description = await unlessEnded(task, described, refusal);
     if (context.settings.liveRestore)
       await context.execRecords.put(id, { id, containerId: container.id, spec });
-    execution.process = await container.running.task.exec(id, description, options);
+    execution.process = await unlessEnded(task, task.exec(id, description, options), refusal);
     streams.connect(execution.process.stdio);
-    await execution.process.start();
+    await unlessEnded(task, execution.process.start(), refusal);
   } catch (error) {
     execution.state = "exited";
     execution.exitCode = startFailureExitCode(errorMessage(error));

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { InterfaceStatistics } from "../cnm/index.ts";
 import type { TaskMetrics } from "../runtime/index.ts";
-import { conflict, internal, invalid } from "../util/errors.ts";
+import { internal, invalid } from "../util/errors.ts";
 import type { Container, Running } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
+import { notRunning, unlessEnded } from "./process-end.ts";
 import type { ContainerStats, InterfaceSample, ProcessTable, StatsSample } from "./types.ts";
 
 const run = promisify(execFile);
@@ -108,8 +109,9 @@ async function machineCpuNs(): Promise<number> {
 
 /** `docker top`: the host's ps, cut down to the container's processes. */
 export async function processTable(container: Container, psArguments: string): Promise<ProcessTable> {
-  if (!container.running) throw conflict(`container ${container.id} is not running`);
-  const pids = new Set(await container.running.task.pids());
+  if (!container.running) throw notRunning(container);
+  const { task } = container.running;
+  const pids = new Set(await unlessEnded(task, task.pids(), notRunning(container)));
   const words = psArguments.split(/\s+/).filter(Boolean);
   if (words.some((word) => !/^[a-zA-Z0-9,_:=+%.-]+$/.test(word)))
     throw invalid(`invalid ps arguments: ${psArguments}`);

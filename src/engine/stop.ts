@@ -3,6 +3,7 @@
 import { conflict, errorKind, internal, notModified } from "../util/errors.ts";
 import type { Container, Running } from "./container.ts";
 import type { EngineContext } from "./parts.ts";
+import { endsWithin, hasEnded, notRunning, unlessEnded } from "./process-end.ts";
 import { cancelRestart } from "./restarts.ts";
 import { parseSignal } from "./signals.ts";
 import type { StopOptions } from "./types.ts";
@@ -61,10 +62,10 @@ async function endProcess(
 ): Promise<void> {
   if (container.paused) await unpauseLocked(container, running);
   await sendSignal(context, container, { running, signal });
-  if (!(await endsWithin(running, timeoutS < 0 ? Number.POSITIVE_INFINITY : timeoutS * 1000))) {
+  if (!(await endsWithin(running.task, timeoutS < 0 ? Number.POSITIVE_INFINITY : timeoutS * 1000))) {
     context.log.info({ container: container.id }, "container did not stop in time, killing it");
     await sendSignal(context, container, { running, signal: sigkill });
-    if (!(await endsWithin(running, killGraceMs))) {
+    if (!(await endsWithin(running.task, killGraceMs))) {
       throw internal(
         `cannot stop container: ${container.name}: tried to kill container, but did not receive an exit event`,
       );
@@ -77,21 +78,6 @@ async function endProcess(
 async function settled(context: EngineContext, container: Container, running: Running): Promise<void> {
   if (container.running === running) await new Promise<void>((done) => container.onExit(() => done()));
   await context.locks.run(container.id, () => undefined);
-}
-
-async function endsWithin(running: Running, ms: number): Promise<boolean> {
-  const ended = running.task.wait().then(
-    () => true,
-    () => true,
-  );
-  if (ms === Number.POSITIVE_INFINITY) return ended;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const isEnded = await Promise.race([ended, late]);
-  clearTimeout(timer);
-  return isEnded;
 }
 
 async function sendSignal(
@@ -135,7 +121,7 @@ export async function killContainer(
   if (container.paused && (signal === sigkill || signal === sigcont)) await unpauseLocked(container, running);
   await sendSignal(context, container, { running, signal });
   if (signal === sigkill) {
-    await endsWithin(running, killGraceMs);
+    await endsWithin(running.task, killGraceMs);
     await settled(context, container, running);
   }
 }
@@ -143,9 +129,10 @@ export async function killContainer(
 /** Freezes all processes of a container. @throws conflict when it does not run, or is paused */
 export function pauseContainer(context: EngineContext, container: Container): Promise<void> {
   return context.locks.run(container.id, async () => {
-    if (!container.running) throw conflict(`container ${container.id} is not running`);
+    if (!container.running) throw notRunning(container);
     if (container.paused) throw conflict(`container ${container.id} is already paused`);
-    await container.running.task.pause();
+    const { task } = container.running;
+    await unlessEnded(task, task.pause(), notRunning(container));
     container.paused = true;
     context.events.publish("container", "pause", container.id, container.attributes);
   });
@@ -160,7 +147,12 @@ export function unpauseContainer(context: EngineContext, container: Container): 
   });
 }
 
-async function unpauseLocked(container: Container, running: Running): Promise<void> {
-  await running.task.resume();
+/** One that was killed meanwhile is not paused either. */
+async function unpauseLocked(container: Container, { task }: Running): Promise<void> {
+  try {
+    await task.resume();
+  } catch (error) {
+    if (!(await hasEnded(task, error))) throw error;
+  }
   container.paused = false;
 }

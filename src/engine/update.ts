@@ -4,7 +4,8 @@ import { toOciResources } from "../runtime/index.ts";
 import { conflict } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { checkLimits } from "./limits.ts";
-import type { EngineContext } from "./parts.ts";
+import type { EngineContext, LiveTask } from "./parts.ts";
+import { hasEnded } from "./process-end.ts";
 import type { ContainerChanges, Resources } from "./types.ts";
 
 export function updateContainer(
@@ -17,13 +18,23 @@ export function updateContainer(
     const resources = { ...spec.resources, ...changes.resources };
     await checkLimits(resources);
     checkSwap(changes.resources, spec.resources);
-    await container.running?.task.update(toOciResources(resources, context.hostFacts));
+    if (container.running)
+      await updateTask(container.running.task, toOciResources(resources, context.hostFacts));
     const given = { ...spec.given, hostConfig: { ...spec.given.hostConfig, ...changes.given } };
     const restartPolicy = changes.restartPolicy ?? spec.restartPolicy;
     await context.registry.change(container, { spec: { ...spec, resources, restartPolicy, given } });
     context.events.publish("container", "update", container.id, container.attributes);
     return { warnings: [] };
   });
+}
+
+// one that ends meanwhile gets its limits at its next start
+async function updateTask(task: LiveTask, resources: Parameters<LiveTask["update"]>[0]): Promise<void> {
+  try {
+    await task.update(resources);
+  } catch (error) {
+    if (!(await hasEnded(task, error))) throw error;
+  }
 }
 
 // the kernel holds that memory plus swap is never below memory, and the client gave the one without the other

@@ -20,6 +20,7 @@ export async function contextWith(
     registry,
     locks: new KeyedLock(),
     events: new Events(),
+    execRecords: memoryCollection("execs"),
     settings: { execRoot: "/run/none", dataRoot: "/var/none", log: { driver: "json-file", options: {} } },
     controller: { networks: () => [], forgetContainer: async () => undefined },
     runtime: { forgetStreams: async () => undefined },
