@@ -83,14 +83,21 @@ async function renameContainer(context: EngineContext, container: Container, nam
   const wanted = name.replace(/^\//, "");
   if (wanted === "") throw invalid("Neither old nor new names may be empty");
   checkName(wanted);
+  const { registry } = context;
   await context.locks.run(container.id, async () => {
     const oldName = container.name;
+    if (registry.get(container.id) !== container) throw noSuchContainer(oldName);
     if (wanted === oldName) throw invalid("Renaming a container with the same name as its current name");
-    context.registry.claimName(wanted, container.id);
-    await container.running?.sandbox?.rename(wanted);
+    registry.claimName(wanted, container.id);
+    try {
+      await container.running?.sandbox?.rename(wanted);
+    } catch (error) {
+      registry.releaseName(wanted, container.id);
+      throw error;
+    }
     const { spec } = container.record;
-    await context.registry.change(container, { name: wanted, spec: { ...spec, name: wanted } });
-    context.registry.releaseName(oldName, container.id);
+    await registry.change(container, { name: wanted, spec: { ...spec, name: wanted } });
+    registry.releaseName(oldName, container.id);
     context.events.publish("container", "rename", container.id, {
       ...container.attributes,
       oldName: `/${oldName}`,

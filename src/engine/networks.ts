@@ -152,11 +152,8 @@ export function keepWith(
 }
 
 function checkConnectable(container: Container, network: Network): void {
+  checkStays(container);
   const { spec } = container.record;
-  if (container.removing)
-    throw conflict(
-      `container ${container.id} is marked for removal and cannot be connected or disconnected to the network`,
-    );
   const mode = spec.networkMode.kind;
   if (mode === "container" || mode === "host") {
     throw forbidden(
@@ -183,6 +180,13 @@ function checkConnectable(container: Container, network: Network): void {
   }
 }
 
+function checkStays({ id, removing }: Container): void {
+  if (!removing) return;
+  throw conflict(
+    `container ${id} is marked for removal and cannot be connected or disconnected to the network`,
+  );
+}
+
 function findEndpoint(container: Container, network: Network): EndpointSpec | undefined {
   return container.record.spec.endpoints.find(
     (endpoint) => endpoint.network === network.name || endpoint.network === network.id,
@@ -199,6 +203,7 @@ async function disconnect(
     throw notFound(force ? `endpoint ${containerRef} not found` : `No such container: ${containerRef}`);
   }
   await context.locks.run(container.id, async () => {
+    checkStays(container);
     const { spec } = container.record;
     if (spec.networkMode.kind === "host") throw invalid("container cannot be disconnected from host network");
     const endpoint = findEndpoint(container, network);

@@ -29,6 +29,8 @@ export async function removeContainer(
   try {
     cancelRestart(container);
     await startEnded(context, container);
+    // one that has come up meanwhile
+    checkRemovable(container, removal.force);
     if (container.running) await killContainer(context, container, "SIGKILL").catch(ignoreNotRunning);
     await context.locks.run(container.id, () => removeLocked(context, container, removal));
   } catch (error) {
@@ -69,6 +71,8 @@ export async function removeLocked(
 }
 
 async function takeAway(context: EngineContext, container: Container, removal: Removal): Promise<void> {
+  // who attached since its last end waits for a next one
+  container.streams.end();
   await container.log?.close();
   await allDone([
     context.containerd.snapshots.remove(container.id),

@@ -14,6 +14,10 @@ export function updateContainer(
   changes: ContainerChanges,
 ): Promise<{ warnings: readonly string[] }> {
   return context.locks.run(container.id, async () => {
+    if (container.removing)
+      throw conflict(
+        `Cannot update container ${container.id}: container is marked for removal and cannot be "update"`,
+      );
     const { spec } = container.record;
     const resources = { ...spec.resources, ...changes.resources };
     await checkLimits(resources);

@@ -1,11 +1,12 @@
 // What goes while it is read or changed: lists leave it out, and who asked for it alone hears so in Docker's words.
 
 import { describe, expect, test, vi } from "vitest";
-import type { Running } from "../../../src/engine/container.ts";
+import type { Container, Running } from "../../../src/engine/container.ts";
 import { containerOperations } from "../../../src/engine/containers.ts";
 import { execOperations } from "../../../src/engine/execs.ts";
+import { networkOperations } from "../../../src/engine/networks.ts";
 import { systemOperations } from "../../../src/engine/system.ts";
-import { internal, notFound } from "../../../src/util/errors.ts";
+import { errorMessage, internal, notFound } from "../../../src/util/errors.ts";
 import { contextWith } from "./fake-context.ts";
 
 describe("a container whose layer goes while sizes are read", () => {
@@ -102,5 +103,79 @@ describe("a container that ends while something is asked of it", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe("a container that is removed", () => {
+  test("is not removed, but runs on, where somebody has started it before", async () => {
+    const { context, containers } = await contextWith(["c1"]);
+    const [container] = containers as [Container];
+    const { promise: started, resolve: start } = Promise.withResolvers<void>();
+    void context.locks.run("c1", () => started);
+    const { remove } = containerOperations(context);
+    const removal = remove("c1", { force: false, volumes: false, link: false });
+    container.running = {} as Running;
+    start();
+    await expect(removal).rejects.toThrow(
+      'cannot remove container "/c1": container is running: stop the container before removing or force remove',
+    );
+    expect(context.registry.find("c1").removing).toBe(false);
+  });
+
+  test("takes no name, no limit and no network with it", async () => {
+    const begun = Promise.withResolvers<void>();
+    const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
+    const forgetStreams = () => {
+      begun.resolve();
+      return go;
+    };
+    const { context } = await contextWith(["c1", "c2"], {
+      runtime: { forgetStreams },
+      controller: {
+        network: () => ({ name: "n", record: {} }),
+        networks: () => [],
+        forgetContainer: async () => undefined,
+      },
+    });
+    const { remove, rename, update } = containerOperations(context);
+    const { connect, disconnect } = networkOperations(context);
+    const endpoint = { network: "n", linkLocal: [], aliases: [], links: [], driverOptions: {} };
+    const removal = remove("c1", { force: true, volumes: false, link: false });
+    await begun.promise;
+    const others = Promise.allSettled([
+      rename("c1", "c3"),
+      update("c1", { resources: {}, given: {} }),
+      connect("n", "c1", { ...endpoint, gatewayPriority: 0 }),
+      disconnect("n", "c1", { force: false }),
+      remove("c1", { force: true, volumes: false, link: false }),
+    ]);
+    goOn();
+    await removal;
+    const isMarked =
+      "container c1 is marked for removal and cannot be connected or disconnected to the network";
+    expect(
+      (await others).map((it) => (it.status === "rejected" ? errorMessage(it.reason) : it.status)),
+    ).toEqual([
+      "No such container: c1",
+      'Cannot update container c1: container is marked for removal and cannot be "update"',
+      isMarked,
+      isMarked,
+      "removal of container c1 is already in progress",
+    ]);
+    await rename("c2", "c3");
+  });
+
+  test("lets those go who attached to it, and who wait for it", async () => {
+    const { context, containers } = await contextWith(["c1"]);
+    const [container] = containers as [Container];
+    container.record = { ...container.record, state: { ...container.record.state, exitCode: 7 } };
+    const { attach, wait, remove } = containerOperations(context);
+    const { signal } = new AbortController();
+    const request = { stdin: false, stdout: true, stderr: true, stream: true, logs: false };
+    const { output } = await attach("c1", request, signal);
+    const { exit } = await wait("c1", "removed", signal);
+    await remove("c1", { force: false, volumes: false, link: false });
+    for await (const chunk of output) expect(chunk).toBeUndefined();
+    expect(await exit).toEqual({ statusCode: 7 });
   });
 });
