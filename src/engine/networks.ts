@@ -14,6 +14,7 @@ import type {
   NetworkOperations,
   NetworkPeerView,
   NetworkSpec,
+  NetworkView,
 } from "./types.ts";
 
 export function networkOperations(context: EngineContext): NetworkOperations {
@@ -21,8 +22,8 @@ export function networkOperations(context: EngineContext): NetworkOperations {
   let isPruning = false;
   return {
     async list(filters) {
-      const views = await Promise.all(controller.networks().map((network) => network.view()));
-      return views.filter((view) => matchesNetwork(view, filters));
+      const views = await Promise.all(controller.networks().map((network) => viewIfThere(context, network)));
+      return views.flat().filter((view) => matchesNetwork(view, filters));
     },
     inspect: (ref, options = {}) => inspectNetwork(context, ref, options),
     create: (spec) => createNetwork(context, spec),
@@ -50,11 +51,15 @@ async function inspectNetwork(
   const { controller } = context;
   const network = controller.network(ref);
   if (scope && network.record.scope !== scope) throw notFound(`network ${ref} not found`);
-  const [view, effective, details] = await Promise.all([
+  const asked = Promise.all([
     network.view(),
     network.effectiveOptions(),
     isVerbose ? controller.describeNetwork(network.id) : undefined,
   ]);
+  const [view, effective, details] = await asked.catch((error) => {
+    // a driver does not know it any more
+    throw isThere(context, network) ? error : notFound(`network ${ref} not found`);
+  });
   const peers = peersOf(context, network, { isVerbose });
   return {
     ...view,
@@ -62,6 +67,20 @@ async function inspectNetwork(
     peers,
     ...(details && { details, services: servicesOf(context, network.id) }),
   };
+}
+
+/** None of one that is removed meanwhile. */
+async function viewIfThere(context: EngineContext, network: Network): Promise<NetworkView[]> {
+  try {
+    return [await network.view()];
+  } catch (error) {
+    if (isThere(context, network)) throw error;
+    return [];
+  }
+}
+
+function isThere({ controller }: EngineContext, network: Network): boolean {
+  return controller.networks().includes(network);
 }
 
 function peersOf(

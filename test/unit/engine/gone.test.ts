@@ -7,6 +7,7 @@ import { execOperations } from "../../../src/engine/execs.ts";
 import { networkOperations } from "../../../src/engine/networks.ts";
 import { systemOperations } from "../../../src/engine/system.ts";
 import { errorMessage, internal, notFound } from "../../../src/util/errors.ts";
+import { networkView } from "../api/fake-engine.ts";
 import { contextWith } from "./fake-context.ts";
 
 describe("a container whose layer goes while sizes are read", () => {
@@ -177,5 +178,35 @@ describe("a container that is removed", () => {
     await remove("c1", { force: false, volumes: false, link: false });
     for await (const chunk of output) expect(chunk).toBeUndefined();
     expect(await exit).toEqual({ statusCode: 7 });
+  });
+});
+
+describe("a network that is removed while it is read", () => {
+  const withOneLeaving = async () => {
+    const forgotten = async () => {
+      networks = networks.filter(({ id }) => id !== "leaving");
+      throw notFound("network leaving does not exist");
+    };
+    const network = (id: string) => ({
+      ...{ id, name: id, record: { scope: "local" }, peers: () => [] },
+      effectiveOptions: id === "leaving" ? forgotten : async () => ({}),
+      view: id === "leaving" ? forgotten : async () => networkView({ id, name: id }),
+    });
+    let networks = [network("stays"), network("leaving")];
+    const controller = {
+      networks: () => networks,
+      network: (ref: string) => networks.find(({ id }) => id === ref),
+    };
+    return networkOperations((await contextWith([], { controller })).context);
+  };
+
+  test("is on no list", async () => {
+    const listed = await (await withOneLeaving()).list(new Map());
+    expect(listed.map(({ id }) => id)).toEqual(["stays"]);
+  });
+
+  test("is not found by who inspects it", async () => {
+    const { inspect } = await withOneLeaving();
+    await expect(inspect("leaving")).rejects.toThrow(/^network leaving not found$/);
   });
 });
