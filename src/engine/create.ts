@@ -44,7 +44,8 @@ export async function createContainer(
   const folder = containerFolder(context, id);
   undo.defer("remove folder", () => rm(folder, { recursive: true, force: true }));
   undo.defer("remove snapshot", () => containerd.snapshots.remove(id));
-  const resolving = resolveMounts(context, spec, undo);
+  using hold = context.volumeHolds.open(id);
+  const resolving = resolveMounts(context, spec, { hold, undo });
   // the label keeps the snapshot from containerd's garbage collector until a container record names it
   const labels = { "containerd.io/gc.root": new Date().toISOString() };
   const preparing = containerd.snapshots.prepare(id, image.chainId, labels);

@@ -24,6 +24,7 @@ import { closedPortWarnings, serviceOperations, tellOfIngress } from "./services
 import { stopIfRunning } from "./stop.ts";
 import { systemOperations } from "./system.ts";
 import type { Engine } from "./types.ts";
+import { VolumeHolds } from "./volume-holds.ts";
 import { volumeOperations } from "./volumes.ts";
 
 export { Events } from "./events.ts";
@@ -63,6 +64,7 @@ export async function createEngine(
     ...parts,
     registry: new Registry(parts.store.collection<ContainerRecord>("containers")),
     events,
+    volumeHolds: new VolumeHolds(),
     locks: new KeyedLock(),
     hostFacts: await readHostFacts(),
     leftExits: new Map(),

@@ -3,9 +3,12 @@
 import { mkdir, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
 import { invalid } from "../util/errors.ts";
+import { newId } from "../util/ids.ts";
 import type { Undo } from "../util/undo.ts";
 import type { EngineContext } from "./parts.ts";
 import type { BindMount, ContainerSpec, MountSpec, MountView, TmpfsMount, VolumeMount } from "./types.ts";
+import type { VolumeHold } from "./volume-holds.ts";
+import { createVolume, removeVolume } from "./volume-use.ts";
 
 export interface ResolvedMounts {
   readonly views: readonly MountView[];
@@ -13,18 +16,21 @@ export interface ResolvedMounts {
   readonly anonymous: readonly string[];
 }
 
-/** Resolves every mount of a new container; what is made on the way is put on `undo`. */
+/** Resolves every mount of a new container; what is made on the way is put on `undo`, and held until then. */
 export async function resolveMounts(
   context: EngineContext,
   spec: ContainerSpec,
-  undo: Undo,
+  { hold, undo }: Pick<Gathering, "hold" | "undo">,
 ): Promise<ResolvedMounts> {
   const byTarget = new Map<string, MountView>();
   const anonymous: string[] = [];
-  for (const view of sharedMounts(context, spec)) byTarget.set(view.target, view);
+  for (const view of sharedMounts(context, spec)) {
+    if (view.name !== undefined) hold.add(view.name);
+    byTarget.set(view.target, view);
+  }
   for (const mount of spec.mounts) {
     const target = checkTarget(mount);
-    const view = await resolveMount(context, { ...mount, target }, { anonymous, undo });
+    const view = await resolveMount(context, { ...mount, target }, { anonymous, hold, undo });
     byTarget.set(target, view);
   }
   return { views: [...byTarget.values()], anonymous };
@@ -48,6 +54,7 @@ function checkTarget(mount: MountSpec): string {
 
 interface Gathering {
   readonly anonymous: string[];
+  readonly hold: VolumeHold;
   readonly undo: Undo;
 }
 
@@ -94,25 +101,27 @@ async function ensureSource(mount: BindMount): Promise<void> {
 async function resolveVolume(
   context: EngineContext,
   mount: VolumeMount,
-  gathering: Gathering,
+  { anonymous, hold, undo }: Gathering,
 ): Promise<MountView> {
-  const { volumes } = context;
-  const isNew = mount.name === undefined || !volumes.has(mount.name);
-  const volume = await volumes.create({
-    name: mount.name,
+  const isAnonymous = mount.name === undefined;
+  const name = mount.name ?? newId();
+  hold.add(name);
+  const { volume, isNew } = await createVolume(context, {
+    name,
+    isAnonymous,
     driver: mount.driver,
     labels: mount.labels,
     options: mount.driverOptions,
   });
-  if (isNew) gathering.undo.defer("remove volume", () => volumes.remove(volume.name, []));
-  if (mount.name === undefined) gathering.anonymous.push(volume.name);
+  if (isNew) undo.defer("remove volume", () => removeVolume(context, name));
+  if (isAnonymous) anonymous.push(name);
   return {
     kind: "volume",
-    name: volume.name,
+    name,
     source: mount.subpath ? join(volume.mountpoint, mount.subpath) : volume.mountpoint,
     target: mount.target,
     driver: volume.driver,
-    mode: mount.readOnly ? "ro" : mount.noCopy ? "nocopy" : mount.name === undefined ? "" : "z",
+    mode: mount.readOnly ? "ro" : mount.noCopy ? "nocopy" : isAnonymous ? "" : "z",
     writable: !mount.readOnly,
     propagation: "",
   };

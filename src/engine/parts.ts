@@ -21,6 +21,7 @@ import type { Events } from "./events.ts";
 import type { ExecRecord } from "./execution.ts";
 import type { Membership } from "./membership.ts";
 import type { Registry } from "./registry.ts";
+import type { VolumeHolds } from "./volume-holds.ts";
 
 export type LiveTask = Task;
 export type LiveSandbox = Sandbox;
@@ -90,7 +91,8 @@ export interface EngineContext extends EngineParts {
   /** Execs that run; kept only where another daemon may have to take them over. */
   readonly execRecords: Collection<ExecRecord>;
   readonly events: Events;
-  /** Held by container id, then by network name: always in that order. */
+  readonly volumeHolds: VolumeHolds;
+  /** Held by container id, then by network or volume name: always in that order. */
   readonly locks: KeyedLock;
   readonly hostFacts: HostFacts;
   /** How containers ended that the last daemon left running, by id. */

@@ -11,6 +11,7 @@ import type { EngineContext } from "./parts.ts";
 import { cancelRestart } from "./restarts.ts";
 import { killContainer, startEnded } from "./stop.ts";
 import type { Filters } from "./types.ts";
+import { removeVolume } from "./volume-use.ts";
 
 export interface Removal {
   readonly force: boolean;
@@ -89,19 +90,11 @@ async function takeAway(context: EngineContext, container: Container, removal: R
 async function removeAnonymousVolumes(context: EngineContext, container: Container): Promise<void> {
   for (const name of container.record.anonymousVolumes) {
     try {
-      await context.volumes.remove(name, volumeUsers(context, name));
+      await removeVolume(context, name);
     } catch (error) {
       context.log.debug({ volume: name, reason: errorMessage(error) }, "volume stays");
     }
   }
-}
-
-/** Ids of the containers that mount a volume. */
-export function volumeUsers(context: EngineContext, name: string): string[] {
-  return context.registry
-    .all()
-    .filter(({ record }) => record.mounts.some((mount) => mount.name === name))
-    .map(({ id }) => id);
 }
 
 /** Removes every container at rest that the filters match; one that cannot be removed is logged and stays. */

@@ -1,12 +1,13 @@
 // Volumes, with who uses them.
 
 import { errorKind, errorMessage } from "../util/errors.ts";
+import { newId } from "../util/ids.ts";
 import type { Volume } from "../volume/index.ts";
 import { matchesPrune, matchesVolume } from "./filters.ts";
 import { folderSize } from "./folder-size.ts";
 import type { EngineContext } from "./parts.ts";
-import { volumeUsers } from "./remove.ts";
 import type { Filters, VolumeOperations, VolumeView } from "./types.ts";
+import { createVolume, removeVolume, volumeUsers } from "./volume-use.ts";
 
 export function volumeOperations(context: EngineContext): VolumeOperations {
   const { volumes, events } = context;
@@ -14,14 +15,17 @@ export function volumeOperations(context: EngineContext): VolumeOperations {
     list: async (filters) => viewVolumes(context).filter((view) => matchesVolume(view, filters)),
     inspect: async (name) => viewVolume(context, volumes.get(name)),
     async create({ name, driver, driverOptions, labels }) {
-      const isNew = name === undefined || !volumes.has(name);
-      const volume = await volumes.create({ name, driver, options: driverOptions, labels });
+      const { volume, isNew } = await createVolume(context, {
+        name: name ?? newId(),
+        isAnonymous: name === undefined,
+        ...{ driver, options: driverOptions, labels },
+      });
       if (isNew) events.publish("volume", "create", volume.name, { driver: volume.driver });
       return viewVolume(context, volume);
     },
     async remove(name, { force }) {
       const driver = volumes.has(name) ? volumes.get(name).driver : "local";
-      await volumes.remove(name, volumeUsers(context, name)).catch((error) => {
+      await removeVolume(context, name).catch((error) => {
         if (!force || errorKind(error) !== "not-found") throw error;
       });
       events.publish("volume", "destroy", name, { driver });
@@ -60,7 +64,7 @@ async function pruneVolumes(
     if (volumeUsers(context, volume.name).length > 0 || !matchesPrune(volume, filters)) continue;
     try {
       const bytes = await folderSize(volume.mountpoint);
-      await context.volumes.remove(volume.name, []);
+      await removeVolume(context, volume.name);
       deleted.push(volume.name);
       reclaimedBytes += bytes;
     } catch (error) {

@@ -1,4 +1,4 @@
-// One holder per key at a time, in the order of arrival. Only engine/ takes locks: container before network.
+// One holder per key at a time, in the order of arrival. Only engine/ takes locks: container before network or volume.
 
 /** Serialises work per key; keys that nobody holds cost nothing. */
 export class KeyedLock {

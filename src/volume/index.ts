@@ -4,7 +4,6 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Collection, Store } from "../store/index.ts";
 import { conflict, invalid, notFound } from "../util/errors.ts";
-import { newId } from "../util/ids.ts";
 
 export interface Volume {
   readonly name: string;
@@ -18,7 +17,9 @@ export interface Volume {
 }
 
 export interface VolumeRequest {
-  readonly name?: string | undefined;
+  readonly name: string;
+  /** Its name was given by nobody. */
+  readonly isAnonymous: boolean;
   readonly driver?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
@@ -54,8 +55,9 @@ export class Volumes {
     if (driver !== "local")
       throw notFound(`error looking up volume plugin ${driver}: plugin "${driver}" not found`);
     const options = Object.keys(request.options);
-    if (options.length > 0) throw invalid(`create ${request.name ?? ""}: invalid option: "${options[0]}"`);
-    const name = request.name || newId();
+    const { name, isAnonymous } = request;
+    if (options.length > 0)
+      throw invalid(`create ${isAnonymous ? "" : name}: invalid option: "${options[0]}"`);
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
       throw invalid(
         `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" ` +
@@ -73,7 +75,7 @@ export class Volumes {
       createdAt: new Date(),
       labels,
       options: {},
-      anonymous: !request.name,
+      anonymous: isAnonymous,
       mountpoint,
     };
     await this.#records.put(name, volume);

@@ -5,6 +5,7 @@ import { Events } from "../../../src/engine/events.ts";
 import type { EngineContext } from "../../../src/engine/parts.ts";
 import { Registry } from "../../../src/engine/registry.ts";
 import { Streams } from "../../../src/engine/streams.ts";
+import { VolumeHolds } from "../../../src/engine/volume-holds.ts";
 import type { Collection } from "../../../src/store/index.ts";
 import { KeyedLock } from "../../../src/util/keyed-lock.ts";
 import { silentLog } from "../../../src/util/log.ts";
@@ -18,6 +19,7 @@ export async function contextWith(
   const registry = new Registry(memoryCollection("containers"));
   const context = {
     registry,
+    volumeHolds: new VolumeHolds(),
     locks: new KeyedLock(),
     events: new Events(),
     execRecords: memoryCollection("execs"),
@@ -47,7 +49,7 @@ function containerOf(name: string): Container {
   return new Container(record, new Streams(false), undefined);
 }
 
-function memoryCollection<T>(name: string): Collection<T> {
+export function memoryCollection<T>(name: string): Collection<T> {
   const records = new Map<string, T>();
   return {
     name,
