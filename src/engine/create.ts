@@ -4,7 +4,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { chooseCapabilities } from "../runtime/index.ts";
 import { allDone } from "../util/all-done.ts";
-import { errorMessage, invalid } from "../util/errors.ts";
+import { errorKind, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import { Undo } from "../util/undo.ts";
 import { Container, type ContainerRecord, neverStarted } from "./container.ts";
@@ -48,7 +48,10 @@ export async function createContainer(
   const resolving = resolveMounts(context, spec, { hold, undo });
   // the label keeps the snapshot from containerd's garbage collector until a container record names it
   const labels = { "containerd.io/gc.root": new Date().toISOString() };
-  const preparing = containerd.snapshots.prepare(id, image.chainId, labels);
+  const preparing = containerd.snapshots.prepare(id, image.chainId, labels).catch((error) => {
+    // its layers have gone with it
+    throw errorKind(error) === "not-found" ? notFound(`No such image: ${image.name}`, error) : error;
+  });
   // what is still being made cannot be removed
   await allDone([resolving, preparing, mkdir(folder, { recursive: true, mode: 0o710 })]);
   const mounts = await resolving;

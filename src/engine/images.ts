@@ -5,6 +5,8 @@ import type { ImageOperations, JsonObject } from "./types.ts";
 
 export function imageOperations(context: EngineContext): ImageOperations {
   const { images } = context;
+  // a name that comes while its image goes would be one of nothing
+  const locked = <T>(work: () => Promise<T>) => context.locks.run("images", work);
   return {
     list: async ({ filters, sharedSize }) => asDocuments(await images.list(filters, { sharedSize })),
     inspect: async (name, options) => asDocument(await images.inspect(name, options)),
@@ -14,10 +16,10 @@ export function imageOperations(context: EngineContext): ImageOperations {
     load: (archive, options, signal) => images.load(archive, options, signal),
     save: (names, signal) => images.save(names, signal),
     push: (request, signal) => images.push(request, signal),
-    tag: (name, target) => images.tag(name, target),
-    remove: async (name, options) => asDocuments(await images.remove(name, options)),
+    tag: (name, target) => locked(() => images.tag(name, target)),
+    remove: async (name, options) => asDocuments(await locked(() => images.remove(name, options))),
     async prune(filters) {
-      const { deleted, reclaimedBytes } = await images.prune(filters);
+      const { deleted, reclaimedBytes } = await locked(() => images.prune(filters));
       context.events.publish("image", "prune", "", { reclaimed: String(reclaimedBytes) });
       return { deleted: asDocuments(deleted), reclaimedBytes };
     },

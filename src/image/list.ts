@@ -24,7 +24,9 @@ export async function listImages(
       return options.isShared ? { ...summary, SharedSize: await sharedSize(context, image) } : summary;
     }),
   );
-  return summaries.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
+  // those that are removed meanwhile are left out
+  const there = summaries.filter(({ Id }) => catalogue.get(Id) !== undefined);
+  return there.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
 }
 
 /** A test for all filters at once; throws invalid on a value that makes no sense. */

@@ -42,9 +42,14 @@ export async function pruneImages(
   const matches = matcher(catalogue, isAll ? rest : new Map([...rest, ["dangling", ["true"]]]));
   const deleted: RemovedRecord[] = [];
   let reclaimedBytes = 0;
+  const isUnused = (image: StoredImage) =>
+    catalogue.get(image.id) !== undefined && matches(image) && context.usersOf(image.id).length === 0;
   for (const image of catalogue.images()) {
-    if (!matches(image) || context.usersOf(image.id).length > 0) continue;
-    reclaimedBytes += await context.sizes.chain(ownLayers(context, image));
+    if (!isUnused(image)) continue;
+    const bytes = await context.sizes.chain(ownLayers(context, image));
+    // a container may have come meanwhile
+    if (!isUnused(image)) continue;
+    reclaimedBytes += bytes;
     deleted.push(...(await deleteImage(context, image)));
   }
   return { deleted, reclaimedBytes };

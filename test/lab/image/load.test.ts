@@ -384,6 +384,17 @@ describe("the store", () => {
     });
   });
 
+  it("prunes nothing that a container has begun to use", async () => {
+    const containerId = "c".repeat(64);
+    let asked = 0;
+    const images = await lab.open({
+      usersOf: () => (asked++ > 0 ? [{ containerId, isRunning: false }] : []),
+    });
+    await drain(images.load(once(busybox), quiet, never));
+    expect((await images.prune(new Map([["dangling", ["false"]]]))).deleted).toEqual([]);
+    expect(asked).toBe(2);
+  });
+
   it("prunes the nameless, and all when told so", async () => {
     const images = await loaded();
     expect((await images.prune()).deleted).toEqual([]);

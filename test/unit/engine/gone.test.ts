@@ -1,5 +1,8 @@
 // What goes while it is read or changed: lists leave it out, and who asked for it alone hears so in Docker's words.
 
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { Container, Running } from "../../../src/engine/container.ts";
 import { containerOperations } from "../../../src/engine/containers.ts";
@@ -7,7 +10,7 @@ import { execOperations } from "../../../src/engine/execs.ts";
 import { networkOperations } from "../../../src/engine/networks.ts";
 import { systemOperations } from "../../../src/engine/system.ts";
 import { errorMessage, internal, notFound } from "../../../src/util/errors.ts";
-import { networkView } from "../api/fake-engine.ts";
+import { containerSpec, imageId, networkView } from "../api/fake-engine.ts";
 import { contextWith } from "./fake-context.ts";
 
 describe("a container whose layer goes while sizes are read", () => {
@@ -208,5 +211,29 @@ describe("a network that is removed while it is read", () => {
   test("is not found by who inspects it", async () => {
     const { inspect } = await withOneLeaving();
     await expect(inspect("leaving")).rejects.toThrow(/^network leaving not found$/);
+  });
+});
+
+describe("an image that is removed while a container is created from it", () => {
+  test("is not found, and nothing is left of the container", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gone-"));
+    const prepare = async () => {
+      throw notFound("parent snapshot sha256:1 does not exist: not found");
+    };
+    const { context } = await contextWith([], {
+      settings: { dataRoot: folder, log: { driver: "json-file", options: {} } },
+      images: { resolve: async () => ({ id: imageId, name: "img:latest", config: { Cmd: ["true"] } }) },
+      containerd: { snapshots: { prepare, remove: async () => undefined } },
+      controller: { network: () => ({ name: "x1" }), checkEndpoint: () => undefined },
+      hostFacts: { cgroupVersion: 2, capabilities: [] },
+    });
+    const { create, list } = containerOperations(context);
+    await expect(create(containerSpec({ image: "img", name: "c1" }))).rejects.toThrow(
+      /^No such image: img:latest$/,
+    );
+    expect(await list({ all: true, size: false, filters: new Map() })).toEqual([]);
+    expect(context.registry.isNameFree("c1")).toBe(true);
+    expect(await readdir(join(folder, "containers"))).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 });
