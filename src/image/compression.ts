@@ -49,6 +49,8 @@ export async function decompressed(source: AsyncIterable<Uint8Array>): Promise<A
   const input = Readable.from(bytes, { objectMode: false });
   const output = compression === "gzip" ? zlib.createGunzip() : zstd();
   input.once("error", (error) => output.destroy(error));
+  // who reads it is told when they read, which may be later; until then nobody listens, and that would end the daemon
+  output.on("error", () => undefined);
   return input.pipe(output);
 }
 

@@ -2,6 +2,7 @@
 
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { decompressed, layerSuffix, sniff } from "../../../src/image/compression.ts";
@@ -53,6 +54,16 @@ describe("compressed streams", () => {
       throw new Error("connection lost");
     }
     await expect(collect(await decompressed(source()))).rejects.toThrow("connection lost");
+  });
+
+  it("fail so too for who reads late, and end no process meanwhile", async () => {
+    async function* source() {
+      yield gzipSync(plain).subarray(0, 30);
+      throw new Error("connection lost");
+    }
+    const late = await decompressed(source());
+    await setTimeout(20);
+    await expect(collect(late)).rejects.toThrow("connection lost");
   });
 
   it("give a layer its suffix", () => {
