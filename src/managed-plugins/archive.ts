@@ -29,6 +29,8 @@ export function splitArchive(source: AsyncIterable<Uint8Array>): SplitArchive {
   const zipped = createGzip({ level: 1 });
   const plain = Readable.from(layer, { objectMode: false });
   plain.once("error", (error) => zipped.destroy(error));
+  // heard by whoever reads it, once they do; until then nobody listens, and that would end the daemon
+  zipped.on("error", () => undefined);
   return { layer: plain.pipe(zipped), config };
 }
 

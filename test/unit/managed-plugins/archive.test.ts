@@ -1,6 +1,7 @@
 // Archives of `plugin create`, taken apart.
 
 import { Readable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { type Header, pack } from "tar-stream";
 import { expect, test } from "vitest";
@@ -67,4 +68,10 @@ test.each<[string, readonly Entry[], string]>([
 test("what is no archive is refused", async () => {
   const split = splitArchive(Readable.from([Buffer.alloc(2048, "no tar")]));
   await expect(layerOf(split.layer)).rejects.toThrow("plugin archive");
+});
+
+test("one that fails before its layer is read says so then, and ends no process meanwhile", async () => {
+  const split = splitArchive(Readable.from([Buffer.alloc(2048, "no tar")]));
+  await setTimeout(20);
+  await expect(layerOf(split.layer)).rejects.toThrow("plugin archive: ");
 });
