@@ -73,11 +73,11 @@ async function takeBlob(entry: TarEntry, digest: string | undefined, taking: Tak
   const { content } = lease.containerd;
   const { compression, bytes } = await sniff(entry.body);
   const mediaType = `${mediaTypes.ociLayer}${layerSuffix(compression)}`;
-  if (digest) await lease.holdBlobs([digest]);
   const expected = digest ? { expected: digest } : {};
   const ref = digest ? `load-${digest}` : `load-${lease.id}-${name}`;
   try {
-    const written = await content.write(ref, bytes, { ...expected, total: size, signal });
+    const hold = (found: string) => lease.holdBlobs([found]);
+    const written = await content.write(ref, bytes, { ...expected, total: size, signal, hold });
     // A blob that was there already is not read by the content store.
     await skip(bytes);
     return { mediaType, digest: written, size };

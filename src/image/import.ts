@@ -67,7 +67,10 @@ async function takeLayer(
 ): Promise<Descriptor> {
   const { compression, bytes } = await sniff(source);
   const { content } = lease.containerd;
-  const digest = await content.write(`import-${lease.id}`, bytes, { signal });
+  const digest = await content.write(`import-${lease.id}`, bytes, {
+    signal,
+    hold: (made) => lease.holdBlobs([made]),
+  });
   throwIfAborted(signal);
   const size = (await content.info(digest))?.size ?? 0;
   if (size === 0) throw invalid("import: the archive is empty");

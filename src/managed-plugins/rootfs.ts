@@ -1,7 +1,7 @@
 // A plugin's root file system: a layer in the content store, and a snapshot of its own, unpacked from it. Both are held
 // by a lease that bears the plugin's id: whoever has no record owns nothing.
 
-import { createHash, type Hash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Containerd } from "../runtime/index.ts";
 import type { Log } from "../util/log.ts";
 import { Undo } from "../util/undo.ts";
@@ -35,25 +35,15 @@ export async function makeRootfs(
   await containerd.leases.create(id);
   undo.defer("remove root file system", () => removeRootfs(containerd, id));
   const { content, snapshots, diff } = containerd.withLease(id);
-  const hash = createHash("sha256");
-  const options = source.digest ? { expected: source.digest } : {};
-  await content.write(`plugin-${id}-${randomBytes(4).toString("hex")}`, hashed(source.bytes, hash), options);
-  // containerd does not tell the digest of what it had already
-  const digest = source.digest ?? `sha256:${hash.digest("hex")}`;
+  const digest = await content.write(`plugin-${id}-${randomBytes(4).toString("hex")}`, source.bytes, {
+    ...(source.digest && { expected: source.digest }),
+    hold: (made) => containerd.leases.addResource(id, { id: made, type: "content" }),
+  });
   const size = (await content.info(digest))?.size ?? 0;
-  // a blob that was there already is not held by having been written
-  await containerd.leases.addResource(id, { id: digest, type: "content" });
   const layer = { digest, size, mediaType: source.mediaType };
   const mounts = await snapshots.prepare(id, "");
   const { digest: diffId } = await diff.apply(layer, mounts);
   return { layer, diffId, undo: undo.move() };
-}
-
-async function* hashed(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
-  for await (const part of source) {
-    hash.update(part);
-    yield part;
-  }
 }
 
 /** What is gone already is success. */

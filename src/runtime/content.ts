@@ -1,5 +1,6 @@
 // The content store: blobs by digest, written through resumable ingests.
 
+import { createHash } from "node:crypto";
 import { invalid } from "../util/errors.ts";
 import { type ContentWriter, openWriter } from "./content-writer.ts";
 import { Content as ContentService, type Info } from "./gen/content_pb.ts";
@@ -31,6 +32,11 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface WholeWriteOptions extends WriteOptions {
+  /** Told the digest before the blob is there: one that is there already is not the lease's by being written again. */
+  readonly hold?: (digest: string) => Promise<void>;
+}
+
 export interface Content {
   /** The blob's size and labels, or undefined when it is not there. */
   info(digest: string): Promise<BlobInfo | undefined>;
@@ -49,7 +55,7 @@ export interface Content {
   write(
     ref: string,
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options?: WriteOptions,
+    options?: WholeWriteOptions,
   ): Promise<string>;
   /** Changes single labels and leaves the others; an empty value removes one. */
   updateLabels(digest: string, changes: LabelChanges): Promise<BlobInfo>;
@@ -89,12 +95,20 @@ export function contentClient(channel: Channel, headers: Readonly<Record<string,
       return Buffer.concat(parts, size);
     },
     open: (ref, options = {}) => openWriter(() => api.write(), ref, options),
-    async write(ref, source, options = {}) {
+    async write(ref, source, { hold, ...options } = {}) {
+      const { expected, labels } = options;
+      if (expected !== undefined) await hold?.(expected);
       await using writer = await content.open(ref, options);
-      if (!writer) return options.expected ?? "";
+      if (!writer) return expected ?? "";
       writer.restart();
-      for await (const part of source) await writer.write(part);
-      return await writer.commit(options.labels ? { labels: options.labels } : {});
+      if (expected !== undefined) {
+        for await (const part of source) await writer.write(part);
+        return await writer.commit({ ...(labels && { labels }) });
+      }
+      // who does not know the digest is not told of it either when the blob is there already
+      const digest = await writeHashed(writer, source);
+      await hold?.(digest);
+      return await writer.commit({ expected: digest, ...(labels && { labels }) });
     },
     async updateLabels(digest, changes) {
       const response = await api.update({
@@ -118,6 +132,19 @@ export function contentClient(channel: Channel, headers: Readonly<Record<string,
     },
   };
   return content;
+}
+
+/** Resolves with the digest of what was written. */
+async function writeHashed(
+  writer: ContentWriter,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of source) {
+    hash.update(part);
+    await writer.write(part);
+  }
+  return `sha256:${hash.digest("hex")}`;
 }
 
 function toBlobInfo(info: Info | undefined): BlobInfo {

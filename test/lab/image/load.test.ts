@@ -269,6 +269,19 @@ describe("import", () => {
     expect((await lab.holdings()).leases).toEqual([]);
   });
 
+  it("makes another image of a tar that is there already, also side by side", async () => {
+    const images = await lab.open();
+    const tar = await tarOf({ "etc/motd": "hi" });
+    const importAs = (repository: string) =>
+      drain(images.import({ source: once(tar), repository, tag: "", message: "", changes: [] }, never));
+    await importAs("first");
+    await Promise.all([importAs("second"), importAs("third")]);
+    const layers = ["first", "second", "third"].map(
+      async (name) => (await images.inspect(name)).RootFS.Layers,
+    );
+    expect(await Promise.all(layers)).toEqual([[digestOf(tar)], [digestOf(tar)], [digestOf(tar)]]);
+  });
+
   it("refuses a bad instruction before reading", async () => {
     const images = await lab.open();
     const request = {

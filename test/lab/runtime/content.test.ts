@@ -75,6 +75,16 @@ test("a blob that is there already needs no writing", async () => {
   expect(await content.write("there-again", [data], { expected: digest })).toBe(digest);
 });
 
+test("a blob of no known digest is held and told by its own, whether it is there already or not", async () => {
+  const { data, digest } = blob(100_000);
+  const held: string[] = [];
+  const hold = async (made: string) => void held.push(made);
+  expect(await content.write("unknown", [data], { hold })).toBe(digest);
+  expect(await content.write("unknown-again", [data], { hold })).toBe(digest);
+  expect(await content.write("known", [data], { expected: digest, hold })).toBe(digest);
+  expect(held).toEqual([digest, digest, digest]);
+});
+
 test("the wrong digest is refused and the ingest can be thrown away", async () => {
   const { digest } = blob(10);
   await expect(content.write("wrong", [randomBytes(10)], { expected: digest })).rejects.toMatchObject({
