@@ -72,8 +72,6 @@ export async function removeLocked(
 }
 
 async function takeAway(context: EngineContext, container: Container, removal: Removal): Promise<void> {
-  // who attached since its last end waits for a next one
-  container.streams.end();
   await container.log?.close();
   await allDone([
     context.containerd.snapshots.remove(container.id),
@@ -84,6 +82,8 @@ async function takeAway(context: EngineContext, container: Container, removal: R
     rm(containerFolder(context, container.id), { recursive: true, force: true }),
   ]);
   await context.registry.remove(container);
+  // who attached since its last end waits for a next one; nobody finds it any more who could attach after this
+  container.streams.end();
   if (removal.volumes) await removeAnonymousVolumes(context, container);
 }
 

@@ -35,11 +35,15 @@ export function imagesClient(channel: Channel, headers: Readonly<Record<string, 
     },
     async set(name, target, labels = {}) {
       const image = { name, target: toWireDescriptor(target), labels: { ...labels } };
-      try {
-        return toRecord((await api.create({ image })).image);
-      } catch (error) {
-        if (!isAlreadyExists(error)) throw error;
-        return toRecord((await api.update({ image })).image);
+      for (;;) {
+        try {
+          return toRecord((await api.create({ image })).image);
+        } catch (error) {
+          if (!isAlreadyExists(error)) throw error;
+        }
+        // undefined: removed between the two
+        const updated = await orAbsent(api.update({ image }));
+        if (updated) return toRecord(updated.image);
       }
     },
     async delete(name, options = {}) {

@@ -9,6 +9,7 @@ import { containerOperations } from "../../../src/engine/containers.ts";
 import { execOperations } from "../../../src/engine/execs.ts";
 import { networkOperations } from "../../../src/engine/networks.ts";
 import { systemOperations } from "../../../src/engine/system.ts";
+import type { AttachSession } from "../../../src/engine/types.ts";
 import { errorMessage, internal, notFound } from "../../../src/util/errors.ts";
 import { containerSpec, imageId, networkView } from "../api/fake-engine.ts";
 import { contextWith } from "./fake-context.ts";
@@ -170,16 +171,20 @@ describe("a container that is removed", () => {
   });
 
   test("lets those go who attached to it, and who wait for it", async () => {
-    const { context, containers } = await contextWith(["c1"]);
+    const request = { stdin: false, stdout: true, stderr: true, stream: true, logs: false };
+    const { signal } = new AbortController();
+    const late = Promise.withResolvers<AttachSession>();
+    // while all that it had is being taken away
+    const forgetStreams = async () => late.resolve(await attach("c1", request, signal));
+    const { context, containers } = await contextWith(["c1"], { runtime: { forgetStreams } });
     const [container] = containers as [Container];
     container.record = { ...container.record, state: { ...container.record.state, exitCode: 7 } };
     const { attach, wait, remove } = containerOperations(context);
-    const { signal } = new AbortController();
-    const request = { stdin: false, stdout: true, stderr: true, stream: true, logs: false };
-    const { output } = await attach("c1", request, signal);
+    const early = await attach("c1", request, signal);
     const { exit } = await wait("c1", "removed", signal);
     await remove("c1", { force: false, volumes: false, link: false });
-    for await (const chunk of output) expect(chunk).toBeUndefined();
+    for (const { output } of [early, await late.promise])
+      for await (const chunk of output) expect(chunk).toBeUndefined();
     expect(await exit).toEqual({ statusCode: 7 });
   });
 });
