@@ -2,12 +2,12 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { startFailureExitCode } from "../runtime/index.ts";
-import { conflict, errorMessage, invalid, notFound } from "../util/errors.ts";
+import { conflict, errorKind, errorMessage, invalid, notFound } from "../util/errors.ts";
 import { newId } from "../util/ids.ts";
 import type { Container } from "./container.ts";
 import type { ExecRecord, Execution } from "./execution.ts";
-import type { EngineContext } from "./parts.ts";
-import { notRunning, unlessEnded } from "./process-end.ts";
+import type { EngineContext, LiveTask } from "./parts.ts";
+import { hasEnded, notRunning, unlessEnded } from "./process-end.ts";
 import { execProcess } from "./spec.ts";
 import { Streams } from "./streams.ts";
 import type { AttachSession, ExecSpec, ExecStart, ExecView, TerminalSize } from "./types.ts";
@@ -65,9 +65,11 @@ async function adoptExec(context: EngineContext, container: Container, record: E
 
 function checkRunning(container: Container): void {
   if (!container.running) throw notRunning(container);
-  if (container.paused)
-    throw conflict(`container ${container.id} is paused, unpause the container before exec`);
+  if (container.paused) throw paused(container);
 }
+
+const paused = ({ id }: Container) =>
+  conflict(`container ${id} is paused, unpause the container before exec`);
 
 function forgetOldest(container: Container): void {
   const ended = [...container.executions.values()].filter(({ state }) => state === "exited");
@@ -163,15 +165,17 @@ async function run(
   try {
     if (!container.running) throw notRunning(container);
     const { task } = container.running;
-    const refusal = notRunning(container);
     const options = { terminal: spec.tty, stdin: spec.attachStdin };
-    const described = execProcess(context, container, { exec: spec, size });
-    const description = await unlessEnded(task, described, refusal);
+    const asked = <T>(asking: Promise<T>) =>
+      asking.catch(async (error) => {
+        throw await whyRefused(context, container, { task, error });
+      });
+    const description = await asked(execProcess(context, container, { exec: spec, size }));
     if (context.settings.liveRestore)
       await context.execRecords.put(id, { id, containerId: container.id, spec });
-    execution.process = await unlessEnded(task, task.exec(id, description, options), refusal);
+    execution.process = await asked(task.exec(id, description, options));
     streams.connect(execution.process.stdio);
-    await unlessEnded(task, execution.process.start(), refusal);
+    await asked(execution.process.start());
   } catch (error) {
     execution.state = "exited";
     execution.exitCode = startFailureExitCode(errorMessage(error));
@@ -188,6 +192,19 @@ async function run(
   if (size && spec.tty && size.width > 0)
     await execution.process.resize(size.width, size.height).catch(() => undefined);
   void followExecExit(context, container, execution);
+}
+
+/** The container may have ended meanwhile, or been paused, which containerd tells in words of its own. */
+async function whyRefused(
+  context: EngineContext,
+  container: Container,
+  { task, error }: { readonly task: LiveTask; readonly error: unknown },
+): Promise<unknown> {
+  if (errorKind(error) === "invalid") return error;
+  // a pause that is under way
+  await context.locks.run(container.id, () => undefined);
+  if (container.paused) return paused(container);
+  return (await hasEnded(task, error)) ? notRunning(container) : error;
 }
 
 async function followExecExit(

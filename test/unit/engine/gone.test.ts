@@ -88,6 +88,20 @@ describe("a container that ends while something is asked of it", () => {
     await expect(startDetached(id)).rejects.toThrow(notRunning);
   });
 
+  test("runs none either that was paused meanwhile", async () => {
+    const context = await withTask(alive);
+    const { create, startDetached } = execOperations(context);
+    const exec = { command: ["true"], env: [], privileged: false, tty: false };
+    const id = await create("c1", { ...exec, attachStdin: false, attachStdout: false, attachStderr: false });
+    const refused = expect(startDetached(id)).rejects.toThrow(
+      /^container c1 is paused, unpause the container before exec$/,
+    );
+    await context.locks.run("c1", () => {
+      context.registry.find("c1").paused = true;
+    });
+    await refused;
+  });
+
   test("gets its limits all the same, and is not paused any more", async () => {
     const context = await withTask({ ...ended, update: stopped, resume: stopped });
     const { update, unpause } = containerOperations(context);
