@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect, inject } from "vitest";
 import { openNetlink } from "../../src/kernel/index.ts";
 import { LabHost } from "../lab/lab.ts";
@@ -117,11 +118,14 @@ export class Daemon implements AsyncDisposable {
     const log = createWriteStream(this.#logPath, { flags: "a" });
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
-    child.once("close", () => log.end());
+    const logged = new Promise<void>((resolve) => child.once("close", () => log.end(resolve)));
     this.#process = child;
     const serves = async () => {
-      if (child.exitCode !== null || child.signalCode !== null)
+      if (child.exitCode !== null || child.signalCode !== null) {
+        // who has its outputs too may live on
+        await Promise.race([logged, pause(5_000, undefined, { ref: false })]);
         throw new Error(`the daemon ended: ${await this.log()}`);
+      }
       return await this.api("GET", "/_ping").then(
         ({ status }) => status === 200,
         () => false,

@@ -300,22 +300,23 @@ const nameOf = ({ container, machine }: Tenant) => `${container.host.name} on ${
 /** Packets from one container to an address, one after the other, until it is ended. */
 export class Flow {
   readonly #ping: ChildProcess;
-  readonly #seen: number[] = [];
+  readonly #ended: Promise<unknown>;
+  #said = "";
 
   constructor(from: LabHost, to: string) {
     const words = ["ping", "-i", "0.02", to];
     this.#ping = from.spawn("busybox", words, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#ended = new Promise((resolve) => this.#ping.once("close", resolve));
     this.#ping.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      for (const [, number] of text.matchAll(/seq=(\d+)/g)) this.#seen.push(Number(number));
+      this.#said += text;
     });
   }
 
   /** Ends it. Numbers are counted modulo 2^16 on the wire. */
   async end(): Promise<{ readonly received: number; readonly lost: readonly number[] }> {
-    const ended = new Promise((resolve) => this.#ping.once("exit", resolve));
     this.#ping.kill("SIGINT");
-    await ended;
-    const seen = new Set(this.#seen);
+    await this.#ended;
+    const seen = new Set([...this.#said.matchAll(/seq=(\d+) /g)].map(([, number]) => Number(number)));
     const last = Math.max(...seen);
     const lost = Array.from({ length: last + 1 }, (_, number) => number).filter(
       (number) => !seen.has(number),
