@@ -184,16 +184,20 @@ test("an exec of a missing command fails at its start with Docker's text", async
 test("an exec takes a terminal, a signal and a size", async () => {
   const { id, task } = await lab.create({ process: { args: ["sleep", "100"] } });
   await task.start();
-  const exec = await task.exec("e1", execProcess(["sh", "-c", "echo ready; stty -echo; cat"]), {
+  const exec = await task.exec("e1", execProcess(["sh", "-c", "read line; stty size; exec cat"]), {
     terminal: true,
     stdin: true,
   });
-  const out = collect(exec.stdio.stdout);
+  let said = "";
+  exec.stdio.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
   await exec.start();
-  await exec.resize(80, 24);
+  await exec.resize(90, 30);
+  exec.stdio.stdin?.write("go\n");
+  await expect.poll(() => said).toContain("30 90\r\n");
   await exec.kill(9);
   expect((await exec.wait()).code).toBe(137);
-  expect(await out).toContain("ready\r\n");
   await exec.delete();
   await exec.stdio.close();
   await lab.remove(id, task);
