@@ -18,7 +18,9 @@ export function volumeOperations(context: EngineContext): VolumeOperations {
       const { volume, isNew } = await createVolume(context, {
         name: name ?? newId(),
         isAnonymous: name === undefined,
-        ...{ driver, options: driverOptions, labels },
+        driver,
+        options: driverOptions,
+        labels,
       });
       if (isNew) events.publish("volume", "create", volume.name, { driver: volume.driver });
       return viewVolume(context, volume);

@@ -19,7 +19,7 @@ const daemon = () => site().daemon;
 const ok = (...args: readonly string[]) => daemon().ok(...args);
 const { greeter } = containersOn(daemon);
 
-/** Those that portmap makes once are as constant as any runtime leaves them. */
+/** Chains that portmap made for good, as it does for whoever runs it: a second try begins without them. */
 async function forgetChains(): Promise<void> {
   const { host } = site();
   await host.run("iptables", "-t", "nat", "-F");
